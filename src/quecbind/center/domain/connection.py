@@ -1,0 +1,65 @@
+"""What a device's CONNECT gets: four verdicts, and the rule for a "1;" log-in as a pure function.
+
+Bytes are not judged here: whether the signature is right, and whether its nonce came before, is an argument.
+A verdict says what the access layer does on the wire (device-center.md 8.1, 12) and nothing about why; the log knows.
+"""
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from quecbind.center.domain import refusal
+from quecbind.center.domain.device import DeviceState
+from quecbind.center.domain.ids import Secret
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[E]):
+    """CONNACK 0. `secret` is pushed as 0x00B4 {5: secret} right after it, `session_key` beside it or alone as {6: key}."""
+
+    entry: E
+    session_key: bytes | None = field(default=None, repr=False)
+    secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """CONNACK 0 and at once 0x00A3 {1: code}; the connection can do nothing else and is closed after 5 s."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """CONNACK 5: the device forgets its secret and stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """TCP is closed without CONNACK: the trouble is ours, the device keeps its secret and tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """The log-in is right; `is_first_use` asks to have that stored before the CONNACK."""
+
+    is_first_use: bool
+
+
+def decide_connection(
+    state: DeviceState | None, *, signature_is_right: bool, is_replay: bool, replay_strict: bool
+) -> LetIn | Complaint | Denied:
+    """What a "1;" log-in gets. `state` is None for a device nobody knows.
+
+    A wrong signature learns nothing: it is answered alike for unknown, disabled and active devices. A replay on a
+    strict product is answered with 10425, not with CONNACK 5: an honest device that repeats a nonce keeps its secret
+    and comes back after 30 s with a fresh one.
+    """
+    if state is None or not signature_is_right:
+        return Denied()
+    if state == "disabled":
+        return Complaint(refusal.DEVICE_NOT_ALLOWED)
+    if is_replay and replay_strict:
+        return Complaint(refusal.WRONG_SIGNATURE)
+    return LetIn(is_first_use=state == "issued")

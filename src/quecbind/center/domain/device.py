@@ -1,0 +1,61 @@
+"""A device as the Developer Center knows it: one value, read from storage, never changed in place.
+
+All times are UTC milliseconds.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
+
+# `issued`: a secret was handed out (or is kept for it) and never used. `active`: the device has logged in with it.
+DeviceState = Literal["issued", "active", "disabled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device.
+
+    Attributes:
+        is_active: whether its present secret has ever been used; `state` adds whether it is disabled.
+        epoch: grows with every reset; whatever carries an older one has ended.
+        generation: grows with every secret issued, so that news of an earlier secret changes nothing.
+        approved_until: until when an approval lets it enrol again.
+        bind_code_mac: keyed hash of the reported bind code; None when no code is on file.
+        bind_window_end: first moment at which the bind code is no longer accepted.
+        recent_randoms: digests of the log-in nonces seen, oldest first; stored for `replay_strict` products only.
+    """
+
+    id: int
+    product_key: ProductKey
+    device_key: DeviceKey
+    client_id: ClientId
+    device_secret: Secret
+    is_active: bool = False
+    disabled_at: int | None = None
+    epoch: int = 1
+    generation: int = 1
+    approved_until: int | None = None
+    bind_code_mac: bytes | None = None
+    bind_window_end: int | None = None
+    recent_randoms: bytes = b""
+    created_at: int = 0
+
+    @property
+    def state(self) -> DeviceState:
+        """The word of the enrolment table."""
+        if self.disabled_at is not None:
+            return "disabled"
+        return "active" if self.is_active else "issued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """What a device last told about itself, and when it was last here."""
+
+    is_online: bool
+    last_online_at: int | None
+    last_offline_at: int | None
+    last_address: str | None
+    status: dict[str, object]
+    info: dict[str, object]
