@@ -16,7 +16,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Generic[E]):
-    """CONNACK 0. `secret` is pushed as 0x00B4 {5: secret} right after it, `session_key` beside it or alone as {6: key}."""
+    """CONNACK 0; right after it 0x00B4 with those of {5: secret, 6: session_key} that are not None."""
 
     entry: E
     session_key: bytes | None = field(default=None, repr=False)

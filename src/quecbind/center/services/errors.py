@@ -18,7 +18,7 @@ class CenterError(Exception):
     """Root of the errors of the Developer Center."""
 
 
-class Rejected(CenterError):
+class Rejected(CenterError):  # noqa: N818 - an answer, not a fault
     """The caller is refused.
 
     Attributes:
@@ -27,7 +27,7 @@ class Rejected(CenterError):
 
     def __init__(self, refused: Refused | int, detail: str = "", retry_after_s: int | None = None) -> None:
         self.refused = refused if isinstance(refused, Refused) else Refused(refused, retry_after_s, detail)
-        super().__init__("%d %s" % (self.refused.code, self.refused.sentence))
+        super().__init__(f"{self.refused.code} {self.refused.sentence}")
 
     @property
     def code(self) -> int:

@@ -66,7 +66,7 @@ class DeviceEntry:
         self.last_bind_report: object = None
 
     def __repr__(self) -> str:
-        return "<DeviceEntry %s %s epoch=%d>" % (self.client_id, self.state, self.epoch)
+        return f"<DeviceEntry {self.client_id} {self.state} epoch={self.epoch}>"
 
     @property
     def product_key(self) -> ProductKey:
@@ -133,9 +133,7 @@ class Registry:
         for product in products:
             self._product_by_key[product.product_key] = product
         for device in devices:
-            self._entry_by_client_id[device.client_id] = DeviceEntry(
-                self._product_by_key[device.product_key], device
-            )
+            self._entry_by_client_id[device.client_id] = DeviceEntry(self._product_by_key[device.product_key], device)
 
     def put_product(self, product: Product) -> None:
         """Know a new product, or what an operator changed about one."""

@@ -1,0 +1,117 @@
+"""Who owns a device: the bind table of architecture.md as pure functions, in the order in which the checks are made.
+
+The story: the device reports a code and opens a window; an App brings the same code for the same device in time; then,
+and only then, the user owns the device. The match key is (product, device, code): callers hash all three together.
+A wrong guess costs only the guesser. Loads nothing, stores nothing; whoever carries out a `Bound` closes the window
+first and writes the owner in the same transaction.
+"""
+
+import hmac
+import re
+from dataclasses import dataclass
+
+from quecbind.center.domain import refusal
+from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.product import MAX_WINDOW_S, BindMode
+from quecbind.center.domain.refusal import Refused
+
+MAX_NAME_LENGTH = 254
+
+_BIND_CODE = re.compile(r"[0-9A-F]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The bind code a device has reported, as a keyed hash, and the first moment (UTC ms) it is no longer accepted."""
+
+    code_mac: bytes
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The user owns the device now. `leaving`: those who stop owning it (alternate mode)."""
+
+    leaving: tuple[Uid, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyOwner:
+    """The user owns the device already: success, and nothing changes, the window included."""
+
+
+def is_bind_code(code: str) -> bool:
+    """Whether `code` is exactly 16 of 0-9 A-F."""
+    return _BIND_CODE.fullmatch(code) is not None
+
+
+def check_code(code: str | None) -> Refused | None:
+    """What an App's bind code is refused for before anything is looked up: missing or malformed."""
+    if not code:
+        return Refused(refusal.BIND_CODE_MISSING)
+    return None if is_bind_code(code) else Refused(refusal.BIND_CODE_FORMAT)
+
+
+def window_end(seconds_left: int, now_ms: int) -> int | None:
+    """When a window that is reported with `seconds_left` ends (UTC ms); None when it is cancelled (0 seconds).
+
+    Raises:
+        ValueError: not 0 to 4294967295 seconds.
+    """
+    if not 0 <= seconds_left <= MAX_WINDOW_S:
+        raise ValueError(f"a bind window lasts 0 to {MAX_WINDOW_S} seconds")
+    return now_ms + seconds_left * 1000 if seconds_left else None
+
+
+def bind_by_code(
+    window: Window | None, code_mac: bytes, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode, now_ms: int
+) -> Bound | AlreadyOwner | Refused:
+    """What bringing a code gets.
+
+    Args:
+        window: what is on file for the device; None when nothing is, or the device is unknown. Both answer alike.
+        code_mac: keyed hash of what the App brought, made like the window's. Compared in constant time.
+        owners: who owns the device now within the user's App (user domain).
+        user: who asks.
+        bind_mode: of the product.
+        now_ms: UTC milliseconds; the window's last moment is the one before its end.
+    """
+    if user in owners:
+        return AlreadyOwner()
+    if window is None:
+        return Refused(refusal.BIND_CODE_NOT_REPORTED)
+    if now_ms >= window.end_ms:
+        return Refused(refusal.BIND_CODE_EXPIRED)
+    if not hmac.compare_digest(window.code_mac, code_mac):
+        return Refused(refusal.BIND_CODE_DIFFERS)
+    return take_over(owners, bind_mode)
+
+
+def bind_by_device_key(
+    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+) -> Bound | AlreadyOwner | Refused:
+    """What naming a device gets, without any code: nothing, unless its product allows that.
+
+    Raises nothing; an unknown device is refused as one the user may not bind.
+    """
+    if not is_allowed:
+        return Refused(refusal.DEVICE_KEY_BINDING_OFF)
+    if not is_known:
+        return Refused(refusal.MAY_NOT_BIND)
+    if user in owners:
+        return AlreadyOwner()
+    return take_over(owners, bind_mode)
+
+
+def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:
+    """What a new owner means for those who are (app-api.md C5): they stay, they keep it alone, or they leave."""
+    if not owners or bind_mode == "multi":
+        return Bound()
+    if bind_mode == "single":
+        return Refused(refusal.SINGLE_MODE)
+    return Bound(leaving=owners)
+
+
+def check_name(name: str) -> Refused | None:
+    """What a device name is refused for. Empty is fine where a name is optional."""
+    return Refused(refusal.DEVICE_NAME_TOO_LONG) if len(name) > MAX_NAME_LENGTH else None

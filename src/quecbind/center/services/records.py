@@ -1,0 +1,130 @@
+"""Rows as values: what storage hands to the services and takes from them, beside `Product` and `Device`.
+
+All times are UTC milliseconds. Secrets are sealed by storage on the way in and opened on the way out.
+"""
+
+from dataclasses import dataclass, field
+
+from quecbind.center.domain.device import Device, DeviceFacts
+from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, UserDomain
+from quecbind.center.domain.product import BindMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A user domain: the users of one App brand."""
+
+    user_domain: UserDomain
+    user_domain_secret: Secret
+    name: str
+    created_at: int
+    disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user of one domain."""
+
+    uid: Uid
+    user_domain: UserDomain
+    email: str
+    password_hash: str = field(repr=False)
+    nickname: str = ""
+    lang: str = ""
+    timezone: str = ""
+    nationality: str = ""
+    registered_at: int
+    last_login_at: int | None = None
+    disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A sign-in. `refresh_mac` belongs to the one refresh token that is good now, the `rotation`-th."""
+
+    id: str
+    uid: Uid
+    user_domain: UserDomain
+    refresh_mac: bytes = field(repr=False)
+    rotation: int
+    created_at: int
+    expires_at: int
+    ended_at: int | None
+    user_disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailCode:
+    """A code sent by mail, as a keyed hash."""
+
+    code_mac: bytes = field(repr=False)
+    expires_at: int
+    wrong_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A user's control of a device."""
+
+    device_id: int
+    product_key: ProductKey
+    bind_mode: BindMode
+    uid: Uid
+    user_domain: UserDomain
+    epoch: int
+    device_name: str
+    capabilities: int
+    binding_type: int
+    bound_at: int
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedRow:
+    """An owner together with the device, for the lists a user reads."""
+
+    owner: Owner
+    device_key: DeviceKey
+    product_name: str
+    is_active: bool
+    auth_key: Secret
+    facts: DeviceFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """A device together with what it told, for the lists an operator reads."""
+
+    device: Device
+    facts: DeviceFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """When a device was last here; `recent_randoms` is None where they are not kept over a restart."""
+
+    device_id: int
+    last_online_at: int | None
+    last_offline_at: int | None
+    last_address: str
+    recent_randoms: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """An operator's key for the operator API, kept as a keyed hash."""
+
+    id: str
+    name: str
+    created_at: int
+    revoked_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A key that signs access tokens; both halves as PEM text."""
+
+    kid: str
+    private_key: Secret
+    public_key: str
+    created_at: int
