@@ -5,6 +5,7 @@
 """
 
 from quecbind.wire import _text
+from quecbind.wire._record import Record
 from quecbind.wire.errors import MqttError
 
 MAX_REMAINING = 268435455
@@ -69,35 +70,16 @@ def check_filter(topic_filter: str, name: str) -> None:
                 raise MqttError("%s: + must be a level alone" % name)
 
 
-class Packet:
+class Packet(Record):
     """A packet; equal to another of its kind with the same fields."""
 
-    __slots__: "tuple[str, ...]" = ()
-    _fields: "tuple[str, ...]" = ()
-    _hidden: "tuple[str, ...]" = ()
+    __slots__ = ()
 
     def encode(self) -> bytes:
         raise NotImplementedError
 
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return False
-        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
 
-    __hash__ = None  # type: ignore[assignment]  # packets are not frozen
-
-    def __repr__(self) -> str:
-        shown = []
-        for name in self._fields:
-            value = getattr(self, name)
-            if name in self._hidden and value is not None:
-                shown.append("%s=<%d bytes>" % (name, len(value)))
-            else:
-                shown.append("%s=%r" % (name, value))
-        return "%s(%s)" % (type(self).__name__, ", ".join(shown))
-
-
-class Will(Packet):
+class Will(Record):
     """What the server publishes when the connection is lost; a part of Connect, not a packet of its own."""
 
     __slots__ = _fields = ("topic", "payload", "qos", "retain")
@@ -224,7 +206,10 @@ class _Acknowledgement(Packet):
         self.packet_id = packet_id
 
     def encode(self) -> bytes:
-        return bytes((self._head, 2)) + _id(self.packet_id, type(self).__name__.upper())
+        packet_id = self.packet_id
+        if not 1 <= packet_id <= 0xFFFF:
+            raise MqttError("%s: packet id must be 1..65535" % type(self).__name__.upper())
+        return bytes((self._head, 2, packet_id >> 8, packet_id & 255))
 
 
 class Puback(_Acknowledgement):

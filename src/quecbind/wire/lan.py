@@ -7,6 +7,7 @@ ignored, missing or impossible ones refused. Discovery and pairing come from any
 from collections import namedtuple
 
 from quecbind.wire import _text, ttlv
+from quecbind.wire._record import Record
 from quecbind.wire.errors import LanError
 
 TYPE_CHECKING = False
@@ -30,24 +31,28 @@ _MAX_FIELDS = 32
 Announcement = namedtuple("Announcement", ("product_key", "device_key", "address", "port", "version"))
 
 
-class Wifi(namedtuple("Wifi", ("ssid", "password"))):
+class Wifi(Record):
     """The network a device is told to join; both None when it is only asked to pair."""
 
-    def __repr__(self) -> str:
-        return "Wifi(ssid=%r, password=<secret>)" % (self.ssid,)
+    __slots__ = _fields = ("ssid", "password")
+    _hidden = ("password",)
+
+    def __init__(self, ssid: "str | None" = None, password: "str | None" = None) -> None:
+        self.ssid = ssid
+        self.password = password
 
 
-class Pairing(namedtuple("Pairing", ("effective", "product_key", "device_key", "bind_code"))):
+class Pairing(Record):
     """What a device tells the App that pairs with it; bind_code is None outside its bind window."""
 
-    def __repr__(self) -> str:
-        code = "None" if self.bind_code is None else "<secret>"
-        return "Pairing(effective=%r, product_key=%r, device_key=%r, bind_code=%s)" % (
-            self.effective,
-            self.product_key,
-            self.device_key,
-            code,
-        )
+    __slots__ = _fields = ("effective", "product_key", "device_key", "bind_code")
+    _hidden = ("bind_code",)
+
+    def __init__(self, effective: bool, product_key: str, device_key: str, bind_code: "str | None") -> None:
+        self.effective = effective
+        self.product_key = product_key
+        self.device_key = device_key
+        self.bind_code = bind_code
 
 
 def _fields(payload: bytes) -> "list[tuple[int, Any]]":
@@ -134,7 +139,7 @@ def provision_request(ssid: "str | None" = None, password: "str | None" = None) 
 def parse_provision_request(payload: bytes) -> "Wifi":
     """The network an App asks to join; other fields, a server to move to among them, are ignored."""
     if not payload:
-        return Wifi(None, None)
+        return Wifi()
     name = "provisioning"
     fields = _fields(payload)
     ssid = password = None

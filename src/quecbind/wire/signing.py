@@ -24,9 +24,26 @@ MAX_PASSWORD = 512
 RANDOM_SIZE = 16
 _SIGN_SIZE = 44  # base64 of 32 bytes
 
-# random and product_key are str, sign and ciphertext bytes, session_flag bool
-FirstLogin = namedtuple("FirstLogin", ("session_flag", "product_key", "ciphertext"))
-Login = namedtuple("Login", ("session_flag", "random", "sign"))
+# The reprs below keep a password that can be used again out of logs.
+
+
+class FirstLogin(namedtuple("FirstLogin", ("session_flag", "product_key", "ciphertext"))):
+    """`0;F;PK;...`: session_flag is a bool, product_key text, ciphertext bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "FirstLogin(session_flag=%r, product_key=%r, ciphertext=<hidden>)" % self[:2]
+
+
+class Login(namedtuple("Login", ("session_flag", "random", "sign"))):
+    """`1;F;RAND;SIGN`: session_flag is a bool, random text, sign the bytes of its base64."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Login(session_flag=%r, random=%r, sign=<hidden>)" % self[:2]
+
 
 _FLAGS = {b"0000": False, b"0001": True}
 
@@ -75,7 +92,7 @@ def _product_cipher(product_secret: str) -> "tuple[bytes, bytes]":
 
 
 def _sign(secret: str, product_secret: str, random: str) -> bytes:
-    return binascii.b2a_base64(_sha256("%s;%s;%s" % (secret, product_secret, random)))[:-1]
+    return _base64(_sha256("%s;%s;%s" % (secret, product_secret, random)))
 
 
 def first_login(product_key: str, product_secret: str, device_key: str, random: str, session_flag: bool = False) -> str:
@@ -108,7 +125,7 @@ def parse_login(password: "bytes | str") -> "FirstLogin | Login":
             10423 the product key cannot be one.
     """
     if isinstance(password, str):
-        password = password.encode()
+        password = password.encode("utf-8", "surrogatepass")
     if len(password) > MAX_PASSWORD:
         raise LoginError(NOT_READABLE, "log-in: password over %d bytes" % MAX_PASSWORD)
     parts = password.split(b";")
@@ -171,8 +188,7 @@ def verify_login(login: "Login", product_secret: str, device_secret: str) -> Non
     Raises:
         LoginError: 10430, it was made with other secrets.
     """
-    sign = binascii.b2a_base64(_sha256("%s;%s;%s" % (device_secret, product_secret, login.random)))[:-1]
-    if not _hmac.compare(sign, login.sign):
+    if not _hmac.compare(_sign(device_secret, product_secret, login.random), login.sign):
         raise LoginError(WRONG_SECRET, "log-in: the signature is wrong")
 
 
@@ -227,7 +243,7 @@ def verify_reset_user_name(user_name: "bytes | str", key: bytes) -> str:
         LoginError: 10424 not of that form, 10425 made with another key.
     """
     if isinstance(user_name, str):
-        user_name = user_name.encode()
+        user_name = user_name.encode("utf-8", "surrogatepass")
     parts = user_name.split(b";") if len(user_name) <= MAX_PASSWORD else []
     if len(parts) != 3 or parts[0] != b"rst" or len(parts[2]) != _SIGN_SIZE:
         raise LoginError(NOT_READABLE, "reset proof: must be rst;RAND;base64 of 32 bytes")
