@@ -1,0 +1,296 @@
+"""The App API as a typed client: one method per endpoint, values out, AppError when it did not work.
+
+A client acts for one user at a time. `sign_in` keeps the tokens; when the platform says that the access token is
+no longer valid (5032), they are renewed once and the call is made once more. Concurrent calls renew them together,
+because a refresh token may be used only once. Nothing is stored on disk and no password is kept.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import secrets
+import string
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from quecbind.app.errors import AnswerError, RefusedError, UnreachableError
+from quecbind.app.results import (
+    Binding,
+    BindPreview,
+    Device,
+    DevicePage,
+    Tokens,
+    User,
+    auth_key_of,
+    binding_sum_of,
+    uid_of,
+)
+from quecbind.wire import signing
+
+EMAIL_REGISTER, EMAIL_RESET, EMAIL_LINK, EMAIL_UNLINK, EMAIL_CANCEL = 1, 2, 3, 4, 5
+CAPABILITY_WAN, CAPABILITY_LAN, CAPABILITY_BLE = 1, 2, 4
+
+_OK = 200
+_TOKEN_INVALID = 5032
+_RANDOM_ALPHABET = string.ascii_letters + string.digits
+_TIMEOUT_S = 15.0
+
+_MAIL = "/v2/mail/enduserapi"
+_USER = "/v2/enduser/enduserapi"
+_BINDING = "/v2/binding/enduserapi"
+
+
+def _random() -> str:
+    return "".join(secrets.choice(_RANDOM_ALPHABET) for _ in range(signing.RANDOM_SIZE))
+
+
+def uid_in_token(token: str) -> str:
+    """The uid claim of an access token, read as Apps do: without checking the signature."""
+    try:
+        claims = token.removeprefix("Bearer ").split(".")[1]
+        uid = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["uid"]
+    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        return ""
+    return str(uid)
+
+
+class AppClient:
+    """An App of one user domain, talking to the platform at `base_url`.
+
+    Args:
+        base_url: scheme, host and port, such as https://dc.example:443.
+        user_domain: the App's id.
+        user_domain_secret: signs sign-ins.
+        transport: the network; None for the real one.
+
+    Every method raises RefusedError (the platform said no), UnreachableError or AnswerError.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        user_domain: str,
+        user_domain_secret: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.user_domain = user_domain
+        self._secret = user_domain_secret
+        self._tokens: Tokens | None = None
+        self._renewing = asyncio.Lock()
+        try:
+            self._http = httpx.AsyncClient(base_url=self.base_url, transport=transport, timeout=_TIMEOUT_S)
+        except httpx.InvalidURL as error:
+            raise UnreachableError(self.base_url, str(error)) from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The session, None when nobody is signed in."""
+        return self._tokens
+
+    @property
+    def uid(self) -> str:
+        """Who is signed in, "" when nobody is."""
+        return uid_in_token(self._tokens.access_token) if self._tokens else ""
+
+    # --- account ---
+
+    async def send_email_code(self, email: str, email_type: int = EMAIL_REGISTER) -> None:
+        """Has a code mailed to the address."""
+        form = {"email": email, "emailType": email_type, "userDomain": self.user_domain}
+        await self._call("POST", f"{_MAIL}/v2/sendEmail", form=form)
+
+    async def register(self, email: str, password: str, email_code: str, **profile: str) -> str:
+        """Opens an account and returns its uid; profile: lang, timezone, nationality, mcc."""
+        random = _random()
+        form = {
+            **profile,
+            "email": email,
+            "code": email_code,
+            "pwd": signing.app_password_encrypt(password, random),
+            "random": random,
+            "userDomain": self.user_domain,
+        }
+        return uid_of(await self._call("POST", f"{_USER}/v2/emailPwdRegister", form=form))
+
+    async def sign_in(self, email: str, password: str) -> Tokens:
+        """Signs the user in; the client uses and renews the tokens from here on."""
+        random = _random()
+        encrypted = signing.app_password_encrypt(password, random)
+        form = {
+            "email": email,
+            "pwd": encrypted,
+            "random": random,
+            "userDomain": self.user_domain,
+            "signature": signing.app_signature(email, encrypted, random, self._secret),
+        }
+        self._tokens = None
+        self._tokens = Tokens.from_data(await self._call("POST", f"{_USER}/emailPwdLogin", form=form))
+        return self._tokens
+
+    def resume(self, tokens: Tokens) -> None:
+        """Goes on with a session that was kept elsewhere."""
+        self._tokens = tokens
+
+    async def refresh(self) -> Tokens:
+        """Trades the refresh token for a new pair; the old pair is dead afterwards, also when this fails."""
+        async with self._renewing:
+            return await self._refresh()
+
+    async def _refresh(self) -> Tokens:
+        tokens = self._tokens
+        if tokens is None:
+            raise RefusedError(5106, "nobody is signed in")
+        try:
+            data = await self._call("PUT", f"{_USER}/refreshToken", form={"refreshToken": tokens.refresh_token})
+        except RefusedError:
+            self._tokens = None
+            raise
+        self._tokens = Tokens.from_data(data)
+        return self._tokens
+
+    async def user_info(self) -> User:
+        return User.from_data(await self._signed_in("GET", f"{_USER}/userInfo"))
+
+    async def sign_out(self) -> None:
+        """Ends the session on the platform and forgets it here."""
+        try:
+            await self._signed_in("DELETE", f"{_USER}/userLogout")
+        finally:
+            self._tokens = None
+
+    # --- binding ---
+
+    async def may_bind(self, product_key: str, device_key: str | None = None) -> BindPreview:
+        """What binding this device would mean; raises RefusedError when the user may not."""
+        query = {"pk": product_key, "dk": device_key}
+        return BindPreview.from_data(await self._signed_in("GET", f"{_BINDING}/getDeviceInfoByBinding", query=query))
+
+    async def bind_by_code(
+        self,
+        product_key: str,
+        device_key: str,
+        bind_code: str,
+        device_name: str | None = None,
+        capabilities: int = CAPABILITY_WAN | CAPABILITY_LAN,
+    ) -> Binding:
+        """Binds with the code the device handed over; 5460 means that the device has not reported it yet."""
+        body = {
+            "productKey": product_key,
+            "deviceKey": device_key,
+            "bindingCode": bind_code,
+            "deviceName": device_name,
+            "capabilitiesBitmask": capabilities,
+        }
+        return Binding.from_data(await self._signed_in("POST", f"{_BINDING}/v2/deviceBindingByWifi", body=body))
+
+    async def bind_by_device_key(self, product_key: str, device_key: str, name: str | None = None) -> Binding:
+        """Binds by the device key alone, where the product allows it (5499 otherwise)."""
+        query = {"pk": product_key, "dk": device_key, "name": name}
+        return Binding.from_data(await self._signed_in("POST", f"{_BINDING}/bindDeviceDk", query=query))
+
+    async def devices(self, page: int = 1, page_size: int = 10, **filters: str) -> DevicePage:
+        """One page of the user's devices; filters: deviceName, dk, pkList (comma separated)."""
+        query = {**filters, "page": page, "pageSize": page_size}
+        return DevicePage.from_data(await self._signed_in("GET", f"{_BINDING}/userDeviceList", query=query))
+
+    async def device(self, product_key: str, device_key: str) -> Device:
+        query = {"pk": product_key, "dk": device_key}
+        return Device.from_data(await self._signed_in("GET", f"{_BINDING}/deviceInfo", query=query))
+
+    async def rename(self, product_key: str, device_key: str, device_name: str) -> None:
+        query = {"pk": product_key, "dk": device_key, "deviceName": device_name}
+        await self._signed_in("PUT", f"{_BINDING}/setDeviceInfo", query=query)
+
+    async def unbind(self, product_key: str, device_key: str) -> int:
+        """Ends the user's control of the device; returns how many users still hold it."""
+        query = {"pk": product_key, "dk": device_key}
+        return binding_sum_of(await self._signed_in("DELETE", f"{_BINDING}/unbundlingDeviceDk", query=query))
+
+    async def auth_key(self, product_key: str, device_key: str) -> str:
+        """The key for LAN and BLE sessions with the device, base64 of 16 bytes."""
+        form = {"pk": product_key, "dk": device_key}
+        return auth_key_of(await self._signed_in("POST", f"{_BINDING}/getAuthKey", form=form))
+
+    # --- the one place that talks HTTP ---
+
+    async def _signed_in(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None = None,
+        form: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> object:
+        used = self._tokens
+        try:
+            return await self._call(method, path, query, form, body)
+        except RefusedError as error:
+            if error.code != _TOKEN_INVALID or used is None:
+                raise
+        async with self._renewing:
+            if self._tokens is used:  # otherwise another call has renewed them meanwhile
+                await self._refresh()
+        return await self._call(method, path, query, form, body)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None = None,
+        form: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> object:
+        """The `data` of a successful answer; values that are None are not sent."""
+        try:
+            response = await self._http.request(
+                method,
+                path,
+                params=_given(query),
+                data=_given(form),
+                json=_given(body),
+                headers={"Authorization": self._tokens.access_token} if self._tokens else None,
+            )
+        except httpx.HTTPError as error:
+            # the text of some httpx errors is empty, their name never is
+            raise UnreachableError(self.base_url, str(error) or type(error).__name__) from error
+        return _data_of(self.base_url, response)
+
+
+def _given(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else {name: value for name, value in values.items() if value is not None}
+
+
+def _data_of(where: str, response: httpx.Response) -> object:
+    try:
+        envelope = response.json()
+    except ValueError:
+        envelope = None
+    if not isinstance(envelope, dict) or "code" not in envelope:
+        raise AnswerError(where, f"HTTP {response.status_code} without the envelope of the App API")
+    try:
+        code = int(envelope["code"])
+    except (TypeError, ValueError):
+        raise AnswerError(where, "the envelope's code is not a number") from None
+    if code == _OK:
+        return envelope.get("data")
+    raise RefusedError(code, str(envelope.get("msg") or ""), _retry_after_s(envelope.get("extMsg")))
+
+
+def _retry_after_s(ext_msg: object) -> float | None:
+    value = ext_msg.get("retryAfter") if isinstance(ext_msg, dict) else None
+    return float(value) if isinstance(value, int | float) else None

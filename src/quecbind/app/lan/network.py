@@ -1,0 +1,129 @@
+"""The real local network: UDP for the search, TCP for pairing, both bounded in time and size.
+
+Carries bytes between sockets and the sans-IO `Search` and `PairingSession`, and decides nothing.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from quecbind.app.errors import PairingError
+from quecbind.app.lan.search import FoundDevice, Search
+from quecbind.app.lan.session import MAX_WAIT_S, PairingSession
+from quecbind.wire import lan
+
+BROADCAST = "255.255.255.255"
+_READ_SIZE = 2048
+
+
+class _Searcher(asyncio.DatagramProtocol):
+    def __init__(self, search: Search, enough: Callable[[FoundDevice], bool] | None) -> None:
+        self._search = search
+        self._enough = enough
+        self.is_satisfied = asyncio.Event()
+        self.error: Exception | None = None
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        device = self._search.receive_datagram(data, addr[0])
+        if device is not None and self._enough is not None and self._enough(device):
+            self.is_satisfied.set()
+
+    def error_received(self, exc: Exception) -> None:
+        # "Nobody there" for one probe does not end a search, but it explains one that found nothing.
+        self.error = exc
+
+
+async def discover(
+    port: int = lan.UDP_PORT,
+    address: str = BROADCAST,
+    seconds: float = 3.0,
+    enough: Callable[[FoundDevice], bool] | None = None,
+) -> list[FoundDevice]:
+    """The devices that answered within `seconds`, sooner when `enough` says so of one of them.
+
+    The search leaves from a port of its own: devices answer to where a probe came from, and a second program on
+    this machine (a device under test, say) may hold the discovery port.
+
+    Raises:
+        PairingError: nothing was found because the probe could not be sent.
+    """
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    end = now + seconds
+    search = Search(now)
+    try:
+        transport, searcher = await loop.create_datagram_endpoint(
+            lambda: _Searcher(search, enough), family=socket.AF_INET, allow_broadcast=True
+        )
+    except OSError as error:
+        raise PairingError(f"the local network cannot be searched: {error.strerror or error}") from error
+    try:
+        while now < end and not searcher.is_satisfied.is_set():
+            search.handle_timer(now)
+            for probe in search.data_to_send():
+                transport.sendto(probe, (address, port))
+            try:
+                async with asyncio.timeout_at(min(end, search.next_timer())):
+                    await searcher.is_satisfied.wait()
+            except TimeoutError:
+                pass
+            now = loop.time()
+    finally:
+        transport.close()
+    if not search.found and searcher.error is not None:
+        raise PairingError(f"the local network cannot be searched: {searcher.error}")
+    return search.found
+
+
+class LocalNetwork:
+    """The network as `pairing` wants it: where to search is fixed once."""
+
+    def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST) -> None:
+        self._port = port
+        self._address = address
+
+    async def discover(self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None) -> list[FoundDevice]:
+        return await discover(self._port, self._address, seconds, enough)
+
+    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
+        return await pair(device.address, device.port, seconds)
+
+
+async def pair(address: str, port: int = lan.TCP_PORT, seconds: float = MAX_WAIT_S) -> lan.Pairing:
+    """What the device at this address says of itself; `bind_code` is None while its bind window is closed.
+
+    Raises:
+        PairingError: no connection, no answer in time, or none that can be read.
+    """
+    loop = asyncio.get_running_loop()
+    session = PairingSession(loop.time(), seconds)
+    deadline = session.next_timer()
+    try:
+        async with asyncio.timeout_at(deadline):
+            reader, writer = await asyncio.open_connection(address, port, limit=_READ_SIZE)
+    except TimeoutError:
+        raise PairingError("the device did not answer in time") from None
+    except OSError as error:
+        raise PairingError(f"the device at {address}:{port} cannot be reached: {error.strerror or error}") from error
+    try:
+        await _exchange(session, reader, writer)
+    finally:
+        writer.transport.abort()
+    if session.pairing is None:
+        raise session.error or PairingError("the device gave no answer")
+    return session.pairing
+
+
+async def _exchange(session: PairingSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    loop = asyncio.get_running_loop()
+    writer.write(session.data_to_send())
+    while not session.is_over():
+        try:
+            async with asyncio.timeout_at(session.next_timer()):
+                data = await reader.read(_READ_SIZE)
+        except TimeoutError:
+            session.handle_timer(loop.time())
+            continue
+        except OSError:
+            data = b""
+        session.receive_data(data, loop.time())

@@ -1,0 +1,215 @@
+"""From "somewhere near me" to "mine": search, pair, ask whether binding is allowed, bind.
+
+The order of things: the App searches the local network, asks each device that fits for its bind code, and gives code
+and keys to the platform. The device reports the same code over its own link, and the App may well be faster; the
+platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says on the local
+network proves nothing: only the platform, which heard the code from the device itself, decides.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from quecbind.app.client import AppClient
+from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError
+from quecbind.app.lan import FoundDevice, LocalNetwork
+from quecbind.app.lan.session import MAX_WAIT_S
+from quecbind.app.results import Binding
+from quecbind.wire import lan
+
+DEADLINE_S = 60.0
+RETRY_EVERY_S = 2.0
+SEARCH_S = 3.0
+MAX_PAIRED = 64  # devices asked for their code in one round
+
+_CODE_NOT_REPORTED = 5460
+_CODE_DIFFERS = 5462
+
+StepName = Literal["searching", "found", "no_code", "code", "allowed", "waiting", "bound"]
+
+
+class Network(Protocol):
+    """Where devices are; `quecbind.app.lan.LocalNetwork` is the real one."""
+
+    async def discover(
+        self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None
+    ) -> list[FoundDevice]: ...
+
+    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing: ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that has just happened, with a sentence for whoever waits."""
+
+    name: StepName
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    device: FoundDevice
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    device: FoundDevice
+    bind_code: str = field(repr=False)
+
+
+def _silent(step: Step) -> None:
+    """Nobody waits for the steps."""
+
+
+async def bind_nearby(
+    client: AppClient,
+    product_key: str | None = None,
+    device_key: str | None = None,
+    device_name: str | None = None,
+    deadline_s: float = DEADLINE_S,
+    network: Network | None = None,
+    clock: Clock | None = None,
+    tell: Callable[[Step], None] = _silent,
+) -> Bound:
+    """Binds a device of the local network to the user who is signed in at `client`.
+
+    Args:
+        client: signed in.
+        product_key, device_key: which device; without them the one device nearby that offers a bind code.
+        device_name: what the user calls it.
+        deadline_s: for everything together.
+        network, clock: where devices are and what time it is; the real ones when None.
+        tell: called with every step, for people.
+
+    Raises:
+        NothingFoundError: no such device answered.
+        NoBindCodeError: it answered, but its bind window was closed the whole time.
+        PairingError: it could not be talked to, or several devices offered a code and none was named.
+        RefusedError: the platform said no; 5460 when the device has not reported its code by the deadline.
+    """
+    attempt = _Attempt(client, product_key, device_key, network or LocalNetwork(), clock or SystemClock(), tell)
+    attempt.begin(deadline_s)
+    offers = await attempt.collect_offers()
+    return await attempt.bind(offers, device_name)
+
+
+class _Attempt:
+    """One run of `bind_nearby`: what all its stages share."""
+
+    def __init__(
+        self,
+        client: AppClient,
+        product_key: str | None,
+        device_key: str | None,
+        network: Network,
+        clock: Clock,
+        tell: Callable[[Step], None],
+    ) -> None:
+        self._client = client
+        self._product_key = product_key
+        self._device_key = device_key
+        self._network = network
+        self._clock = clock
+        self._tell = tell
+        self._deadline = 0.0
+        self._told: set[object] = set()
+
+    def begin(self, deadline_s: float) -> None:
+        self._deadline = self._clock.monotonic() + deadline_s
+
+    def _left_s(self) -> float:
+        return self._deadline - self._clock.monotonic()
+
+    def _tell_once(self, key: object, name: StepName, sentence: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self._tell(Step(name, sentence))
+
+    def _is_wanted(self, device: FoundDevice) -> bool:
+        return (self._product_key in {None, device.product_key}) and (self._device_key in {None, device.device_key})
+
+    async def collect_offers(self) -> list[_Offer]:
+        """The bind codes of one device, by everyone who claims to be it; searches until there is at least one."""
+        self._tell(Step("searching", "searching the local network"))
+        # A named device need not be waited for once it has answered; the only one nearby has to be the only one.
+        enough = self._is_wanted if self._device_key else None
+        failure: PairingError = NothingFoundError("no such device answered on the local network")
+        while (left := self._left_s()) > 0:
+            found = [d for d in await self._network.discover(min(SEARCH_S, left), enough) if self._is_wanted(d)]
+            offers: list[_Offer] = []
+            for device in found[:MAX_PAIRED]:
+                self._tell_once(
+                    device, "found", f"found {device.product_key} {device.device_key} at {device.address}:{device.port}"
+                )
+                try:
+                    offers.append(await self._offer(device))
+                except PairingError as error:
+                    failure = error
+            if offers:
+                return self._of_one_device(offers)
+            # A search of its own length has just passed when nothing was found.
+            if found:
+                await self._clock.sleep(min(RETRY_EVERY_S, max(0.0, self._left_s())))
+        raise failure
+
+    async def _offer(self, device: FoundDevice) -> _Offer:
+        pairing = await self._network.pair(device, min(MAX_WAIT_S, max(0.1, self._left_s())))
+        if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
+            raise PairingError(f"the device at {device.address} says to be another one than it announced")
+        if pairing.bind_code is None:
+            self._tell_once((device, "no code"), "no_code", "the device is not in pairing mode yet")
+            raise NoBindCodeError(f"device {device.device_key} offered no bind code in time")
+        self._tell(Step("code", "the device handed over its bind code"))
+        return _Offer(device, pairing.bind_code)
+
+    @staticmethod
+    def _of_one_device(offers: list[_Offer]) -> list[_Offer]:
+        devices = sorted({(offer.device.product_key, offer.device.device_key) for offer in offers})
+        if len(devices) > 1:
+            names = ", ".join(f"{product_key} {device_key}" for product_key, device_key in devices)
+            raise PairingError(f"several devices offer a bind code, name one of them: {names}")
+        return offers
+
+    async def bind(self, offers: list[_Offer], device_name: str | None) -> Bound:
+        device = offers[0].device
+        preview = await self._client.may_bind(device.product_key, device.device_key)
+        self._tell(Step("allowed", f"the platform allows to bind this {preview.product_name or 'device'}"))
+        while True:
+            refused: RefusedError | None = None
+            for offer in list(offers):
+                try:
+                    binding = await self._client.bind_by_code(
+                        device.product_key, device.device_key, offer.bind_code, device_name
+                    )
+                except RefusedError as error:
+                    refused = error
+                    # Somebody else who claims to be this device must not keep the user from it.
+                    if error.code == _CODE_DIFFERS and len(offers) > 1:
+                        offers.remove(offer)
+                    elif error.code != _CODE_NOT_REPORTED:
+                        raise
+                else:
+                    self._tell(Step("bound", "the device is bound"))
+                    return Bound(offer.device, binding)
+            assert refused is not None
+            if self._left_s() <= RETRY_EVERY_S:
+                raise refused
+            self._tell_once("waiting", "waiting", "waiting for the device to report its bind code to the platform")
+            await self._clock.sleep(RETRY_EVERY_S)
