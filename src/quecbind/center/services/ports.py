@@ -53,6 +53,10 @@ class Storage(Protocol):
         """Run a short read here and now on what is committed. A write in `work` raises StorageError."""
         ...
 
+    async def scan(self, work: Callable[[Tx], T]) -> T:
+        """Run a long read on one consistent state, away from the event loop."""
+        ...
+
     def mac(self, purpose: str, *parts: str) -> bytes:
         """Keyed hash under the master key, different for each purpose. Callable from any thread."""
         ...

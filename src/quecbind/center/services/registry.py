@@ -4,6 +4,7 @@ Filled once at start and kept in step by whoever commits a change, on the event 
 decides nothing and never asks storage: what is not here does not exist for a log-in.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 
 from quecbind.center.domain.device import Device, DeviceState
@@ -22,7 +23,6 @@ class DeviceEntry:
         device_secret: the present secret, in clear; never logged, not in the repr.
         state: `issued`, `active` or `disabled`.
         epoch: of the device; `generation`: of its secret.
-        online: whether a session of it is open.
         recent_randoms: 8-byte digests of the last 64 log-in nonces, oldest first.
     """
 
@@ -39,9 +39,9 @@ class DeviceEntry:
         "last_bind_report",
         "last_offline_at",
         "last_online_at",
-        "online",
         "product",
         "recent_randoms",
+        "session_count",
         "state",
         "status_digest",
     )
@@ -56,14 +56,14 @@ class DeviceEntry:
         self.epoch = device.epoch
         self.generation = device.generation
         self.recent_randoms = device.recent_randoms
-        self.online = False
+        self.session_count = 0
         self.address = ""
         self.last_online_at: int | None = None
         self.last_offline_at: int | None = None
         self.connection_count = 0
         self.status_digest: bytes | None = None
         self.info_digest: bytes | None = None
-        self.last_bind_report: object = None
+        self.last_bind_report: tuple[object, asyncio.Future[None]] | None = None
 
     def __repr__(self) -> str:
         return f"<DeviceEntry {self.client_id} {self.state} epoch={self.epoch}>"
@@ -72,6 +72,11 @@ class DeviceEntry:
     def product_key(self) -> ProductKey:
         """The product key; with the device key it names the device."""
         return self.product.product_key
+
+    @property
+    def online(self) -> bool:
+        """Whether a session of it is open. At a take-over there are two for a moment."""
+        return self.session_count > 0
 
     def take(self, device: Device) -> None:
         """Become what was just committed."""

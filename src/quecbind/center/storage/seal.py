@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quecbind.center.domain.ids import Secret
+from quecbind.center.services.errors import StorageError
 
 MASTER_KEY_SIZE = 32
 
@@ -19,7 +20,7 @@ _NONCE_SIZE = 12
 _VERSION = b"\x01"
 
 
-class SealError(Exception):
+class SealError(StorageError):
     """A sealed value does not open: another master key, another row, or changed bytes."""
 
 

@@ -1,0 +1,19 @@
+"""Finds a device by its two keys. A client id cannot be split without them, so the product is compared too."""
+
+from quecbind.center.domain.device import Device
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, client_id, is_device_key, is_product_key
+from quecbind.center.services.rows import Tx
+
+
+def client_id_of(product_key: str, device_key: str) -> ClientId | None:
+    """The client id of a device with these keys; None when they cannot be keys."""
+    if not is_product_key(product_key) or not is_device_key(device_key):
+        return None
+    return client_id(ProductKey(product_key), DeviceKey(device_key))
+
+
+def find_device(tx: Tx, product_key: str, device_key: str) -> Device | None:
+    """The device, None when there is none."""
+    name = client_id_of(product_key, device_key)
+    device = None if name is None else tx.devices.get(name)
+    return device if device is not None and device.product_key == product_key else None

@@ -1,0 +1,360 @@
+"""Decides on every CONNECT of a device: connect ("1;") from memory, enrol ("0;") in a transaction.
+
+The story of a "1;": parse, look up, check the signature, check the nonce, answer. No SELECT, no await. Only the very
+first use of a secret is stored before it is answered. The story of a "0;": check the proof of the product secret with
+what is in memory; judge by the enrolment table on committed data, so that hopeless log-ins cost no write; then judge
+again inside the transaction that stores the new secret.
+
+Counts and audits what is refused, a known device at most once a minute; it never puts a secret or a password in either.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from quecbind.center.domain import refusal
+from quecbind.center.domain.audit import AuditEntry
+from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, Unavailable, decide_connection
+from quecbind.center.domain.device import Device
+from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, is_device_key
+from quecbind.center.domain.limits import Limits, SlidingCounter
+from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.errors import StorageError
+from quecbind.center.services.links import Links
+from quecbind.center.services.ports import Clock, Entropy, Events, Storage
+from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
+from quecbind.center.services.rows import Tx
+from quecbind.wire import signing
+from quecbind.wire.errors import LoginError
+
+T = TypeVar("T")
+Verdict: TypeAlias = Accepted[DeviceEntry] | Complaint | Denied | Unavailable
+
+logger = logging.getLogger(__name__)
+
+DEVICE_SECRET_LENGTH = 32
+SESSION_KEY_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolled:
+    device: Device
+    reason: str
+    lost: tuple[Uid, ...]
+
+
+class DeviceGate:
+    """Lets devices in. All methods run on the event loop."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        links: Links,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+        limits: Limits,
+    ) -> None:
+        self._storage = storage
+        self._registry = registry
+        self._links = links
+        self._clock = clock
+        self._entropy = entropy
+        self._events = events
+        self._audited = SlidingCounter(1, limits.refusal_audit_s)
+        self._first_uses: dict[ClientId, asyncio.Future[bool]] = {}
+
+    def connect(
+        self, client_id: str, user_name: bytes | None, password: bytes | None, peer: str
+    ) -> "Verdict | asyncio.Future[Verdict]":
+        """What a CONNECT gets: at once, or as a future when something has to be stored first.
+
+        Args:
+            client_id: as the device sent it.
+            user_name: a reset proof ("rst;...") counts; anything else is ignored.
+            password: None when the CONNECT had none.
+            peer: the address it came from, for logs and the audit log.
+        """
+        if password is None:
+            return self._denied(client_id, peer, "no password")
+        try:
+            login = signing.parse_login(password)
+        except LoginError as error:
+            if password.startswith(b"1;"):
+                return self._denied(client_id, peer, "malformed")
+            return self._complain(client_id, peer, error.code)
+        if isinstance(login, signing.FirstLogin):
+            return self._enrol(client_id, user_name, login, peer)
+
+        entry = self._registry.entry(client_id)
+        if entry is None:
+            return self._denied(client_id, peer, "unknown device")
+        try:
+            signing.verify_login(login, entry.product.product_secret.reveal(), entry.device_secret)
+        except LoginError:
+            return self._denied(client_id, peer, "wrong signature")
+        decision = decide_connection(
+            entry.state,
+            signature_is_right=True,
+            is_replay=self._is_replay(entry, login.random, peer),
+            replay_strict=entry.product.replay_strict,
+        )
+        if isinstance(decision, LetIn):
+            session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
+            if decision.is_first_use:
+                return self._connect_first(entry, session_key, peer)
+            return self._accepted(entry, session_key)
+        if isinstance(decision, Complaint):
+            return self._complain(client_id, peer, decision.code, entry)
+        return decision
+
+    def used(self, entry: DeviceEntry) -> "asyncio.Future[bool] | None":
+        """The device has shown on its enrolment connection that it has its secret: from now on it is active.
+
+        None when that is stored already. Call it as often as the device sends; it is stored once. The future is False
+        when another secret has been issued meanwhile, which makes this one worthless.
+        """
+        if entry.state != "issued":
+            return None
+        pending = self._first_uses.get(entry.client_id)
+        if pending is not None:
+            return pending
+        done = self._store_first_use(entry, "")
+        self._first_uses[entry.client_id] = done
+        done.add_done_callback(lambda _: self._first_uses.pop(entry.client_id, None))
+        return done
+
+    def _connect_first(self, entry: DeviceEntry, session_key: bytes | None, peer: str) -> "asyncio.Future[Verdict]":
+        def choose(is_present: bool) -> Verdict:
+            if not is_present:
+                # Another secret was issued while this log-in waited for the disk.
+                return self._denied(entry.client_id, peer, "secret replaced")
+            if entry.state == "disabled":
+                return self._complain(entry.client_id, peer, refusal.DEVICE_NOT_ALLOWED, entry)
+            return self._accepted(entry, session_key)
+
+        return self._answer(self._store_first_use(entry, peer), choose)
+
+    def _store_first_use(self, entry: DeviceEntry, peer: str) -> "asyncio.Future[bool]":
+        generation, product_key, device_key = entry.generation, entry.product_key, entry.device_key
+        now_ms = to_ms(self._clock.now())
+
+        def work(tx: Tx) -> bool:
+            device = tx.devices.get(entry.client_id)
+            if device is None or device.generation != generation:
+                return False
+            if not device.is_active and tx.devices.activate(device.id, generation):
+                tx.audit.append(
+                    AuditEntry(
+                        at=now_ms,
+                        who="device",
+                        action="device.activated",
+                        product_key=product_key,
+                        device_key=device_key,
+                        peer=peer,
+                    )
+                )
+            return True
+
+        def applied(is_present: bool) -> None:
+            if is_present and entry.generation == generation and entry.state == "issued":
+                entry.state = "active"
+
+        return self._storage.transact(work, applied)
+
+    def _enrol(
+        self, client_id: str, user_name: bytes | None, first: signing.FirstLogin, peer: str
+    ) -> "Verdict | asyncio.Future[Verdict]":
+        product = self._registry.product(first.product_key)
+        if product is None:
+            return self._complain(client_id, peer, refusal.UNKNOWN_PRODUCT)
+        prefix = "qd" + product.product_key
+        if not client_id.startswith(prefix):
+            return self._complain(client_id, peer, refusal.CLIENT_ID_DIFFERS)
+        device_key = client_id.removeprefix(prefix)
+        if not is_device_key(device_key):
+            return self._complain(client_id, peer, refusal.DEVICE_NOT_ALLOWED)
+        try:
+            random = signing.open_first_login(first, product.product_secret.reveal(), device_key)
+        except LoginError as error:
+            return self._complain(client_id, peer, error.code)
+        entry = self._registry.entry(client_id)
+        if entry is not None and self._is_replay(entry, random, peer) and product.replay_strict:
+            return self._complain(client_id, peer, refusal.WRONG_SIGNATURE, entry)
+
+        attempt = _Attempt(ClientId(client_id), product.product_key, DeviceKey(device_key), user_name, peer)
+        try:
+            decision = self._storage.read(lambda tx: attempt.decide(tx, to_ms(self._clock.now()))[0])
+        except StorageError as error:
+            logger.error("gate.unavailable reason=%s", error)  # noqa: TRY400 - no code is at fault
+            return Unavailable()
+        if isinstance(decision, Refused):
+            return self._complain(client_id, peer, decision.code, entry)
+
+        secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
+        session_key = self._entropy.octets(SESSION_KEY_SIZE) if first.session_flag else None
+
+        def work(tx: Tx) -> _Enrolled | Refused:
+            return attempt.carry_out(tx, secret, to_ms(self._clock.now()))
+
+        def applied(result: _Enrolled | Refused) -> None:
+            if isinstance(result, _Enrolled):
+                # The earlier secret has died, and with it the session that was opened with it.
+                self._links.disconnect(result.device.client_id, "secret issued again")
+                self._registry.put(result.device).saw_random(_digest(random))
+                self._events.publish(
+                    "device.enrolled",
+                    client_id=client_id,
+                    reason=result.reason,
+                    lost_owners=len(result.lost),
+                    peer=peer,
+                )
+
+        def choose(result: _Enrolled | Refused) -> Verdict:
+            enrolled = self._registry.entry(client_id)
+            if isinstance(result, Refused):
+                return self._complain(client_id, peer, result.code, enrolled)
+            if enrolled is None or enrolled.generation != result.device.generation:
+                return Unavailable()
+            return self._accepted(enrolled, session_key, secret)
+
+        return self._answer(self._storage.transact(work, applied), choose)
+
+    def _accepted(
+        self, entry: DeviceEntry, session_key: bytes | None, secret: Secret | None = None
+    ) -> Accepted[DeviceEntry]:
+        entry.connection_count += 1
+        return Accepted(entry, session_key, secret)
+
+    def _denied(self, client_id: str, peer: str, reason: str) -> Denied:
+        self._events.publish("device.denied", client_id=client_id, reason=reason, peer=peer)
+        return Denied()
+
+    def _complain(self, client_id: str, peer: str, code: int, entry: DeviceEntry | None = None) -> Complaint:
+        self._events.publish("device.refused", client_id=client_id, code=code, peer=peer)
+        if entry is not None:
+            self._audit(entry, "device.enrolment_refused", f"refused {code}", peer)
+        return Complaint(code)
+
+    def _is_replay(self, entry: DeviceEntry, random: str, peer: str) -> bool:
+        if not entry.saw_random(_digest(random)):
+            return False
+        self._events.publish("device.replayed", client_id=entry.client_id, peer=peer)
+        self._audit(entry, "device.replayed", "refused" if entry.product.replay_strict else "ok", peer)
+        return True
+
+    def _audit(self, entry: DeviceEntry, action: str, result: str, peer: str) -> None:
+        """Keep what happened to a known device, once a minute: whoever repeats it must not fill the disk."""
+        now = self._clock.now()
+        key = (entry.client_id, action)
+        if self._audited.count(key, now):
+            return
+        self._audited.add(key, now)
+        audit = AuditEntry(
+            at=to_ms(now),
+            who="device",
+            action=action,
+            result=result,
+            product_key=entry.product_key,
+            device_key=entry.device_key,
+            peer=peer,
+        )
+        self._storage.transact(lambda tx: tx.audit.append(audit)).add_done_callback(_log_failure)
+
+    def _answer(self, committed: "asyncio.Future[T]", choose: Callable[[T], Verdict]) -> "asyncio.Future[Verdict]":
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+        def settle(done: "asyncio.Future[T]") -> None:
+            error = done.exception()
+            if error is not None:
+                logger.error("gate.unavailable reason=%s", error)
+            if not answer.done():
+                answer.set_result(Unavailable() if error is not None else choose(done.result()))
+
+        committed.add_done_callback(settle)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One "0;" log-in whose signature is right, judged on whatever transaction it is shown."""
+
+    client_id: ClientId
+    product_key: ProductKey
+    device_key: DeviceKey
+    user_name: bytes | None
+    peer: str
+
+    def decide(self, tx: Tx, now_ms: int) -> tuple[Create | IssueAgain | Refused, Device | None]:
+        product = tx.products.get(self.product_key)
+        if product is None:
+            return Refused(refusal.UNKNOWN_PRODUCT), None
+        device = tx.devices.get(self.client_id)
+        if device is not None and device.product_key != self.product_key:
+            # Another product's device has this client id: the keys of both begin alike.
+            return Refused(refusal.DEVICE_NOT_ALLOWED), None
+        return decide_enrolment(product, device, proof_is_valid=self._is_proof(device), now_ms=now_ms), device
+
+    def carry_out(self, tx: Tx, secret: Secret, now_ms: int) -> _Enrolled | Refused:
+        decision, device = self.decide(tx, now_ms)
+        if isinstance(decision, Refused):
+            return decision
+        if isinstance(decision, Create) or device is None:
+            if not tx.products.take_place(self.product_key):
+                return Refused(refusal.DEVICE_LIMIT_REACHED)
+            new = Device(
+                id=0,
+                product_key=self.product_key,
+                device_key=self.device_key,
+                client_id=self.client_id,
+                device_secret=secret,
+                created_at=now_ms,
+            )
+            enrolled = _Enrolled(tx.devices.insert(new), "new", ())
+        else:
+            lost = tuple(owner.uid for owner in tx.owners.delete_all(device.id))
+            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost)
+        is_reset = isinstance(decision, IssueAgain) and decision.is_reset
+        tx.audit.append(
+            AuditEntry(
+                at=now_ms,
+                who="device",
+                action="device.reset" if is_reset else "device.enrolled",
+                product_key=self.product_key,
+                device_key=self.device_key,
+                peer=self.peer,
+                details={
+                    "reason": enrolled.reason,
+                    "epoch": enrolled.device.epoch,
+                    "lost_owners": list(enrolled.lost),
+                },
+            )
+        )
+        return enrolled
+
+    def _is_proof(self, device: Device | None) -> bool:
+        if device is None or self.user_name is None or not self.user_name.startswith(b"rst;"):
+            return False
+        key = signing.reset_key(device.device_secret.reveal(), self.device_key)
+        try:
+            signing.verify_reset_user_name(self.user_name, key)
+        except LoginError:
+            return False
+        return True
+
+
+def _digest(random: str) -> bytes:
+    return hashlib.blake2b(random.encode(), digest_size=RANDOM_DIGEST_SIZE).digest()
+
+
+def _log_failure(done: "asyncio.Future[None]") -> None:
+    error = done.exception()
+    if error is not None:
+        logger.error("audit.not_written reason=%s", error)

@@ -1,0 +1,205 @@
+"""Rows of devices: their secrets, bind windows, and what they last told about themselves."""
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from quecbind.center.domain.device import Device, DeviceFacts
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
+from quecbind.center.services.records import DeviceRow, Presence
+from quecbind.center.storage.seal import Seal
+
+_STATE = """
+    d.id, d.product_key, d.device_key, d.client_id, d.device_secret, d.is_active, d.disabled_at, d.epoch, d.generation,
+    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at
+"""
+_FACTS = "d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info"
+_ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
+_GET = f"SELECT {_STATE} FROM devices d WHERE d.client_id = ?"  # noqa: S608
+_BY_ID = f"SELECT {_STATE} FROM devices d WHERE d.id = ?"  # noqa: S608
+_ROW = f"SELECT {_STATE}, {_FACTS} FROM devices d WHERE d.client_id = ?"  # noqa: S608
+_PAGE = f"SELECT {_STATE}, {_FACTS} FROM devices d ORDER BY d.id LIMIT ? OFFSET ?"  # noqa: S608
+_PAGE_OF_PRODUCT = f"""
+    SELECT {_STATE}, {_FACTS} FROM devices d WHERE d.product_key = ? ORDER BY d.device_key LIMIT ? OFFSET ?
+"""  # noqa: S608
+_COUNT = "SELECT count(*) FROM devices"
+_COUNT_OF_PRODUCT = "SELECT device_count FROM products WHERE product_key = ?"
+_INSERT = """
+    INSERT INTO devices (product_key, device_key, device_secret, is_active, epoch, generation, created_at, issued_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_NEW = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING RETURNING id"
+_DELETE = "DELETE FROM devices WHERE id = ?"
+_ISSUE = """
+    UPDATE devices SET
+        device_secret = ?, issued_at = ?, is_active = 0, epoch = epoch + 1, generation = generation + 1,
+        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL
+    WHERE id = ?
+"""
+_ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
+_SET_DISABLED = "UPDATE devices SET disabled_at = ? WHERE id = ?"
+_APPROVE = "UPDATE devices SET approved_until = ? WHERE id = ?"
+_OPEN_WINDOW = """
+    UPDATE devices SET bind_code_mac = ?, bind_window_end = ?, bind_secret = coalesce(?, bind_secret)
+    WHERE id = ? AND epoch = ?
+"""
+_CLOSE_WINDOW = "UPDATE devices SET bind_code_mac = NULL, bind_window_end = NULL WHERE id = ? AND epoch = ?"
+_SET_AUTH_KEY = "UPDATE devices SET auth_key = ? WHERE id = ?"
+_AUTH_KEY = "SELECT auth_key FROM devices WHERE id = ?"
+_MERGE_STATUS = "UPDATE devices SET status = json_patch(status, ?) WHERE id = ?"
+_MERGE_INFO = "UPDATE devices SET info = json_patch(info, ?) WHERE id = ?"
+_PRESENCE = """
+    UPDATE devices SET
+        last_online_at = coalesce(?, last_online_at), last_offline_at = coalesce(?, last_offline_at), last_address = ?,
+        recent_randoms = coalesce(?, recent_randoms)
+    WHERE id = ?
+"""
+
+FACT_COLUMNS = _FACTS
+_STATE_SIZE = 14
+
+
+class SqliteDevices:
+    """See `services.rows.DeviceRows`."""
+
+    def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
+        self._connection = connection
+        self._seal = seal
+
+    def all(self) -> Iterator[Device]:
+        for row in self._connection.execute(_ALL):
+            yield self._device(row)
+
+    def get(self, client_id: str) -> Device | None:
+        row = self._connection.execute(_GET, (client_id,)).fetchone()
+        return None if row is None else self._device(row)
+
+    def row(self, client_id: str) -> DeviceRow | None:
+        row = self._connection.execute(_ROW, (client_id,)).fetchone()
+        return None if row is None else self._device_row(row)
+
+    def page(self, offset: int, limit: int, product_key: str | None) -> tuple[list[DeviceRow], int]:
+        if product_key is None:
+            rows = self._connection.execute(_PAGE, (limit, offset)).fetchall()
+            count = self._connection.execute(_COUNT).fetchone()
+        else:
+            rows = self._connection.execute(_PAGE_OF_PRODUCT, (product_key, limit, offset)).fetchall()
+            count = self._connection.execute(_COUNT_OF_PRODUCT, (product_key,)).fetchone()
+        return [self._device_row(row) for row in rows], 0 if count is None else count[0]
+
+    def insert(self, device: Device) -> Device:
+        done = self._connection.execute(_INSERT, self._values(device))
+        assert done.lastrowid is not None
+        return dataclasses.replace(device, id=done.lastrowid)
+
+    def insert_many(self, devices: Iterable[Device]) -> list[Device]:
+        inserted = []
+        for device in devices:
+            row = self._connection.execute(_INSERT_NEW, self._values(device)).fetchone()
+            if row is not None:
+                inserted.append(dataclasses.replace(device, id=row[0]))
+        return inserted
+
+    def delete(self, device_id: int) -> None:
+        self._connection.execute(_DELETE, (device_id,))
+
+    def issue(self, device_id: int, secret: Secret, now_ms: int) -> Device:
+        client_id = self._connection.execute(_BY_ID, (device_id,)).fetchone()[3]
+        sealed = self._seal.seal(secret, _place("device_secret", client_id))
+        self._connection.execute(_ISSUE, (sealed, now_ms, device_id))
+        return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
+
+    def activate(self, device_id: int, generation: int) -> bool:
+        return self._connection.execute(_ACTIVATE, (device_id, generation)).rowcount == 1
+
+    def set_disabled(self, device_id: int, at: int | None) -> None:
+        self._connection.execute(_SET_DISABLED, (at, device_id))
+
+    def approve_until(self, device_id: int, until: int) -> None:
+        self._connection.execute(_APPROVE, (until, device_id))
+
+    def open_window(self, device_id: int, epoch: int, code_mac: bytes, end: int, bind_secret: Secret | None) -> bool:
+        sealed = None if bind_secret is None else self._seal.seal(bind_secret, _place("bind_secret", device_id))
+        return self._connection.execute(_OPEN_WINDOW, (code_mac, end, sealed, device_id, epoch)).rowcount == 1
+
+    def close_window(self, device_id: int, epoch: int) -> bool:
+        return self._connection.execute(_CLOSE_WINDOW, (device_id, epoch)).rowcount == 1
+
+    def set_auth_key(self, device_id: int, auth_key: Secret | None) -> None:
+        sealed = None if auth_key is None else self._seal.seal(auth_key, _place("auth_key", device_id))
+        self._connection.execute(_SET_AUTH_KEY, (sealed, device_id))
+
+    def auth_key(self, device_id: int) -> Secret | None:
+        row = self._connection.execute(_AUTH_KEY, (device_id,)).fetchone()
+        return None if row is None else open_auth_key(self._seal, device_id, row[0])
+
+    def merge_status(self, device_id: int, status: str) -> None:
+        self._connection.execute(_MERGE_STATUS, (status, device_id))
+
+    def merge_info(self, device_id: int, info: str) -> None:
+        self._connection.execute(_MERGE_INFO, (info, device_id))
+
+    def save_presence(self, presences: Iterable[Presence]) -> None:
+        self._connection.executemany(
+            _PRESENCE,
+            [
+                (one.last_online_at, one.last_offline_at, one.last_address, one.recent_randoms, one.device_id)
+                for one in presences
+            ],
+        )
+
+    def _values(self, device: Device) -> tuple[object, ...]:
+        return (
+            device.product_key,
+            device.device_key,
+            self._seal.seal(device.device_secret, _place("device_secret", device.client_id)),
+            device.is_active,
+            device.epoch,
+            device.generation,
+            device.created_at,
+            device.created_at,
+        )
+
+    def _device(self, row: tuple[Any, ...]) -> Device:
+        return Device(
+            id=row[0],
+            product_key=ProductKey(row[1]),
+            device_key=DeviceKey(row[2]),
+            client_id=ClientId(row[3]),
+            device_secret=self._seal.open(row[4], _place("device_secret", row[3])),
+            is_active=bool(row[5]),
+            disabled_at=row[6],
+            epoch=row[7],
+            generation=row[8],
+            approved_until=row[9],
+            bind_code_mac=row[10],
+            bind_window_end=row[11],
+            recent_randoms=row[12],
+            created_at=row[13],
+        )
+
+    def _device_row(self, row: tuple[Any, ...]) -> DeviceRow:
+        return DeviceRow(device=self._device(row[:_STATE_SIZE]), facts=facts(row[_STATE_SIZE:]))
+
+
+def facts(row: tuple[Any, ...]) -> DeviceFacts:
+    """What `FACT_COLUMNS` hold. Whether the device is online is not stored: the services know."""
+    return DeviceFacts(
+        is_online=False,
+        last_online_at=row[0],
+        last_offline_at=row[1],
+        last_address=row[2],
+        status=json.loads(row[3]),
+        info=json.loads(row[4]),
+    )
+
+
+def open_auth_key(seal: Seal, device_id: int, sealed: bytes | None) -> Secret | None:
+    """The auth key of a device, None when it has none."""
+    return None if sealed is None else seal.open(sealed, _place("auth_key", device_id))
+
+
+def _place(column: str, row: str | int) -> str:
+    return f"devices/{column}/{row}"

@@ -1,0 +1,131 @@
+"""Rows of owners: who controls which device."""
+
+import json
+import sqlite3
+from typing import Any
+
+from quecbind.center.domain.ids import DeviceKey, Secret, Uid
+from quecbind.center.services.records import OwnedRow, Owner
+from quecbind.center.services.views import DeviceFilter
+from quecbind.center.storage.devices import FACT_COLUMNS, facts, open_auth_key
+from quecbind.center.storage.seal import Seal
+
+_COLUMNS = """
+    o.device_id, o.product_key, o.bind_mode, o.uid, o.user_domain, o.epoch, o.device_name, o.capabilities,
+    o.binding_type, o.bound_at
+"""
+_SIZE = 10
+_OF_DEVICE = f"""
+    SELECT {_COLUMNS}, u.email FROM owners o JOIN users u ON u.uid = o.uid WHERE o.device_id = ? ORDER BY o.bound_at
+"""  # noqa: S608
+_GET = f"SELECT {_COLUMNS} FROM owners o WHERE o.device_id = ? AND o.uid = ?"  # noqa: S608
+_INSERT = """
+    INSERT INTO owners (
+        device_id, product_key, bind_mode, uid, user_domain, epoch, device_name, capabilities, binding_type, bound_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
+_DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
+_RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
+_OWNED = f"""
+    SELECT {_COLUMNS}, d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
+    FROM owners o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
+    WHERE o.uid = :uid
+"""  # noqa: S608
+_OWNED_ONE = f"{_OWNED} AND d.client_id = :client_id"
+_FILTER = """
+    AND (:name IS NULL OR instr(lower(o.device_name), lower(:name)) > 0)
+    AND (:device_key IS NULL OR d.device_key = :device_key)
+    AND (:product_keys = '[]' OR o.product_key IN (SELECT value FROM json_each(:product_keys)))
+"""
+_PAGE = f"{_OWNED} {_FILTER} ORDER BY o.bound_at DESC, o.device_id DESC LIMIT :limit OFFSET :offset"
+_COUNT = f"""
+    SELECT count(*) FROM owners o JOIN devices d ON d.id = o.device_id WHERE o.uid = :uid {_FILTER}
+"""  # noqa: S608
+
+
+class SqliteOwners:
+    """See `services.rows.OwnerRows`."""
+
+    def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
+        self._connection = connection
+        self._seal = seal
+
+    def of_device(self, device_id: int) -> list[Owner]:
+        return [_owner(row, row[_SIZE]) for row in self._connection.execute(_OF_DEVICE, (device_id,))]
+
+    def get(self, device_id: int, uid: Uid) -> Owner | None:
+        row = self._connection.execute(_GET, (device_id, uid)).fetchone()
+        return None if row is None else _owner(row)
+
+    def insert(self, owner: Owner) -> None:
+        self._connection.execute(
+            _INSERT,
+            (
+                owner.device_id,
+                owner.product_key,
+                owner.bind_mode,
+                owner.uid,
+                owner.user_domain,
+                owner.epoch,
+                owner.device_name,
+                owner.capabilities,
+                owner.binding_type,
+                owner.bound_at,
+            ),
+        )
+
+    def delete(self, device_id: int, uid: Uid) -> bool:
+        return self._connection.execute(_DELETE, (device_id, uid)).rowcount == 1
+
+    def delete_all(self, device_id: int) -> list[Owner]:
+        owners = self.of_device(device_id)
+        self._connection.execute(_DELETE_ALL, (device_id,))
+        return owners
+
+    def rename(self, device_id: int, uid: Uid, name: str) -> bool:
+        return self._connection.execute(_RENAME, (name, device_id, uid)).rowcount == 1
+
+    def owned(self, uid: Uid, client_id: str) -> OwnedRow | None:
+        row = self._connection.execute(_OWNED_ONE, {"uid": uid, "client_id": client_id}).fetchone()
+        return None if row is None else self._owned(row)
+
+    def page_owned(self, uid: Uid, filters: DeviceFilter, offset: int, limit: int) -> tuple[list[OwnedRow], int]:
+        values = {
+            "uid": uid,
+            "name": filters.name or None,
+            "device_key": filters.device_key or None,
+            "product_keys": json.dumps(filters.product_keys),
+            "offset": offset,
+            "limit": limit,
+        }
+        rows = self._connection.execute(_PAGE, values).fetchall()
+        count = self._connection.execute(_COUNT, values).fetchone()[0]
+        return [self._owned(row) for row in rows], count
+
+    def _owned(self, row: tuple[Any, ...]) -> OwnedRow:
+        device_key, is_active, sealed, product_name = row[_SIZE : _SIZE + 4]
+        return OwnedRow(
+            owner=_owner(row),
+            device_key=DeviceKey(device_key),
+            product_name=product_name,
+            is_active=bool(is_active),
+            auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
+            facts=facts(row[_SIZE + 4 :]),
+        )
+
+
+def _owner(row: tuple[Any, ...], email: str = "") -> Owner:
+    return Owner(
+        device_id=row[0],
+        product_key=row[1],
+        bind_mode=row[2],
+        uid=row[3],
+        user_domain=row[4],
+        epoch=row[5],
+        device_name=row[6],
+        capabilities=row[7],
+        binding_type=row[8],
+        bound_at=row[9],
+        email=email,
+    )
