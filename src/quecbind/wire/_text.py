@@ -55,13 +55,12 @@ def encode(text: str) -> bytes:
     return data
 
 
-def is_alphanumeric(data: bytes) -> bool:
-    """Whether there is at least one byte and all of them are 0-9, A-Z or a-z."""
+def _is_alphanumeric(data: bytes) -> bool:
     for byte in data:
         if not (48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122):
             return False
     return len(data) > 0
 
 
-if hasattr(bytes, "isalnum"):
-    is_alphanumeric = bytes.isalnum  # type: ignore[assignment]  # the same answer, 40 times as fast
+# is_alphanumeric(data) -> bool: at least one byte, and all of them 0-9, A-Z or a-z. The native one is 40 times as fast.
+is_alphanumeric = bytes.isalnum if hasattr(bytes, "isalnum") else _is_alphanumeric
