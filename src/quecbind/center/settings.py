@@ -1,0 +1,211 @@
+"""Everything an operator can choose about a Developer Center, as one frozen value.
+
+Each field is a flag of `quecbind serve` and an environment variable (`--mqtt-port`, `QUECBIND_MQTT_PORT`);
+the flag wins. Reads neither the command line nor the environment by itself: both are handed in.
+"""
+
+import argparse
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+MailEncryption = Literal["starttls", "tls", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?)*"
+)
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the sentence names the flag and says what would be accepted."""
+
+
+def _text(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("must not be empty or hold a NUL")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text)).expanduser()
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return _host_name(text)
+
+
+def _host_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError("must be a host name or an IP address")
+    return text
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not lowest <= int(text) <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], Any]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError("must be one of " + ", ".join(choices))
+        return text
+
+    return parse
+
+
+# Port 0 lets the system choose; the ready line then says which it was.
+_port = _whole(0, 65535)
+
+
+class _Option(NamedTuple):
+    """How a setting is read from text, and what it is for."""
+
+    parse: Callable[[str], object]
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `quecbind serve` runs with. Sizes are bytes, spans seconds; every limit has a safe default."""
+
+    data: Annotated[Path, _Option(_path, "directory that holds all state")] = Path("data")
+    host: Annotated[str, _Option(_address, "address to listen on; 0.0.0.0 for every IPv4 address of this machine")] = (
+        "127.0.0.1"
+    )
+    http_port: Annotated[int, _Option(_port, "port of the App and operator API; 0 lets the system choose")] = 8080
+    mqtt_port: Annotated[int, _Option(_port, "port for devices; 0 lets the system choose")] = 1883
+    mqtts_port: Annotated[int | None, _Option(_port, "port for devices over TLS; needs --tls-cert and --tls-key")] = (
+        None
+    )
+    tls_cert: Annotated[Path | None, _Option(_path, "PEM file with the certificate chain of the TLS listener")] = None
+    tls_key: Annotated[Path | None, _Option(_path, "PEM file with its private key")] = None
+    lan_host: Annotated[
+        str | None, _Option(_address, "host name or address under which devices and Apps on the LAN reach this server")
+    ] = None
+
+    smtp_host: Annotated[str | None, _Option(_address, "mail server; without one, mail codes go to the log")] = None
+    smtp_port: Annotated[int, _Option(_whole(1, 65535), "port of the mail server")] = 587
+    smtp_user: Annotated[str | None, _Option(_text, "user name at the mail server")] = None
+    smtp_password: Annotated[str | None, _Option(_text, "its password; others see a flag, so prefer the variable")] = (
+        dataclasses.field(default=None, repr=False)
+    )
+    smtp_from: Annotated[str | None, _Option(_text, "sender of mail codes")] = None
+    smtp_tls: Annotated[
+        MailEncryption,
+        _Option(_one_of("starttls", "tls", "none"), "encryption of the link to the mail server: starttls, tls or none"),
+    ] = "starttls"
+
+    max_connections: Annotated[int, _Option(_whole(1, 10_000_000), "device connections at one time")] = 120_000
+    max_connections_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "device connections at one time from one address; a fleet may share one")
+    ] = 20_000
+    max_pending_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "of these, connections that have not logged in yet")
+    ] = 1_000
+    log_in_time_s: Annotated[int, _Option(_whole(1, 300), "time a new device connection has to log in")] = 10
+    max_keep_alive_s: Annotated[int, _Option(_whole(30, 65_535), "keep-alive of a device that asks for none")] = 1_800
+    max_packet_size: Annotated[
+        int,
+        _Option(_whole(2_048, 1_048_576), "largest MQTT packet of a device that has logged in; before that it is 2048"),
+    ] = 65_600
+    max_unanswered: Annotated[
+        int, _Option(_whole(1, 10_000), "messages of one device under way to storage before it is no longer read from")
+    ] = 64
+    write_buffer_size: Annotated[
+        int, _Option(_whole(4_096, 16_777_216), "bytes waiting for a device that does not read before it is dropped")
+    ] = 65_536
+    max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
+    max_http_header_size: Annotated[
+        int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
+    ] = 32_768
+    http_idle_time_s: Annotated[
+        int, _Option(_whole(1, 3_600), "time an HTTP connection may be idle, or take to send its headers")
+    ] = 30
+    stop_time_s: Annotated[int, _Option(_whole(1, 300), "time that work under way gets to finish after SIGTERM")] = 10
+    log_level: Annotated[
+        LogLevel, _Option(_one_of("debug", "info", "warning", "error"), "least severe log entry written to stderr")
+    ] = "info"
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingsError("--tls-cert and --tls-key belong together: give both or neither")
+        if self.mqtts_port is not None and self.tls_cert is None:
+            raise SettingsError("--mqtts-port needs --tls-cert and --tls-key")
+        if self.tls_cert is not None and self.mqtts_port is None:
+            raise SettingsError("--tls-cert and --tls-key are for the TLS listener: give --mqtts-port too")
+        ports = [port for port in (self.http_port, self.mqtt_port, self.mqtts_port) if port]
+        if len(set(ports)) != len(ports):
+            raise SettingsError("--http-port, --mqtt-port and --mqtts-port must differ")
+        if self.smtp_host is not None and self.smtp_from is None:
+            raise SettingsError("--smtp-host needs --smtp-from, the sender of the mails")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise SettingsError("--smtp-user and --smtp-password belong together: give both or neither")
+
+
+def _options() -> Iterator[tuple[str, object, _Option]]:
+    hints = get_type_hints(Settings, include_extras=True)
+    for field in dataclasses.fields(Settings):
+        yield field.name, field.default, hints[field.name].__metadata__[0]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` one flag per setting. Values stay text, absent flags stay out: `load` judges them."""
+    for name, default, option in _options():
+        shown = "" if default is None else f"; default: {default}"
+        parser.add_argument(
+            _flag(name),
+            dest=name,
+            default=argparse.SUPPRESS,
+            metavar=_metavar(name),
+            help=f"{option.meaning}{shown} [{_variable(name)}]",
+        )
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+    """Settings from flags (by field name, text) and, where a flag is absent, from the environment.
+
+    An empty environment variable counts as absent, as in a container file that leaves it blank.
+
+    Raises:
+        SettingsError: a value is outside its range, or two of them contradict each other.
+    """
+    chosen: dict[str, Any] = {}
+    for name, _, option in _options():
+        if flags.get(name) is not None:
+            source, text = _flag(name), str(flags[name])
+        elif environ.get(_variable(name)):
+            source, text = _variable(name), environ[_variable(name)]
+        else:
+            continue
+        try:
+            chosen[name] = option.parse(text)
+        except ValueError as error:
+            # The value of a password must not end up in a log.
+            shown = "" if "password" in name else f", not {text!r}"
+            raise SettingsError(f"{source} {error}{shown}") from None
+    return Settings(**chosen)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def _variable(name: str) -> str:
+    return "QUECBIND_" + name.removesuffix("_s").upper()
+
+
+def _metavar(name: str) -> str:
+    last = name.removesuffix("_s").rsplit("_", 1)[-1]
+    return {"data": "DIR", "cert": "FILE", "key": "FILE"}.get(last, last.upper())
