@@ -107,7 +107,7 @@ def _put(out: bytearray, number: int, value: "Any") -> None:
     elif isinstance(value, (bytes, bytearray, str)):
         _put_bytes(out, number, value)
     elif isinstance(value, _DECIMALS):
-        negative, magnitude, decimals = _exact(repr(value) if isinstance(value, float) else str(value))
+        negative, magnitude, decimals = _exact(_shortest(value) if isinstance(value, float) else str(value))
         _put_number(out, number, negative, magnitude, decimals)
     else:
         raise TtlvError("TTLV: a value must be a bool, number, text, bytes or a list of fields")
@@ -135,6 +135,15 @@ def _put_number(out: bytearray, number: int, negative: bool, magnitude: int, dec
     _tag(out, number, _NUMBER)
     out.append((0x80 if negative and magnitude else 0) | decimals << 3 | (size - 1))
     out.extend(magnitude.to_bytes(size, "big"))
+
+
+def _shortest(value: float) -> str:
+    """The digits of repr. MicroPython's own is off in the last of them: its repr(0.07) is 0.07000000000000001."""
+    for form in ("%.15g", "%.16g"):
+        text = form % value
+        if float(text) == value:
+            return text
+    return repr(value)
 
 
 def _exact(text: str) -> "tuple[bool, int, int]":
