@@ -14,6 +14,7 @@ from quecbind.center.domain import refusal
 from quecbind.center.domain.ids import Uid
 from quecbind.center.domain.product import MAX_WINDOW_S, BindMode
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
 
@@ -114,4 +115,8 @@ def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:
 
 def check_name(name: str) -> Refused | None:
     """What a device name is refused for. Empty is fine where a name is optional."""
-    return Refused(refusal.DEVICE_NAME_TOO_LONG) if len(name) > MAX_NAME_LENGTH else None
+    if len(name) > MAX_NAME_LENGTH:
+        return Refused(refusal.DEVICE_NAME_TOO_LONG)
+    if not is_text(name):
+        return Refused(refusal.INVALID, detail="the device name is no text")
+    return None

@@ -80,6 +80,32 @@ class SlidingCounter:
             del self._times_by_key[key]
 
 
+class LockOut:
+    """Wrong tries in a row: at the `max_tries`-th the key is frozen for `freeze_s`; a right one starts over."""
+
+    def __init__(self, max_tries: int, freeze_s: float) -> None:
+        self._wrong = SlidingCounter(max_tries, freeze_s)
+        self._frozen = SlidingCounter(1, freeze_s)
+        self._max_tries = max_tries
+
+    def frozen_for_s(self, key: Hashable, now: float) -> int | None:
+        """How long the key stays frozen; None when it is not."""
+        return self._frozen.retry_after_s(key, now)
+
+    def wrong(self, key: Hashable, now: float) -> int:
+        """One more wrong try; how many there were within the span. The last one freezes."""
+        self._wrong.add(key, now)
+        count = self._wrong.count(key, now)
+        if count >= self._max_tries:
+            self._frozen.add(key, now)
+            self._wrong.clear(key)
+        return count
+
+    def right(self, key: Hashable) -> None:
+        """Forget the wrong ones."""
+        self._wrong.clear(key)
+
+
 class GuessLimits:
     """Wrong bind codes, counted per user, per address, per device and per product.
 

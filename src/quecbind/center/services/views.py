@@ -24,6 +24,15 @@ class Page(Generic[T]):
     total_count: int
 
 
+MAX_PAGE_SIZE = 100
+
+
+def bounded_page(page: int, page_size: int) -> tuple[int, int, int]:
+    """The page, its size (1 to 100) and its offset; a page out of any range becomes the nearest there can be."""
+    page, page_size = min(max(1, page), 2**53), min(max(1, page_size), MAX_PAGE_SIZE)
+    return page, page_size, (page - 1) * page_size
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """The user behind an access token."""

@@ -1,0 +1,434 @@
+"""Users: mail codes, registration, sign-in, tokens.
+
+The story: a mail code proves an address; with it a user registers in a user domain. Signing in takes a signature made
+with the domain's secret and the password; it opens a session and gives two tokens. The refresh token is good once; its
+second use means that somebody else has it, and ends the session. Signing out ends it at once.
+
+An address that is not registered is answered like a wrong password, after the same work: who has an account stays with
+those who have one. Passwords, codes and tokens are kept as hashes and named in no log.
+"""
+
+import asyncio
+import hmac
+from weakref import WeakValueDictionary
+
+from quecbind.center.domain import accounts, refusal
+from quecbind.center.domain.audit import AuditEntry
+from quecbind.center.domain.ids import Secret, Uid, UserDomain
+from quecbind.center.domain.limits import Limits, LockOut, SlidingCounter
+from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.errors import Conflict, Rejected, Unauthenticated
+from quecbind.center.services.passwords import Passwords
+from quecbind.center.services.ports import Clock, Entropy, Events, Mailer, MailError, Storage
+from quecbind.center.services.records import Domain, EmailCode, Session, User
+from quecbind.center.services.rows import Tx
+from quecbind.center.services.tokens import TokenError, TokenSigner
+from quecbind.center.services.views import SignedIn, Tokens, UserInfo
+from quecbind.wire import signing
+from quecbind.wire.errors import CipherError
+
+MAX_MAILS_UNDER_WAY = 100
+
+_ID_LENGTH = 22
+
+
+class Accounts:
+    """What users do with their accounts. Every method is a coroutine and raises Rejected with the platform's code."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        signer: TokenSigner,
+        passwords: Passwords,
+        mailer: Mailer,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        events: Events,
+        limits: Limits,
+    ) -> None:
+        self._storage = storage
+        self._signer = signer
+        self._passwords = passwords
+        self._mailer = mailer
+        self._clock = clock
+        self._entropy = entropy
+        self._events = events
+        self._lock_out = LockOut(accounts.MAX_TRIES, accounts.FREEZE_S)
+        self._wrong_by_address = SlidingCounter(limits.max_sign_ins_per_address, limits.sign_in_window_s)
+        self._codes_by_email = SlidingCounter(limits.max_codes_per_email, limits.code_window_s)
+        self._codes_by_address = SlidingCounter(limits.max_codes_per_address, limits.code_window_s)
+        self._mails_under_way_count = 0
+        # One sign-in at a time for each account: tries that run together would all count as the first.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def send_email_code(self, email: str | None, email_type: int, user_domain: str | None, peer: str) -> None:
+        """Mail a code that is good for ten minutes, in place of the one before it.
+
+        Args:
+            email: where to.
+            email_type: 1 register, 2 reset password, 3 link, 4 unlink, 5 cancel.
+            user_domain: for which App.
+            peer: address of the caller.
+        """
+        domain = self._domain(user_domain)
+        _raise(accounts.check_email(email))
+        address = accounts.normal_email(email or "")
+        if email_type not in accounts.EMAIL_TYPES:
+            raise Rejected(refusal.INVALID, "emailType is 1 to 5")
+        now = self._clock.now()
+        self._count_mail((domain.user_domain, address), peer, now)
+
+        code = Secret(self._entropy.digits(accounts.CODE_LENGTH))
+        stored = EmailCode(
+            code_mac=self._code_mac(domain.user_domain, address, email_type, code.reveal()),
+            expires_at=to_ms(now) + accounts.CODE_LIFE_MS,
+            wrong_count=0,
+        )
+        await self._storage.transact(
+            lambda tx: tx.users.put_code(domain.user_domain, address, email_type, stored, to_ms(now))
+        )
+        if self._mails_under_way_count >= MAX_MAILS_UNDER_WAY:
+            raise Rejected(refusal.SERVICE_ERROR, "too many mails at once, try again later", 60)
+        self._mails_under_way_count += 1
+        try:
+            await self._mailer.send_code(address, code, email_type)
+        except MailError as error:
+            self._events.publish("mail.failed", reason=error)
+            raise Rejected(refusal.SERVICE_ERROR, "the mail could not be sent, try again later", 60) from None
+        finally:
+            self._mails_under_way_count -= 1
+
+    async def register(
+        self,
+        email: str | None,
+        code: str | None,
+        password: str | None,
+        random: str | None,
+        user_domain: str | None,
+        peer: str = "",
+        *,
+        lang: str = "",
+        timezone: str = "",
+        nationality: str = "",
+        nickname: str = "",
+    ) -> Uid:
+        """Make a user of whoever knows the code that was mailed to `email`; gives the new uid.
+
+        `password` is encrypted with `random` (app-api.md A2) when there is one, else plain.
+        """
+        domain = self._domain(user_domain)
+        _raise(accounts.check_email(email))
+        address = accounts.normal_email(email or "")
+        if not code:
+            raise Rejected(refusal.EMAIL_CODE_MISSING)
+        if not code.isascii():
+            raise Rejected(refusal.EMAIL_CODE_WRONG)
+        if not password:
+            raise Rejected(refusal.PASSWORD_MISSING)
+        plain = _decrypted(password, random)
+        _raise(accounts.check_password(plain))
+        _raise(accounts.check_profile(lang, timezone, nationality))
+        mac = self._code_mac(domain.user_domain, address, accounts.REGISTER, code)
+
+        def check(tx: Tx) -> Refused | None:
+            return _check_code(tx, domain.user_domain, address, mac, to_ms(self._clock.now()))
+
+        # The code first: hashing a password is too dear for those who have none.
+        _raise(await self._storage.transact(check))
+        password_hash = await self._passwords.hash(plain)
+
+        def work(tx: Tx) -> Uid | Refused:
+            now_ms = to_ms(self._clock.now())
+            refused = _check_code(tx, domain.user_domain, address, mac, now_ms)
+            if refused is not None:
+                return refused
+            if tx.users.by_email(domain.user_domain, address) is not None:
+                return Refused(refusal.EMAIL_REGISTERED)
+            tx.users.drop_code(domain.user_domain, address, accounts.REGISTER)
+            return add_user(
+                tx,
+                User(
+                    uid=Uid(""),
+                    user_domain=domain.user_domain,
+                    email=address,
+                    password_hash=password_hash,
+                    nickname=nickname[:64],
+                    lang=lang,
+                    timezone=timezone,
+                    nationality=nationality,
+                    registered_at=now_ms,
+                ),
+                who="user",
+                peer=peer,
+            )
+
+        result = await self._storage.transact(work)
+        if isinstance(result, Refused):
+            raise Conflict(result) if result.code == refusal.EMAIL_REGISTERED else Rejected(result)
+        self._events.publish("user.registered", uid=result)
+        return result
+
+    async def sign_in(
+        self,
+        email: str | None,
+        password: str | None,
+        random: str | None,
+        signature: str | None,
+        user_domain: str | None,
+        peer: str,
+    ) -> Tokens:
+        """Open a session.
+
+        `signature` covers e-mail, password as sent, random and the domain's secret (app-api.md A3).
+        """
+        domain = self._domain(user_domain)
+        _raise(accounts.check_email(email))
+        email = email or ""
+        if not password:
+            raise Rejected(refusal.PASSWORD_MISSING)
+        if not signature:
+            raise Rejected(refusal.SIGNATURE_MISSING)
+        plain = _decrypted(password, random)
+        expected = signing.app_signature(email, password, random or "", domain.user_domain_secret.reveal())
+        if not signature.isascii() or not hmac.compare_digest(expected, signature):
+            raise Rejected(refusal.SIGNATURE_WRONG)
+        account = (domain.user_domain, accounts.normal_email(email))
+        async with self._turns.setdefault(account, asyncio.Lock()):
+            user = await self._user_with(account, plain, peer)
+        if user.disabled_at is not None:
+            raise Rejected(refusal.ACCOUNT_DISABLED)
+        return await self._open_session(user, peer)
+
+    async def refresh(self, authorization: str | None, refresh_token: str | None, peer: str = "") -> Tokens:
+        """Trade a refresh token for a new pair. Used a second time, it ends its session.
+
+        The old access token in `authorization` may be there, and over; it must not be somebody else's.
+        """
+        if not refresh_token:
+            raise Rejected(refusal.REFRESH_TOKEN_MISSING)
+        now = self._clock.now()
+        try:
+            claims = self._signer.read(refresh_token, "RefreshToken", now)
+        except TokenError:
+            raise Rejected(refusal.REFRESH_TOKEN_INVALID) from None
+        if authorization and self._is_of_another(claims.uid, authorization, now):
+            raise Rejected(refusal.REFRESH_TOKEN_INVALID)
+        tokens = await self._issue(claims.uid, claims.session_id, claims.rotation + 1, now)
+        old_mac = self._refresh_mac(claims.session_id, claims.token_id)
+        new_mac = self._refresh_mac(claims.session_id, tokens.refresh_id)
+        now_ms = to_ms(now)
+
+        def work(tx: Tx) -> bool:
+            session = tx.sessions.get(claims.session_id)
+            if not _is_alive(session, claims.uid, now_ms) or session is None:
+                return False
+            if session.rotation != claims.rotation or not hmac.compare_digest(session.refresh_mac, old_mac):
+                tx.sessions.end(session.id, now_ms)
+                tx.audit.append(_audit(claims.uid, "session.refresh_token_reused", peer, now_ms, "refused 5489"))
+                return False
+            tx.sessions.rotate(session.id, claims.rotation + 1, new_mac, tokens.pair.refresh_expires_at * 1000)
+            return True
+
+        if not await self._storage.transact(work):
+            self._events.publish("session.refresh_refused", uid=claims.uid, peer=peer)
+            raise Rejected(refusal.REFRESH_TOKEN_INVALID)
+        return tokens.pair
+
+    async def authenticate(self, authorization: str | None) -> SignedIn:
+        """Who holds this access token.
+
+        Raises:
+            Unauthenticated: 5106 there is none, 5032 it is not good, or its session has ended.
+        """
+        if not authorization:
+            raise Unauthenticated(refusal.TOKEN_MISSING)
+        now = self._clock.now()
+        try:
+            claims = self._signer.read(authorization, "AccessToken", now)
+        except TokenError:
+            raise Unauthenticated(refusal.TOKEN_INVALID) from None
+        session = self._storage.read(lambda tx: tx.sessions.get(claims.session_id))
+        if not _is_alive(session, claims.uid, to_ms(now)) or session is None:
+            raise Unauthenticated(refusal.TOKEN_INVALID)
+        return SignedIn(session.uid, session.user_domain, session.id)
+
+    async def user_info(self, who: SignedIn) -> UserInfo:
+        """What a user may see of their own account."""
+        user = self._storage.read(lambda tx: tx.users.get(who.uid))
+        if user is None:
+            raise Rejected(refusal.USER_UNKNOWN)
+        return UserInfo(
+            uid=user.uid,
+            user_domain=user.user_domain,
+            email=user.email,
+            nickname=user.nickname,
+            lang=user.lang,
+            timezone=user.timezone,
+            nationality=user.nationality,
+            registered_at=user.registered_at,
+            last_login_at=user.last_login_at,
+        )
+
+    async def sign_out(self, who: SignedIn, peer: str = "") -> None:
+        """End the session: none of its tokens is good any more. Doing it twice is fine."""
+        now_ms = to_ms(self._clock.now())
+
+        def work(tx: Tx) -> None:
+            if tx.sessions.end(who.session_id, now_ms):
+                tx.audit.append(_audit(who.uid, "session.ended", peer, now_ms))
+
+        await self._storage.transact(work)
+
+    async def _user_with(self, account: tuple[str, str], password: str, peer: str) -> User:
+        """The user with this password, or the right refusal for another try."""
+        now = self._clock.now()
+        wait_s = self._wrong_by_address.retry_after_s(peer, now) if peer else None
+        if wait_s is not None:
+            raise Rejected(refusal.ADDRESS_FROZEN, retry_after_s=wait_s)
+        frozen_s = self._lock_out.frozen_for_s(account, now)
+        if frozen_s is not None:
+            raise Rejected(refusal.ACCOUNT_FROZEN, retry_after_s=frozen_s)
+        user = self._storage.read(lambda tx: tx.users.by_email(*account))
+        is_right = await self._passwords.is_right(None if user is None else user.password_hash, password)
+        if user is None or not is_right:
+            now = self._clock.now()
+            if peer:
+                self._wrong_by_address.add(peer, now)
+            refused = accounts.wrong_password(self._lock_out.wrong(account, now))
+            self._events.publish("session.refused", user_domain=account[0], code=refused.code, peer=peer)
+            raise Rejected(refused)
+        self._lock_out.right(account)
+        return user
+
+    async def _open_session(self, user: User, peer: str) -> Tokens:
+        now = self._clock.now()
+        now_ms = to_ms(now)
+        session_id = self._entropy.text(_ID_LENGTH)
+        tokens = await self._issue(user.uid, session_id, 0, now)
+        session = Session(
+            id=session_id,
+            uid=user.uid,
+            user_domain=user.user_domain,
+            refresh_mac=self._refresh_mac(session_id, tokens.refresh_id),
+            rotation=0,
+            created_at=now_ms,
+            expires_at=tokens.pair.refresh_expires_at * 1000,
+            ended_at=None,
+        )
+
+        def work(tx: Tx) -> None:
+            tx.sessions.insert(session, peer)
+            tx.users.signed_in(user.uid, now_ms)
+            tx.audit.append(_audit(user.uid, "session.opened", peer, now_ms))
+
+        await self._storage.transact(work)
+        return tokens.pair
+
+    async def _issue(self, uid: Uid, session_id: str, rotation: int, now: float) -> "_Issued":
+        access_id, refresh_id = self._entropy.text(_ID_LENGTH), self._entropy.text(_ID_LENGTH)
+        pair = await self._passwords.run(
+            lambda: self._signer.issue(uid, session_id, rotation, access_id, refresh_id, now)
+        )
+        return _Issued(pair, refresh_id)
+
+    def _is_of_another(self, uid: Uid, authorization: str, now: float) -> bool:
+        try:
+            return self._signer.read(authorization, "AccessToken", now).uid != uid
+        except TokenError:
+            # It is over, most likely: that is why its owner comes to refresh.
+            return False
+
+    def _domain(self, user_domain: str | None) -> Domain:
+        if not user_domain:
+            raise Rejected(refusal.DOMAIN_MISSING)
+        domain = self._storage.read(lambda tx: tx.domains.get(user_domain)) if user_domain.isascii() else None
+        if domain is None:
+            raise Rejected(refusal.DOMAIN_UNKNOWN)
+        if domain.disabled_at is not None:
+            raise Rejected(refusal.DOMAIN_DISABLED)
+        return domain
+
+    def _count_mail(self, account: tuple[str, str], peer: str, now: float) -> None:
+        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(peer, now)]
+        longest = max((wait for wait in waits if wait is not None), default=None)
+        if longest is not None:
+            raise Rejected(refusal.CODES_TOO_OFTEN, retry_after_s=longest)
+        self._codes_by_email.add(account, now)
+        if peer:
+            self._codes_by_address.add(peer, now)
+
+    def _code_mac(self, user_domain: UserDomain, email: str, email_type: int, code: str) -> bytes:
+        return self._storage.mac("email code", user_domain, email, str(email_type), code)
+
+    def _refresh_mac(self, session_id: str, token_id: str) -> bytes:
+        return self._storage.mac("refresh token", session_id, token_id)
+
+
+class _Issued:
+    """A pair of tokens and the id by which the refresh token will be known again."""
+
+    __slots__ = ("pair", "refresh_id")
+
+    def __init__(self, pair: Tokens, refresh_id: str) -> None:
+        self.pair = pair
+        self.refresh_id = refresh_id
+
+
+def add_user(tx: Tx, user: User, *, who: str, peer: str) -> Uid:
+    """Store a new user and say so in the audit log; gives the uid."""
+    uid = tx.users.insert(user)
+    actor = f"user {uid}" if who == "user" else who
+    tx.audit.append(
+        AuditEntry(
+            at=user.registered_at,
+            who=actor,
+            action="user.registered",
+            peer=peer,
+            details={"uid": uid, "user_domain": user.user_domain},
+        )
+    )
+    return uid
+
+
+def _check_code(tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int) -> Refused | None:
+    code = tx.users.code(user_domain, email, accounts.REGISTER)
+    if code is None or now_ms >= code.expires_at or code.wrong_count >= accounts.MAX_WRONG_CODES:
+        return Refused(refusal.EMAIL_CODE_WRONG)
+    if not hmac.compare_digest(code.code_mac, mac):
+        tx.users.wrong_code(user_domain, email, accounts.REGISTER)
+        return Refused(refusal.EMAIL_CODE_WRONG)
+    return None
+
+
+def _is_alive(session: Session | None, uid: Uid, now_ms: int) -> bool:
+    return (
+        session is not None
+        and session.uid == uid
+        and session.ended_at is None
+        and session.user_disabled_at is None
+        and now_ms < session.expires_at
+    )
+
+
+def _decrypted(password: str, random: str | None) -> str:
+    if not password.isascii():
+        raise Rejected(refusal.PASSWORD_FORMAT)
+    if not random:
+        return password
+    if not random.isascii():
+        raise Rejected(refusal.PASSWORD_UNREADABLE)
+    try:
+        return signing.app_password_decrypt(password, random)
+    except CipherError:
+        raise Rejected(refusal.PASSWORD_UNREADABLE) from None
+
+
+def _audit(uid: Uid, action: str, peer: str, now_ms: int, result: str = "ok") -> AuditEntry:
+    return AuditEntry(at=now_ms, who=f"user {uid}", action=action, result=result, peer=peer)
+
+
+def _raise(refused: Refused | None) -> None:
+    if refused is not None:
+        raise Rejected(refused)

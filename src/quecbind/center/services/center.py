@@ -1,0 +1,90 @@
+"""The Developer Center as one object: every service on one storage, made and ended together.
+
+Knows no socket and no file; main gives it a storage and attaches the device links.
+"""
+
+from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.moment import to_ms
+from quecbind.center.services.accounts import Accounts
+from quecbind.center.services.events import LoggedEvents
+from quecbind.center.services.gate import DeviceGate
+from quecbind.center.services.links import Links
+from quecbind.center.services.operators import Operators
+from quecbind.center.services.ownership import Ownership
+from quecbind.center.services.passwords import Passwords
+from quecbind.center.services.ports import Clock, DeviceLink, Entropy, Mailer, Storage
+from quecbind.center.services.presence import Presence
+from quecbind.center.services.records import SigningKey
+from quecbind.center.services.registry import Registry
+from quecbind.center.services.rows import Tx
+from quecbind.center.services.tokens import TokenSigner, make_key
+from quecbind.center.services.uplink import Uplink
+
+KEY_ID_LENGTH = 12
+
+
+class Center:
+    """All services. Open it on the event loop it is used from; close it once."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        signer: TokenSigner,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        mailer: Mailer,
+        limits: Limits,
+    ) -> None:
+        links, passwords, events = Links(), Passwords(), LoggedEvents()
+        self.storage = storage
+        self.registry = registry
+        self.events = events
+        self.clock = clock
+        self.gate = DeviceGate(storage, registry, links, clock=clock, entropy=entropy, events=events, limits=limits)
+        self.uplink = Uplink(storage, events=events)
+        self.presence = Presence(storage, clock=clock, events=events)
+        self.accounts = Accounts(
+            storage, signer, passwords, mailer, clock=clock, entropy=entropy, events=events, limits=limits
+        )
+        self.ownership = Ownership(storage, registry, clock=clock, entropy=entropy, events=events, limits=limits)
+        self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self._links = links
+        self._passwords = passwords
+
+    @classmethod
+    async def open(
+        cls, storage: Storage, *, clock: Clock, entropy: Entropy, mailer: Mailer, limits: Limits | None = None
+    ) -> "Center":
+        """Load what log-ins need into memory, and make a key for tokens if there is none yet."""
+        registry = Registry()
+
+        def load(tx: Tx) -> list[SigningKey]:
+            registry.load(tx.products.all(), tx.devices.all())
+            return tx.signing_keys.all()
+
+        keys = storage.read(load)
+        if not keys:
+            key = make_key(entropy.text(KEY_ID_LENGTH), to_ms(clock.now()))
+            await storage.transact(lambda tx: tx.signing_keys.insert(key))
+            keys = [key]
+        return cls(
+            storage,
+            registry,
+            TokenSigner(keys),
+            clock=clock,
+            entropy=entropy,
+            mailer=mailer,
+            limits=limits or Limits(),
+        )
+
+    def attach(self, link: DeviceLink) -> None:
+        """From now on devices are reached through `link`."""
+        self._links.attach(link)
+
+    async def close(self) -> None:
+        """Write down what is only in memory and let go of the data. Doing it twice is fine."""
+        await self.presence.close()
+        self._passwords.close()
+        await self.storage.close()

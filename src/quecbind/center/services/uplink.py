@@ -1,0 +1,160 @@
+"""What a device tells the Developer Center: its bind code, its status, its module information.
+
+A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
+acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
+information are written only when they differ from what was written last. Everything else passes by.
+"""
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+from quecbind.center.domain.audit import AuditEntry
+from quecbind.center.domain.binding import is_bind_code, window_end
+from quecbind.center.domain.ids import Secret
+from quecbind.center.domain.moment import to_ms
+from quecbind.center.services.ports import Events, Storage
+from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.services.rows import Tx
+from quecbind.wire import commands, ttlv
+from quecbind.wire.errors import WireError
+from quecbind.wire.frame import Frame
+
+Fields = list[tuple[int, Any]]
+
+# Known ids end at 7 (status) and 14 (information); what later modules add still fits, what nobody sends does not.
+MAX_REPORT_ID = 63
+MAX_REPORT_TEXT = 256
+MAX_BIND_SECRET = 64
+
+
+class Uplink:
+    """Receives frames of devices that have logged in."""
+
+    def __init__(self, storage: Storage, *, events: Events) -> None:
+        self._storage = storage
+        self._events = events
+
+    def receive(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
+        """Take one frame. PUBACK follows the future if there is one, and at once if there is none.
+
+        A payload that cannot be read is counted and forgotten: the device would only send it again.
+        """
+        if frame.command == commands.BIND_CODE:
+            return self._bind_code(entry, frame, now)
+        if frame.command == commands.STATUS_REPORT:
+            return self._report(entry, frame, is_status=True)
+        if frame.command == commands.INFO_REPORT:
+            return self._report(entry, frame, is_status=False)
+        return None
+
+    def _bind_code(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
+        key = (entry.connection_count, frame.packet_id, _digest(frame.payload))
+        if entry.last_bind_report is not None and entry.last_bind_report[0] == key:
+            earlier = entry.last_bind_report[1]
+            if not earlier.done() or (not earlier.cancelled() and earlier.exception() is None):
+                return earlier
+        try:
+            fields = ttlv.decode(frame.payload)
+            end, seconds = _window(fields, entry.product.default_window_s, to_ms(now))
+            code = _code(fields) if end is not None else ""
+            bind_secret = _bind_secret(fields)
+        except (WireError, ValueError) as error:
+            self._events.publish("window.malformed", client_id=entry.client_id, reason=error)
+            return None
+
+        device_id, epoch = entry.id, entry.epoch
+        mac = self._storage.mac("bind code", entry.product_key, entry.device_key, code)
+        audit = AuditEntry(
+            at=to_ms(now),
+            who="device",
+            action="window.closed" if end is None else "window.opened",
+            product_key=entry.product_key,
+            device_key=entry.device_key,
+            peer=entry.address,
+            details={"seconds": seconds},
+        )
+
+        def work(tx: Tx) -> None:
+            if end is None:
+                is_stored = tx.devices.close_window(device_id, epoch)
+            else:
+                is_stored = tx.devices.open_window(device_id, epoch, mac, end, bind_secret)
+            # Nothing is stored when the device was reset meanwhile: the code belonged to its earlier life.
+            if is_stored:
+                tx.audit.append(audit)
+
+        def applied(_: None) -> None:
+            self._events.publish(audit.action, client_id=entry.client_id, seconds=seconds)
+
+        report = self._storage.transact(work, applied)
+        entry.last_bind_report = (key, report)
+        return report
+
+    def _report(self, entry: DeviceEntry, frame: Frame, *, is_status: bool) -> "asyncio.Future[None] | None":
+        digest = _digest(frame.payload)
+        if digest == (entry.status_digest if is_status else entry.info_digest):
+            return None
+        try:
+            text = _json(ttlv.decode(frame.payload, parse_float=_parse_float))
+        except WireError as error:
+            self._events.publish("report.malformed", client_id=entry.client_id, reason=error)
+            return None
+        device_id = entry.id
+
+        def work(tx: Tx) -> None:
+            if is_status:
+                tx.devices.merge_status(device_id, text)
+            else:
+                tx.devices.merge_info(device_id, text)
+
+        def applied(_: None) -> None:
+            if is_status:
+                entry.status_digest = digest
+            else:
+                entry.info_digest = digest
+            self._events.publish("device.reported", client_id=entry.client_id)
+
+        return self._storage.transact(work, applied)
+
+
+def _window(fields: Fields, default_s: int, now_ms: int) -> tuple[int | None, int]:
+    seconds = ttlv.first(fields, commands.BIND_CODE_SECONDS_LEFT, default_s)
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise ValueError("the seconds left are not a whole number")  # noqa: TRY004 - it is the device's value
+    return window_end(seconds, now_ms), seconds
+
+
+def _code(fields: Fields) -> str:
+    code = ttlv.first(fields, commands.BIND_CODE_CODE, b"")
+    text = code.decode("ascii", "replace") if isinstance(code, bytes) else ""
+    if not is_bind_code(text):
+        raise ValueError("not 16 of 0-9 A-F")
+    return text
+
+
+def _bind_secret(fields: Fields) -> Secret | None:
+    secret = ttlv.first(fields, commands.BIND_CODE_SECRET, b"")
+    if not isinstance(secret, bytes) or len(secret) > MAX_BIND_SECRET:
+        raise ValueError("the bind secret is no text, or too long")
+    # Modules send hex digits; whatever octets it is, it is kept as it came.
+    return Secret(secret.decode("latin-1")) if secret else None
+
+
+def _json(fields: Fields) -> str:
+    facts: dict[str, object] = {}
+    for number, value in fields:
+        if 1 <= number <= MAX_REPORT_ID and not isinstance(value, list):
+            shown = value.decode("utf-8", "replace")[:MAX_REPORT_TEXT] if isinstance(value, bytes) else value
+            facts.setdefault(str(number), shown)
+    return json.dumps(facts)
+
+
+def _parse_float(text: str) -> float:
+    # Devices multiply doubles until they are whole; 15 significant digits are what they meant.
+    return float(f"{float(text):.15g}")
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=8).digest()
