@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quecbind.wire import mqtt
+from quecbind.wire import _packets, mqtt
 from quecbind.wire.errors import MqttError
 from quecbind.wire.mqtt import (
     Connack,
@@ -415,12 +415,17 @@ def test_large_packet_in_small_pieces_is_collected_without_being_copied_each_tim
         (Suback(1, [3]), "return code must be"),
         (Unsubscribe(1, []), "no filter"),
         (Unsubscribe(1, [""]), "filter is empty"),
-        (Publish("a", bytes(268435456)), "over 256 MiB"),
     ],
 )
 def test_what_the_standard_forbids_is_not_written(packet: Packet, sentence: str) -> None:
     with pytest.raises(MqttError, match=sentence):
         packet.encode()
+
+
+def test_remaining_length_has_at_most_4_bytes() -> None:
+    assert _packets._header(0x30, 268435455) == b"\x30\xff\xff\xff\x7f"
+    with pytest.raises(MqttError, match="over 256 MiB"):
+        _packets._header(0x30, 268435456)
 
 
 def test_repr_hides_passwords_and_payloads() -> None:

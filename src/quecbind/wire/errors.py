@@ -12,6 +12,10 @@
 A sentence says which rule was broken. It never holds payload, key or password, so it may go to a log.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from quecbind.wire._packets import Packet
+
 
 class WireError(ValueError):
     """Bytes or values that are outside the protocol."""
@@ -36,7 +40,7 @@ class MqttError(WireError):
     def __init__(self, sentence: str, return_code: "int | None" = None) -> None:
         super().__init__(sentence)
         self.return_code = return_code
-        self.packets: "list[object]" = []
+        self.packets: "list[Packet]" = []
 
 
 class TopicError(WireError):
