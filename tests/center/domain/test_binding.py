@@ -1,0 +1,126 @@
+"""Every row of the bind table (architecture.md), and the order of its checks."""
+
+import pytest
+
+from quecbind.center.domain import refusal
+from quecbind.center.domain.binding import (
+    AlreadyOwner,
+    Bound,
+    Window,
+    bind_by_code,
+    bind_by_device_key,
+    check_code,
+    check_name,
+    is_bind_code,
+    window_end,
+)
+from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.refusal import Refused
+
+NOW = 1_700_000_000_000
+ANN, BOB = Uid("C1"), Uid("C2")
+RIGHT, WRONG = b"right" * 6, b"wrong" * 6
+OPEN = Window(RIGHT, NOW + 1)
+OVER = Window(RIGHT, NOW)
+
+
+@pytest.mark.parametrize("code", [None, ""])
+def test_missing_code_is_refused(code) -> None:
+    assert check_code(code) == Refused(5179)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "123456789ABCDEF",
+        "123456789ABCDEF01",
+        "123456789abcdef0",
+        "123456789ABCDEFG",
+        "1234 6789ABCDEF0",
+        "123456789ABCDEF\0",
+        "123456789ABCDEF\n",
+        "123456789ABCDEF0\n",
+        "\uff11" * 16,
+        "١" * 16,
+    ],
+)
+def test_malformed_code_is_refused(code) -> None:
+    assert check_code(code) == Refused(5213)
+
+
+def test_code_of_16_hex_digits_is_well_formed() -> None:
+    assert check_code("0123456789ABCDEF") is None
+    assert is_bind_code("1234567890123456")
+
+
+@pytest.mark.parametrize(
+    ("window", "mac", "owners", "mode", "expected"),
+    [
+        pytest.param(None, RIGHT, (), "multi", Refused(5460), id="no code on file, or no such device"),
+        pytest.param(OVER, RIGHT, (), "multi", Refused(5461), id="window over"),
+        pytest.param(OVER, WRONG, (), "multi", Refused(5461), id="window over comes before different"),
+        pytest.param(OPEN, WRONG, (), "multi", Refused(5462), id="different"),
+        pytest.param(OPEN, WRONG, (BOB,), "single", Refused(5462), id="different comes before single mode"),
+        pytest.param(OPEN, RIGHT, (BOB,), "single", Refused(5412), id="owned by another, single"),
+        pytest.param(OPEN, RIGHT, (BOB,), "alternate", Bound(leaving=(BOB,)), id="owned by another, alternate"),
+        pytest.param(OPEN, RIGHT, (BOB,), "multi", Bound(), id="owned by another, multi"),
+        pytest.param(OPEN, RIGHT, (), "single", Bound(), id="match"),
+        pytest.param(None, WRONG, (ANN,), "single", AlreadyOwner(), id="owned by this user, no code on file"),
+        pytest.param(OPEN, WRONG, (BOB, ANN), "multi", AlreadyOwner(), id="owned by this user, another code"),
+    ],
+)
+def test_bringing_a_code(window, mac, owners, mode, expected) -> None:
+    assert bind_by_code(window, mac, owners, ANN, mode, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "expected"),
+    [(119_999, Bound()), (120_000, Refused(5461)), (120_001, Refused(5461)), (121_000, Refused(5461))],
+)
+def test_window_of_120_seconds_ends_to_the_millisecond(after_ms, expected) -> None:
+    end = window_end(120, NOW)
+
+    assert end is not None
+    assert bind_by_code(Window(RIGHT, end), RIGHT, (), ANN, "multi", NOW + after_ms) == expected
+
+
+def test_zero_seconds_cancel_the_window() -> None:
+    assert window_end(0, NOW) is None
+
+
+def test_longest_window_is_kept_whole() -> None:
+    assert window_end(4_294_967_295, NOW) == NOW + 4_294_967_295_000
+
+
+@pytest.mark.parametrize("seconds", [-1, 4_294_967_296])
+def test_window_out_of_range_is_refused(seconds) -> None:
+    with pytest.raises(ValueError, match="0 to 4294967295"):
+        window_end(seconds, NOW)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "known", "owners", "mode", "expected"),
+    [
+        (False, True, (), "multi", Refused(5499)),
+        (False, True, (ANN,), "multi", Refused(5499)),
+        (True, False, (), "multi", Refused(5913)),
+        (True, True, (ANN,), "single", AlreadyOwner()),
+        (True, True, (BOB,), "single", Refused(5412)),
+        (True, True, (BOB,), "alternate", Bound(leaving=(BOB,))),
+        (True, True, (), "multi", Bound()),
+    ],
+)
+def test_naming_a_device(allowed, known, owners, mode, expected) -> None:
+    assert bind_by_device_key(allowed, known, owners, ANN, mode) == expected
+
+
+def test_name_may_have_254_characters() -> None:
+    assert check_name("n" * 254) is None
+    assert check_name("n" * 255) == Refused(refusal.DEVICE_NAME_TOO_LONG)
+
+
+def test_half_a_surrogate_pair_is_no_name() -> None:
+    refused = check_name("lamp \ud800")
+
+    assert refused is not None
+    assert refused.code == refusal.INVALID

@@ -1,0 +1,98 @@
+"""Sliding counters, lock-out, and who pays for wrong guesses."""
+
+from quecbind.center.domain.limits import GuessLimits, Limits, LockOut, SlidingCounter
+
+NOW = 1000.0
+
+
+def test_limit_is_reached_at_the_limit_and_over_when_the_window_has_slid() -> None:
+    counter = SlidingCounter(2, 10)
+    counter.add("k", NOW)
+    assert counter.retry_after_s("k", NOW) is None
+
+    counter.add("k", NOW + 4)
+
+    assert counter.retry_after_s("k", NOW + 4) == 6
+    assert counter.retry_after_s("k", NOW + 9.5) == 1
+    assert counter.retry_after_s("k", NOW + 10) is None
+    assert counter.count("k", NOW + 10) == 1
+
+
+def test_keys_do_not_add_up() -> None:
+    counter = SlidingCounter(1, 10)
+    counter.add("a", NOW)
+
+    assert counter.retry_after_s("b", NOW) is None
+
+
+def test_quiet_keys_are_forgotten_and_the_quietest_go_first_when_there_are_too_many() -> None:
+    counter = SlidingCounter(1, 10, max_keys=2)
+    for key in "abc":
+        counter.add(key, NOW)
+
+    assert [counter.count(key, NOW) for key in "abc"] == [0, 1, 1]
+
+
+def test_clock_that_was_set_back_does_not_freeze_for_ever() -> None:
+    counter = SlidingCounter(1, 10)
+    counter.add("k", NOW)
+
+    assert counter.retry_after_s("k", NOW - 500) is None
+
+
+def test_lock_out_counts_down_freezes_and_thaws() -> None:
+    lock_out = LockOut(5, 1200)
+    counts = [lock_out.wrong("ann", NOW + second) for second in range(5)]
+
+    assert counts == [1, 2, 3, 4, 5]
+    assert lock_out.frozen_for_s("ann", NOW + 4) == 1200
+    assert lock_out.frozen_for_s("ann", NOW + 4 + 1200) is None
+    assert lock_out.wrong("ann", NOW + 1300) == 1
+
+
+def test_right_password_starts_over() -> None:
+    lock_out = LockOut(5, 1200)
+    lock_out.wrong("ann", NOW)
+    lock_out.right("ann")
+
+    assert lock_out.wrong("ann", NOW) == 1
+
+
+def guesses(**limits) -> GuessLimits:
+    return GuessLimits(Limits(**limits))
+
+
+def test_user_who_guesses_too_much_is_refused_everywhere() -> None:
+    limits = guesses(max_guesses_per_user=2)
+    for device in ("d1", "d2"):
+        limits.add("mal", "1.1.1.1", "p", device, NOW)
+
+    refused = limits.check("mal", "9.9.9.9", "p", "d3", NOW + 1)
+
+    assert refused is not None
+    assert (refused.code, refused.retry_after_s) == (8429, 599)
+
+
+def test_address_that_guesses_too_much_is_refused_for_all_its_users() -> None:
+    limits = guesses(max_guesses_per_address=2)
+    for user in ("m1", "m2"):
+        limits.add(user, "1.1.1.1", "p", "d", NOW)
+
+    assert limits.check("m3", "1.1.1.1", "p", "other", NOW) is not None
+    assert limits.check("m3", "2.2.2.2", "p", "other", NOW) is None
+
+
+def test_strangers_guesses_on_a_device_never_refuse_a_user_who_made_none() -> None:
+    limits = guesses(max_guesses_per_device=3, max_guesses_per_product=3)
+    for number in range(10):
+        limits.add(f"mal{number}", f"1.1.1.{number}", "p", "d", NOW)
+
+    assert limits.check("owner-to-be", "5.5.5.5", "p", "d", NOW) is None
+    assert limits.check("mal0", "1.1.1.0", "p", "d", NOW) is not None
+
+
+def test_everyone_starts_over_after_the_window() -> None:
+    limits = guesses(max_guesses_per_user=1, max_guesses_per_device=1)
+    limits.add("mal", "1.1.1.1", "p", "d", NOW)
+
+    assert limits.check("mal", "1.1.1.1", "p", "d", NOW + 600) is None
