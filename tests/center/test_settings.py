@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quecbind.center.domain.limits import Limits
 from quecbind.center.settings import Settings, SettingsError, add_flags, load
 
 
@@ -23,6 +24,14 @@ def test_without_flags_and_environment_the_defaults_hold() -> None:
 
 def test_by_default_only_this_machine_is_listened_to() -> None:
     assert Settings().host == "127.0.0.1"
+
+
+def test_the_rules_keep_their_own_defaults() -> None:
+    assert Settings().limits == Limits()
+
+
+def test_the_limits_of_the_rules_can_be_chosen() -> None:
+    assert load(parse("--max-guesses-per-user", "3"), {}).limits == Limits(max_guesses_per_user=3)
 
 
 def test_every_setting_is_a_flag_and_a_variable() -> None:

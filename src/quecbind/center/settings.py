@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
+from quecbind.center.domain.limits import Limits
+
 MailEncryption = Literal["starttls", "tls", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -126,6 +128,32 @@ class Settings:
     write_buffer_size: Annotated[
         int, _Option(_whole(4_096, 16_777_216), "bytes waiting for a device that does not read before it is dropped")
     ] = 65_536
+    guess_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which wrong bind codes are counted")] = 600
+    max_guesses_per_user: Annotated[int, _Option(_whole(1, 1_000_000), "wrong bind codes of one user in that span")] = (
+        10
+    )
+    max_guesses_per_address: Annotated[int, _Option(_whole(1, 1_000_000), "... from one address")] = 50
+    max_guesses_per_device: Annotated[
+        int, _Option(_whole(1, 1_000_000), "... against one device, by strangers together")
+    ] = 100
+    max_guesses_per_product: Annotated[
+        int, _Option(_whole(1, 10_000_000), "... against one product, by strangers together")
+    ] = 1_000
+    sign_in_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which failed sign-ins are counted")] = 1_200
+    max_sign_ins_per_address: Annotated[
+        int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")
+    ] = 100
+    code_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which mail codes are counted")] = 600
+    max_codes_per_email: Annotated[
+        int, _Option(_whole(1, 1_000_000), "mail codes to one mail address in that span")
+    ] = 5
+    max_codes_per_address: Annotated[
+        int, _Option(_whole(1, 1_000_000), "mail codes asked for from one address in that span")
+    ] = 50
+    refusal_audit_s: Annotated[
+        int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
+    ] = 60
+
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_header_size: Annotated[
         int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
@@ -137,6 +165,11 @@ class Settings:
     log_level: Annotated[
         LogLevel, _Option(_one_of("debug", "info", "warning", "error"), "least severe log entry written to stderr")
     ] = "info"
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the settings that the rules of the domain need."""
+        return Limits(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Limits)})
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

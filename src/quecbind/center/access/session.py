@@ -267,7 +267,7 @@ class Session:
         """Serve what came before the malformed packet, then close."""
         asks = _NOTHING
         if not self._waiting:
-            asks = self._serve(error.packets, now)  # type: ignore[arg-type]  # wire.errors cannot name their type
+            asks = self._serve(error.packets, now)
         if self.phase is AUTHENTICATING and error.return_code is not None:
             self._out.append(mqtt.Connack(error.return_code, False).encode())
         self.close("malformed", now)

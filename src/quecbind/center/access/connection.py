@@ -1,0 +1,252 @@
+"""One accepted socket: its bytes go to the session, the session's questions to the services, their answers back.
+
+No task, no loop timer and no await per connection, nothing logged: log-ins come by the thousand. Decides nothing
+that `session` can decide. `AccessServer` knows which connection is the device's present one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from quecbind.center.access.session import CLOSED, Ask, Message, Session, Verdict
+from quecbind.center.access.wheel import NO_SLOT
+from quecbind.center.domain.connection import Unavailable
+from quecbind.center.services.registry import DeviceEntry
+
+if TYPE_CHECKING:
+    from quecbind.center.access.server import AccessServer
+
+# How often a connection that is not read from, and so has no deadline, is looked at.
+PAUSED_CHECK_S = 30.0
+
+
+class DeviceConnection(asyncio.Protocol):
+    """A device's connection from accept to close.
+
+    Attributes:
+        address: of the peer; empty when the system did not say.
+        entry: the device, from its log-in on and after the close too.
+        slot: where the timer wheel has it.
+    """
+
+    __slots__ = (
+        "_access",
+        "_is_over",
+        "_is_paused",
+        "_session",
+        "_transport",
+        "address",
+        "entry",
+        "is_admitted",
+        "slot",
+    )
+
+    def __init__(self, access: "AccessServer") -> None:
+        self._access = access
+        self._session = Session(access.limits, access.time())
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._is_paused = False
+        self._is_over = False
+        self.is_admitted = False
+        self.address = ""
+        self.entry: DeviceEntry | None = None
+        self.slot = NO_SLOT
+
+    @property
+    def close_reason(self) -> str:
+        """Why it was closed, as a word to count by; empty while open."""
+        return self._session.close_reason
+
+    @property
+    def unreadable_count(self) -> int:
+        """Messages acknowledged and dropped because they held no frame."""
+        return self._session.unreadable_count
+
+    # From the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        access = self._access
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if peer else ""
+        self.is_admitted = access.admit(self)
+        if not self.is_admitted:
+            self._cut("refused")
+            return
+        self._transport.set_write_buffer_limits(access.limits.write_buffer_size)
+        access.wheel.place(self, access.time() + access.limits.log_in_time_s)
+
+    def data_received(self, data: bytes) -> None:
+        now = self._access.time()
+        asks = self._session.receive_data(data, now)
+        if asks:
+            self._ask(asks, now)
+        self._settle(now)
+
+    def pause_writing(self) -> None:
+        # The device does not read: whatever else is kept for it, it will not get.
+        self._cut("slow_reader")
+
+    def resume_writing(self) -> None:
+        """Nothing to resume: the connection was dropped when its buffer was full."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.close("gone", self._access.time())
+        self._finish()
+        self._access.wheel.remove(self)
+        self._access.release(self)
+
+    # From the server
+
+    def on_timer(self, now: float) -> None:
+        """Its slot of the wheel has come: silence, a slow log-in, or a close that the device does not take."""
+        if self._session.phase is CLOSED:
+            self._transport.abort()
+            return
+        due = self._session.next_timer()
+        if due is None or due > now:
+            self._access.wheel.place(self, now + PAUSED_CHECK_S if due is None else due)
+            return
+        self._session.handle_timer(now)
+        self._settle(now)
+
+    def send(self, command: int, payload: bytes, kind: str) -> bool:
+        """Send one frame to the device; False when it cannot be sent now."""
+        now = self._access.time()
+        is_sent = self._session.send_frame(command, payload, kind, now)
+        self._settle(now)
+        return is_sent
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the device."""
+        if not self._is_paused and not self._transport.is_closing():
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def close(self, reason: str) -> None:
+        """End the session; what was written before still goes out."""
+        now = self._access.time()
+        self._session.close(reason, now)
+        self._settle(now)
+
+    def abort(self) -> None:
+        """Drop the connection as it is."""
+        self._transport.abort()
+
+    # Questions and answers
+
+    def _ask(self, asks: Sequence[Ask], now: float) -> None:
+        queue = deque(asks)
+        while queue:
+            ask = queue.popleft()
+            queue.extend(self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now))
+
+    def _judge(self, connect: Any, now: float) -> Sequence[Ask]:
+        verdict = self._access.gate.connect(connect.client_id, connect.user_name, connect.password, self.address)
+        if isinstance(verdict, asyncio.Future):
+            verdict.add_done_callback(self._judged)
+            return ()
+        return self._take_verdict(verdict, now)
+
+    def _judged(self, answer: "asyncio.Future[Verdict]") -> None:
+        if self._session.phase is CLOSED:
+            return
+        now = self._access.time()
+        failed = answer.cancelled() or answer.exception() is not None
+        self._ask(self._take_verdict(Unavailable() if failed else answer.result(), now), now)
+        self._settle(now)
+
+    def _take_verdict(self, verdict: Verdict, now: float) -> Sequence[Ask]:
+        session = self._session
+        asks = session.answer_connect(verdict, now)
+        if session.entry is not None:
+            self.entry = session.entry
+            self._access.begin(self, session.client_id)
+        due = session.next_timer()
+        if due is not None and due < self.slot:
+            self._access.wheel.place(self, due)
+        return asks
+
+    def _deliver(self, message: Message, now: float) -> Sequence[Ask]:
+        access, entry = self._access, self.entry
+        assert entry is not None
+        assert message.frame is not None
+        access.counters.message_count += 1
+        proof = access.gate.used(entry) if message.proves_secret else None
+        stored = access.uplink.receive(entry, message.frame, access.clock.now())
+        if proof is None and stored is None:
+            return self._session.answer_message(message, now)
+        access.pending_count += 1
+        pending = _Pending(self, message)
+        for answer in (proof, stored):
+            if answer is not None:
+                pending.wait_for(answer)
+        return ()
+
+    def take_answer(self, message: Message, failure: str) -> None:
+        """A message that had to wait is safe; or `failure` says why not, and the device has to come again."""
+        self._access.settled_one()
+        if self._session.phase is CLOSED:
+            return
+        now = self._access.time()
+        if failure:
+            self._session.close(failure, now)
+        else:
+            self._ask(self._session.answer_message(message, now), now)
+        self._settle(now)
+
+    # The socket follows the session
+
+    def _settle(self, now: float) -> None:
+        session = self._session
+        data = session.data_to_send()
+        if data:
+            self._transport.write(data)
+        if session.phase is CLOSED:
+            if not self._is_over:
+                self._finish()
+                self._access.wheel.place(self, session.next_timer() or now)
+                self._transport.close()
+        elif session.is_full is not self._is_paused and not self._access.is_stopping:
+            self._is_paused = session.is_full
+            if self._is_paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _cut(self, reason: str) -> None:
+        self._session.close(reason, self._access.time())
+        self._finish()
+        self._transport.abort()
+
+    def _finish(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._access.end(self, self._session.client_id)
+
+
+class _Pending:
+    """A message that waits for storage: for its own content, for the first use of a new secret, or for both."""
+
+    __slots__ = ("_connection", "_failure", "_left_count", "_message")
+
+    def __init__(self, connection: DeviceConnection, message: Message) -> None:
+        self._connection = connection
+        self._message = message
+        self._failure = ""
+        self._left_count = 0
+
+    def wait_for(self, answer: "asyncio.Future[Any]") -> None:
+        self._left_count += 1
+        answer.add_done_callback(self._take)
+
+    def _take(self, answer: "asyncio.Future[Any]") -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            self._failure = "storage_failed"
+        elif answer.result() is False:
+            # The secret this connection was given is worthless: another one was issued meanwhile.
+            self._failure = "secret_replaced"
+        self._left_count -= 1
+        if not self._left_count:
+            self._connection.take_answer(self._message, self._failure)

@@ -1,0 +1,247 @@
+"""Who is connected: the listeners for devices, their limits, one session per device, and the way to reach it.
+
+A second log-in of a device ends the first, and only once it is accepted: whoever merely knows a client id cannot
+disturb its owner. A device that does not read is dropped when its write buffer is full; one that sends faster than
+storage takes it is not read from until storage has caught up. What a packet means is decided in `session`, who may
+log in and what is kept, in the services.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+
+from quecbind.center.access.connection import DeviceConnection
+from quecbind.center.access.session import SessionLimits
+from quecbind.center.access.wheel import TimerWheel
+from quecbind.center.domain.ids import ClientId
+from quecbind.center.services.gate import DeviceGate
+from quecbind.center.services.ports import Clock
+from quecbind.center.services.presence import Presence
+from quecbind.center.services.uplink import Uplink
+
+BACKLOG = 4096
+HANDSHAKE_TIME_S = 10.0
+CLOSE_TIME_S = 2.0
+TICK_S = 1.0
+
+
+class AccessLimits(SessionLimits):
+    """What all devices together are allowed and, by inheritance, each of them."""
+
+    __slots__ = ("max_connections", "max_connections_per_address", "max_pending_per_address", "write_buffer_size")
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = 120_000,
+        max_connections_per_address: int = 20_000,
+        max_pending_per_address: int = 1_000,
+        write_buffer_size: int = 65_536,
+        log_in_time_s: float = 10.0,
+        max_keep_alive_s: float = 1800.0,
+        max_packet_size: int = 65_600,
+        max_unanswered: int = 64,
+    ) -> None:
+        super().__init__(log_in_time_s, max_keep_alive_s, max_packet_size, max_unanswered)
+        self.max_connections = max_connections
+        self.max_connections_per_address = max_connections_per_address
+        self.max_pending_per_address = max_pending_per_address
+        self.write_buffer_size = write_buffer_size
+
+
+class AccessCounters:
+    """Plain numbers, because they change at every log-in; whoever wants to show them reads them.
+
+    Attributes:
+        ended_count_by_reason: connections by why they ended, the refused ones included.
+    """
+
+    __slots__ = ("downlink_count", "ended_count_by_reason", "log_in_count", "message_count", "unreadable_count")
+
+    def __init__(self) -> None:
+        self.log_in_count = 0
+        self.message_count = 0
+        self.unreadable_count = 0
+        self.downlink_count = 0
+        self.ended_count_by_reason: Counter[str] = Counter()
+
+
+class _Address:
+    """How much one address has open."""
+
+    __slots__ = ("connection_count", "pending_count")
+
+    def __init__(self) -> None:
+        self.connection_count = 0
+        self.pending_count = 0
+
+
+class AccessServer:
+    """All device connections of this process; a `services.ports.DeviceLink`.
+
+    Attributes:
+        pending_count: messages that wait for storage.
+    """
+
+    def __init__(
+        self,
+        gate: DeviceGate,
+        uplink: Uplink,
+        presence: Presence,
+        *,
+        clock: Clock,
+        limits: AccessLimits,
+    ) -> None:
+        """Must be made on the running event loop. Nothing is served before `listen`."""
+        self._loop = asyncio.get_running_loop()
+        self.time: Callable[[], float] = self._loop.time
+        self.gate = gate
+        self.uplink = uplink
+        self.clock = clock
+        self.limits = limits
+        self.counters = AccessCounters()
+        self.wheel: TimerWheel[DeviceConnection] = TimerWheel(self.time())
+        self.pending_count = 0
+        self.is_stopping = False
+        self._presence = presence
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[DeviceConnection] = set()
+        self._session_by_client_id: dict[str, DeviceConnection] = {}
+        self._address_by_name: dict[str, _Address] = {}
+        self._changed = asyncio.Event()
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections, logged in or not."""
+        return len(self._connections)
+
+    @property
+    def session_count(self) -> int:
+        """Devices that are logged in."""
+        return len(self._session_by_client_id)
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve devices on a bound socket, over TLS when a context is given."""
+        self._servers.append(
+            await self._loop.create_server(
+                lambda: DeviceConnection(self),
+                sock=listener,
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_TIME_S if tls else None,
+            )
+        )
+
+    async def stop(self, time_s: float) -> None:
+        """Take no more, answer what is under way for at most `time_s`, then close every connection."""
+        self.is_stopping = True
+        for server in self._servers:
+            server.close()
+        for connection in self._connections:
+            connection.stop_reading()
+        await self._wait_until(lambda: not self.pending_count, time_s)
+        for connection in tuple(self._connections):
+            connection.close("stopping")
+        await self._wait_until(lambda: not self._connections, CLOSE_TIME_S)
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self._wait_until(lambda: not self._connections, CLOSE_TIME_S)
+        self._ticking.cancel()
+
+    # DeviceLink
+
+    def is_online(self, client_id: ClientId) -> bool:
+        """Whether the device is logged in."""
+        return client_id in self._session_by_client_id
+
+    def send(self, client_id: ClientId, command: int, payload: bytes, kind: str = "sys") -> bool:
+        """Send one frame; False when the device is not connected or takes no more."""
+        connection = self._session_by_client_id.get(client_id)
+        if connection is None or not connection.send(command, payload, kind):
+            return False
+        self.counters.downlink_count += 1
+        return True
+
+    def disconnect(self, client_id: ClientId, reason: str) -> None:
+        """End the device's session, if it has one, now."""
+        connection = self._session_by_client_id.get(client_id)
+        if connection is not None:
+            connection.close(reason)
+
+    # From the connections
+
+    def admit(self, connection: DeviceConnection) -> bool:
+        """Whether a new connection is within the limits; it is counted if it is."""
+        limits = self.limits
+        if len(self._connections) >= limits.max_connections or self.is_stopping:
+            return False
+        address = self._address_by_name.get(connection.address)
+        if address is None:
+            address = self._address_by_name[connection.address] = _Address()
+        elif (
+            address.connection_count >= limits.max_connections_per_address
+            or address.pending_count >= limits.max_pending_per_address
+        ):
+            return False
+        address.connection_count += 1
+        address.pending_count += 1
+        self._connections.add(connection)
+        return True
+
+    def begin(self, connection: DeviceConnection, client_id: str) -> None:
+        """A device has logged in; an earlier session of it ends."""
+        assert connection.entry is not None
+        self.counters.log_in_count += 1
+        self._address_by_name[connection.address].pending_count -= 1
+        # Online before offline: a device that merely reconnects was never away.
+        self._presence.online(connection.entry, connection.address)
+        earlier = self._session_by_client_id.get(client_id)
+        self._session_by_client_id[client_id] = connection
+        if earlier is not None:
+            earlier.close("taken_over")
+
+    def end(self, connection: DeviceConnection, client_id: str) -> None:
+        """A session is over, its socket perhaps not yet."""
+        self.counters.ended_count_by_reason[connection.close_reason] += 1
+        self.counters.unreadable_count += connection.unreadable_count
+        if connection.entry is None:
+            return
+        if self._session_by_client_id.get(client_id) is connection:
+            del self._session_by_client_id[client_id]
+        self._presence.offline(connection.entry)
+
+    def release(self, connection: DeviceConnection) -> None:
+        """A socket is closed."""
+        if not connection.is_admitted:
+            return
+        self._connections.discard(connection)
+        address = self._address_by_name[connection.address]
+        address.connection_count -= 1
+        if connection.entry is None:
+            address.pending_count -= 1
+        if not address.connection_count:
+            del self._address_by_name[connection.address]
+        self._changed.set()
+
+    def settled_one(self) -> None:
+        """Storage has answered for a message."""
+        self.pending_count -= 1
+        self._changed.set()
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        now = self.time()
+        for connection in self.wheel.take(now):
+            connection.on_timer(now)
+
+    async def _wait_until(self, is_so: Callable[[], bool], time_s: float) -> None:
+        try:
+            async with asyncio.timeout(time_s):
+                while not is_so():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,226 @@
+"""`quecbind serve`: a Developer Center from its settings to its end, every part wired to the others here.
+
+Start: TLS files, data directory, ports, then the ready line. Stop, on SIGTERM or SIGINT: no new connections, what was
+sent is answered, then presence and the writer finish and the directory is unlocked. Decides nothing about devices.
+"""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+
+from quecbind.center.access.server import AccessLimits, AccessServer
+from quecbind.center.http import app
+from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http, tls_context
+from quecbind.center.mail.log import LogMailer
+from quecbind.center.mail.smtp import SmtpMailer, SmtpSettings
+from quecbind.center.metrics import registry_of
+from quecbind.center.services.center import Center
+from quecbind.center.services.errors import StartError
+from quecbind.center.services.ports import Mailer
+from quecbind.center.settings import Settings
+from quecbind.center.storage.opening import open_center
+from quecbind.center.system import SystemClock, SystemEntropy
+
+logger = logging.getLogger(__name__)
+
+SERVE_FILE = "serve.json"
+SPARE_FILES = 1024
+
+
+async def serve(settings: Settings, announce: Callable[[str], None], *, master_key: str | None = None) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Args:
+        announce: takes the one line that says that it is ready, and where.
+        master_key: Base64 of 32 bytes; None uses the file in the data directory.
+
+    Raises:
+        StartError: it cannot start; the sentence says why. Nothing is left behind.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    tls = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        tls = tls_context(settings.tls_cert, settings.tls_key)
+    clock = SystemClock()
+    center = await open_center(
+        settings.data,
+        clock=clock,
+        entropy=SystemEntropy(),
+        mailer=_mailer(settings),
+        limits=settings.limits,
+        master_key=master_key,
+    )
+    try:
+        with contextlib.ExitStack() as sockets:
+            await _run(settings, center, tls, sockets, stopped, announce)
+    finally:
+        await center.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _run(
+    settings: Settings,
+    center: Center,
+    tls: ssl.SSLContext | None,
+    sockets: contextlib.ExitStack,
+    stopped: asyncio.Event,
+    announce: Callable[[str], None],
+) -> None:
+    _raise_file_limit(settings)
+    http_socket = sockets.enter_context(bind(settings.host, settings.http_port))
+    mqtt_socket = sockets.enter_context(bind(settings.host, settings.mqtt_port))
+    mqtts_socket = None
+    if tls is not None and settings.mqtts_port is not None:
+        mqtts_socket = sockets.enter_context(bind(settings.host, settings.mqtts_port))
+
+    access = AccessServer(
+        center.gate, center.uplink, center.presence, clock=center.clock, limits=_access_limits(settings)
+    )
+    center.attach(access)
+    http = _http_server(settings, center, access)
+    addresses = _addresses(settings, http_socket, mqtt_socket, mqtts_socket)
+    try:
+        await access.listen(mqtt_socket)
+        if mqtts_socket is not None:
+            await access.listen(mqtts_socket, tls)
+        # What was loaded lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(http.serve([http_socket]), name="http")
+            with _serve_file(settings.data / SERVE_FILE, addresses, center.operators.local_key().reveal()):
+                announce(_ready_line(settings, addresses))
+                ending = tasks.create_task(stopped.wait(), name="stop signal")
+                await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+                stopped.set()
+            http.should_exit = True
+            await access.stop(settings.stop_time_s)
+    finally:
+        await access.stop(0)
+
+
+def _addresses(
+    settings: Settings, http: socket.socket, mqtt: socket.socket, mqtts: socket.socket | None
+) -> dict[str, str]:
+    host = _reachable(settings.host)
+    found = {
+        "http": f"http://{host}:{http.getsockname()[1]}",
+        "mqtt": f"mqtt://{host}:{mqtt.getsockname()[1]}",
+    }
+    if mqtts is not None:
+        found["mqtts"] = f"mqtts://{host}:{mqtts.getsockname()[1]}"
+    return found
+
+
+def _reachable(host: str) -> str:
+    """`host` as it is written in a URL; the wildcard address, which nobody can connect to, as this machine's own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _ready_line(settings: Settings, addresses: Mapping[str, str]) -> str:
+    facts = dict(addresses)
+    if settings.lan_host is not None:
+        facts["lan"] = settings.lan_host
+    facts["data"] = str(settings.data)
+    return "quecbind ready " + " ".join(f"{name}={value}" for name, value in facts.items())
+
+
+@contextlib.contextmanager
+def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Iterator[None]:
+    """Says, to this user's own processes, where this server is and with which key it can be administered."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    content = json.dumps({"pid": os.getpid(), **addresses, "local_key": local_key})
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+    new.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _http_server(settings: Settings, center: Center, access: AccessServer) -> HttpServer:
+    return HttpServer(
+        uvicorn.Config(
+            app.build(center, registry_of(center, access)),
+            http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Limits go by address: a header that anybody can send must not choose it.
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=settings.max_http_connections,
+            timeout_keep_alive=settings.http_idle_time_s,
+            timeout_graceful_shutdown=settings.stop_time_s,
+        )
+    )
+
+
+def _access_limits(settings: Settings) -> AccessLimits:
+    return AccessLimits(
+        max_connections=settings.max_connections,
+        max_connections_per_address=settings.max_connections_per_address,
+        max_pending_per_address=settings.max_pending_per_address,
+        write_buffer_size=settings.write_buffer_size,
+        log_in_time_s=settings.log_in_time_s,
+        max_keep_alive_s=settings.max_keep_alive_s,
+        max_packet_size=settings.max_packet_size,
+        max_unanswered=settings.max_unanswered,
+    )
+
+
+def _mailer(settings: Settings) -> Mailer:
+    if settings.smtp_host is None or settings.smtp_from is None:
+        return LogMailer()
+    return SmtpMailer(
+        SmtpSettings(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            sender=settings.smtp_from,
+            user=settings.smtp_user,
+            password=settings.smtp_password,
+            encryption=settings.smtp_tls,
+        )
+    )
+
+
+def _raise_file_limit(settings: Settings) -> None:
+    """Each connection is an open file; the soft limit of most systems is far below what the hard one allows."""
+    needed = settings.max_connections + settings.max_http_connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        logger.warning(
+            "serve.few_files allowed=%d wanted=%d (connections beyond that will not be accepted)", allowed, needed
+        )
+
+
+__all__ = ("SERVE_FILE", "StartError", "serve")

@@ -1,0 +1,60 @@
+"""The numbers /metrics shows, read from plain counters at the moment they are asked for.
+
+Counting costs the hot path an addition; nothing here runs unless somebody looks.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from quecbind.center.access.server import AccessServer
+from quecbind.center.services.center import Center
+
+
+class CenterCollector(Collector):
+    """Devices, connections, messages and events of one running Developer Center."""
+
+    def __init__(self, center: Center, access: AccessServer) -> None:
+        self._center = center
+        self._access = access
+
+    def collect(self) -> Iterable[Metric]:
+        """See `prometheus_client.registry.Collector`."""
+        access, counters = self._access, self._access.counters
+        yield _gauge("device_connections", "Open device connections, logged in or not.", access.connection_count)
+        yield _gauge("devices_online", "Devices that are logged in.", access.session_count)
+        yield _gauge("messages_pending", "Device messages that wait for storage.", access.pending_count)
+        yield _counter("log_ins", "Log-ins of devices that were accepted.", counters.log_in_count)
+        yield _counter("messages", "Frames received from devices.", counters.message_count)
+        yield _counter("messages_unreadable", "Messages of devices without a frame.", counters.unreadable_count)
+        yield _counter("commands_sent", "Frames sent to devices by services.", counters.downlink_count)
+        ended = CounterMetricFamily(
+            "quecbind_connections_ended", "Device connections by why they ended.", labels=["reason"]
+        )
+        for reason, count in sorted(counters.ended_count_by_reason.items()):
+            ended.add_metric([reason], count)
+        yield ended
+        events = CounterMetricFamily("quecbind_events", "What happened, by event.", labels=["event"])
+        for name, count in sorted(self._center.events.count_by_name.items()):
+            events.add_metric([name], count)
+        yield events
+
+
+def registry_of(center: Center, access: AccessServer) -> CollectorRegistry:
+    """Everything this process can be asked about."""
+    registry = CollectorRegistry()
+    registry.register(CenterCollector(center, access))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily("quecbind_" + name, meaning, value=value)
+
+
+def _counter(name: str, meaning: str, value: float) -> Metric:
+    return CounterMetricFamily("quecbind_" + name, meaning, value=value)
