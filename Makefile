@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNS ?= 20000
 
-.PHONY: demo test serve check fuzz docs bench clean
+.PHONY: demo test serve check fuzz docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -20,6 +21,17 @@ test: $(STAMP)  ## the whole test suite
 
 serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
 	$(BIN)/quecbind serve --data data
+
+fuzz: $(STAMP)  ## every fuzz target for RUNS inputs each; the test suite replays the seeds
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@for target in mqtt frame ttlv lan signing; do \
+	  echo "== $$target" && $(BIN)/python tests/fuzz/fuzz_$$target.py -runs=$(RUNS) -print_final_stats=0 || exit 1; done
+
+docs: $(STAMP)  ## links, commands, settings and snippets of the documents, against the program
+	$(BIN)/python -m pytest -q tests/docs
+
+clean:  ## what these targets made, the data directory excepted
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 check: $(STAMP)  ## formatting, lint, types, layers, spelling
 	$(BIN)/ruff format --check .

@@ -1,0 +1,94 @@
+"""The documents against the program: links lead somewhere, commands parse, settings exist, snippets run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+VARIABLE = re.compile(r"\bQUEC(?:BIND|IOT)_[A-Z0-9_]+\b")
+
+
+def ids(documents: list[Path]) -> list[str]:
+    return [str(document.relative_to(ROOT)) for document in documents]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(document.read_text()) if found == language]
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=ids(DOCUMENTS))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    broken = []
+    for link in LINK.findall(re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def command_lines(document: Path) -> list[str]:
+    """Every `quecbind ...` line of the unmarked code blocks, continued lines joined, placeholders filled."""
+    lines = []
+    for text in blocks(document, ""):
+        for line in text.replace("\\\n", " ").splitlines():
+            found = re.match(r"\s*\$?\s*(?:[A-Z_]+=(?:<[^>]*>|\S+) +)*quecbind (.*)$", line)
+            if found:
+                lines.append(re.sub(r"<[^>]*>", "X", found[1]))
+    return lines
+
+
+COMMANDS = [(document, line) for document in DOCUMENTS for line in command_lines(document)]
+
+
+@pytest.mark.parametrize(("document", "line"), COMMANDS, ids=[f"{d.name}: {line}" for d, line in COMMANDS])
+def test_every_command_in_the_documents_parses(document: Path, line: str) -> None:
+    from quecbind.cli import parser
+
+    words = shlex.split(line, comments=True)
+    if words[0] == "ready":  # what serve prints, not what a user types
+        return
+    try:
+        parser().parse_args(words)
+    except SystemExit as end:
+        assert not end.code, f"{document.name}: quecbind {line}"
+
+
+def test_every_variable_in_the_documents_is_one_the_program_reads() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    settings = set(VARIABLE.findall(source))
+    flags = re.findall(r"--([a-z][a-z0-9-]+)", source)
+    settings |= {"QUECBIND_" + flag.upper().replace("-", "_") for flag in flags}
+    settings |= {"QUECBIND_" + name.upper() for name in re.findall(r"^    (\w+): ", source, re.MULTILINE)}
+
+    named = {name for document in DOCUMENTS for name in VARIABLE.findall(document.read_text())}
+
+    assert {name for name in named if name not in settings and not name.endswith("_")} == set()
+
+
+SNIPPETS = [
+    (document, text)
+    for document in DOCUMENTS
+    for text in blocks(document, "python")
+    if "quecIot" not in text and "async" not in text and "await" not in text
+]
+
+
+@pytest.mark.parametrize(("document", "text"), SNIPPETS, ids=[d.name for d, _ in SNIPPETS])
+def test_every_snippet_runs(document: Path, text: str) -> None:
+    exec(compile(text, str(document), "exec"), {})
