@@ -1,0 +1,72 @@
+"""The time in which a bind code is accepted, and whether the Developer Center has been told of it.
+
+Counted on a monotonic clock that is handed in; a restart therefore closes it. It is told once per identity: told
+again after a bind, the Developer Center would take a used code for a fresh one.
+"""
+
+
+def _whole_seconds(span_s: float) -> int:
+    whole = int(span_s)
+    return whole if whole == span_s else whole + 1
+
+
+class BindWindow:
+    """
+    Attributes:
+        is_due: whether the Developer Center still has to be told, of the window or of its end.
+    """
+
+    def __init__(self, left_open: "str | None" = None) -> None:
+        """`left_open`: the code of a window that a restart closed and the Developer Center may still hold."""
+        self._code = left_open
+        self._ends_at = 0.0
+        self._is_open = False
+        self.is_due = left_open is not None
+        self._serial = 0  # grows with every change, so that an answer to an older report settles nothing
+
+    def open(self, code: str, seconds: int, now: float) -> None:
+        """Replaces code and time; 0 seconds close the window."""
+        self._code = code
+        self._ends_at = now + seconds
+        self._is_open = seconds > 0
+        self.is_due = True
+        self._serial += 1
+
+    def forget(self) -> None:
+        """No code, and nothing to tell: the reset that called for this is told by other means."""
+        self._code = None
+        self._is_open = False
+        self.is_due = False
+        self._serial += 1
+
+    def seconds_left(self, now: float) -> int:
+        """Whole seconds, the begun one counted; 0 when it is closed."""
+        if not self._is_open or now >= self._ends_at:
+            return 0
+        return _whole_seconds(self._ends_at - now)
+
+    def code(self, now: float) -> "str | None":
+        """The code while the window is open."""
+        return self._code if self.seconds_left(now) else None
+
+    def tell_again(self, now: float) -> None:
+        """The Developer Center knows this device under a new identity, or is another one."""
+        if self.seconds_left(now):
+            self.is_due = True
+
+    def report(self, now: float) -> "tuple[str, int, int] | None":
+        """Code, seconds left and serial to tell, or None. A window that ended by itself need not be told."""
+        if not self.is_due or self._code is None:
+            return None
+        left = self.seconds_left(now)
+        if self._is_open and not left:
+            self.is_due = False
+            return None
+        return self._code, left, self._serial
+
+    def told(self, serial: int) -> bool:
+        """The Developer Center has that report; True when it was the end of the code altogether."""
+        if serial != self._serial or not self.is_due:
+            return False
+        self.is_due = False
+        return not self._is_open

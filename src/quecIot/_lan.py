@@ -1,0 +1,167 @@
+"""Discovery (UDP 6606) and pairing (TCP 6607) on their own thread: sockets only, `_pairing` decides.
+
+It touches nothing of the device but its identity and its bind window, through one function it is given.
+"""
+
+from quecbind.wire import commands, frame, lan
+from quecIot import _pairing, _platform
+from quecIot._networks import Networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Identity = Callable[[], tuple[str, str, str | None]]
+
+ANY_HOST = "0.0.0.0"  # noqa: S104 - a device is found from wherever it is; who is answered is decided per packet
+_MAX_UNSENT = 4096
+
+
+class Settings:
+    """From the environment; see docs/reference/quecIot.md.
+
+    Raises:
+        ValueError: a port is not a number, 0..65535.
+    """
+
+    def __init__(self, getenv: "Callable[[str], str]") -> None:
+        self.is_on = getenv("QUECIOT_LAN") != "off"
+        self.host = getenv("QUECIOT_LAN_HOST") or ANY_HOST
+        self.udp_port = _port(getenv("QUECIOT_LAN_UDP_PORT"), lan.UDP_PORT)
+        self.tcp_port = _port(getenv("QUECIOT_LAN_TCP_PORT"), lan.TCP_PORT)
+        self.answers_any = getenv("QUECIOT_LAN_ANY") == "1"
+
+
+def _port(text: str, default: int) -> int:
+    port = int(text or default)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port must be 0..65535")
+    return port
+
+
+class _Connection:
+    __slots__ = ("conversation", "socket", "stream", "unsent")
+
+    def __init__(self, sock: "Any", conversation: "_pairing.Conversation") -> None:
+        self.socket = sock
+        self.stream = _platform.Stream(sock, tls=False)
+        self.conversation = conversation
+        self.unsent = b""
+
+
+class LanServer:
+    """
+    Attributes:
+        tcp_port: the port that pairing listens on, once `start` has returned.
+    """
+
+    def __init__(self, settings: Settings, identity: "Identity", files: "_platform.Files") -> None:
+        self.tcp_port = 0
+        self._settings = settings
+        self._identity = identity
+        self._networks = Networks(files)
+        self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
+        self._connections: "list[_Connection]" = []
+        self._is_stopped = False
+
+    def start(self) -> None:
+        """Binds both ports and starts the thread.
+
+        Raises:
+            OSError: a port is taken.
+        """
+        settings = self._settings
+        self._listener, self.tcp_port = _platform.tcp_listener(settings.host, settings.tcp_port)
+        try:
+            self._udp = _platform.udp_socket(settings.host, settings.udp_port)
+        except OSError:
+            self._listener.close()
+            raise
+        self._wake = _platform.Wake()
+        self._discovery = _pairing.Discovery(self._is_own, _platform.monotonic())
+        _platform.start_thread(self._run, "quecIot LAN")
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._is_stopped:
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - what one peer sends must not end it for the others
+                _platform.log_exception("LAN: unexpected", error)
+        for connection in self._connections:
+            connection.socket.close()
+        for sock in (self._udp, self._listener, self._wake):
+            sock.close()
+
+    def _step(self) -> None:
+        now = _platform.monotonic()
+        seconds = None
+        if self._connections:
+            seconds = min([connection.conversation.ends_at for connection in self._connections]) - now
+        readers = [self._udp, self._listener, self._wake.socket]
+        readers += [connection.socket for connection in self._connections]
+        writers = [connection.socket for connection in self._connections if connection.unsent]
+        _platform.wait(readers, writers, seconds)
+        self._wake.clear()
+        now = _platform.monotonic()
+        self._answer_datagrams(now)
+        self._accept(now)
+        self._connections = [connection for connection in self._connections if self._serve(connection, now)]
+
+    def _answer_datagrams(self, now: float) -> None:
+        for _ in range(32):
+            try:
+                data, address = self._udp.recvfrom(_pairing.MAX_DATAGRAM + 1)
+            except OSError:
+                return
+            source = _platform.source_of(address)
+            packet_id = self._discovery.packet_id(data, source, now)
+            product_key, device_key, _ = self._identity()
+            if packet_id is None or not product_key:
+                continue
+            own = self._settings.host
+            if own == ANY_HOST:
+                own = self._networks.address_towards(source[0])
+            payload = lan.discover_answer(product_key, device_key, own, self.tcp_port)
+            try:
+                self._udp.sendto(frame.encode(packet_id, commands.DISCOVER_ANSWER, payload), address)
+            except OSError as error:
+                _platform.log(_platform.INFO, "LAN: an answer could not be sent: %s" % _platform.describe(error))
+
+    def _accept(self, now: float) -> None:
+        for _ in range(8):
+            try:
+                sock, address = self._listener.accept()
+            except OSError:
+                return
+            source = _platform.source_of(address)[0]
+            sources = [connection.conversation.source for connection in self._connections]
+            if not _pairing.may_connect(source, sources, self._is_own):
+                sock.close()
+                continue
+            conversation = _pairing.Conversation(source, self._identity, _platform.entropy, _platform.log, now)
+            self._connections.append(_Connection(sock, conversation))
+
+    def _serve(self, connection: _Connection, now: float) -> bool:
+        """Reads, answers, and whether the connection goes on."""
+        try:
+            data = connection.stream.read()
+            if data:
+                answer = connection.conversation.receive_data(data, now)
+                if answer is None:
+                    data = b""
+                else:
+                    connection.unsent += answer
+            if connection.unsent:
+                connection.unsent = connection.unsent[connection.stream.write(connection.unsent) :]
+            goes_on = data != b"" and now < connection.conversation.ends_at
+            goes_on = goes_on and len(connection.unsent) <= _MAX_UNSENT
+        except OSError:
+            goes_on = False
+        if not goes_on:
+            connection.socket.close()
+        return goes_on

@@ -1,0 +1,210 @@
+"""Who this device is and whom it talks to: product, device key, secrets, server; every change is one store write.
+
+What the script sets and what the Developer Center sets (0x00B4) are kept apart: a move to another server or product
+lasts while the script keeps naming the place it moved from. A place the Developer Center named is on trial, in
+memory alone, until it has worked once. A change of product key, product secret, device key or device secret renews
+the bind secret, and one of the first three without a new secret drops the old.
+"""
+
+import binascii
+
+from quecbind.wire import signing
+from quecIot import _draw
+from quecIot._options import DEFAULT_SERVER, split_server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from quecIot._draw import Entropy
+    from quecIot._store import Store
+
+DEFAULTS: "dict[str, Any]" = {
+    "product_key": "",
+    "product_secret": "",
+    "server": DEFAULT_SERVER,
+    "device_key": "",  # empty: the default one
+    "device_secret": "",
+    "bind_secret": "",
+    "bind_code": "",  # one that the Developer Center may hold open
+    "reset": None,  # {product_key, device_key, key}: proof that a forgotten secret was held
+    "moved": None,  # {from_server, from_product_key, server, product_key, product_secret}
+    "lifetime": 120,
+    "session_flag": False,
+    "soft_version": "",
+    "mcu_versions": [],
+}
+
+_IDENTITY = ("product_key", "product_secret", "device_key", "device_secret")
+
+
+class Profile:
+    """
+    Attributes:
+        trial: a place to try, {server, product_key, product_secret[, device_secret]}, or None.
+    """
+
+    def __init__(self, store: "Store", default_device_key: str, server_override: str, entropy: "Entropy") -> None:
+        self.store = store
+        self.default_device_key = default_device_key
+        self.trial: "dict[str, str] | None" = None
+        self._server_override = server_override
+        self._entropy = entropy
+        self._secret_forgotten = False  # 0x00B4 field 9: not used any more, kept on disk until there is another
+
+    def _identity(self, values: "dict[str, Any]") -> "dict[str, str]":
+        """Server, keys and secrets that the values amount to."""
+        identity = {name: values[name] for name in _IDENTITY}
+        identity["device_key"] = identity["device_key"] or self.default_device_key
+        identity["server"] = self._server_override or values["server"]
+        moved = values["moved"]
+        if (
+            moved is not None
+            and moved["from_server"] == identity["server"]
+            and moved["from_product_key"] == identity["product_key"]
+        ):
+            for name in ("server", "product_key", "product_secret"):
+                identity[name] = moved[name]
+        return identity
+
+    def _now(self, name: str) -> str:
+        if self.trial is not None and name in self.trial:
+            return self.trial[name]
+        return self._identity(self.store.values)[name]
+
+    @property
+    def product_key(self) -> str:
+        return self._now("product_key")
+
+    @property
+    def product_secret(self) -> str:
+        return self._now("product_secret")
+
+    @property
+    def device_key(self) -> str:
+        return self._now("device_key")
+
+    @property
+    def server(self) -> str:
+        return self._now("server")
+
+    @property
+    def device_secret(self) -> str:
+        """Empty while there is none, or none to be used."""
+        return "" if self._secret_forgotten else self._now("device_secret")
+
+    def setting(self, name: str) -> "Any":
+        return self.store.values[name]
+
+    def save(self, **changes: "Any") -> None:
+        """One atomic write, unless nothing changes.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        values = self.store.values
+        new = dict(values)
+        new.update(changes)
+        old_identity = self._identity(values)
+        identity = self._identity(new)
+        changed = [name for name in _IDENTITY if identity[name] != old_identity[name]]
+        if changed and "device_secret" not in changes:
+            changes["device_secret"] = ""
+        if changed and "bind_secret" not in changes:
+            changes["bind_secret"] = _draw.hex_digits(self._entropy, 16)
+        if any([value != values[name] for name, value in changes.items()]):
+            self.store.save(changes)
+
+    def set_product(self, product_key: str, product_secret: str) -> None:
+        values = self.store.values
+        if (product_key, product_secret) != (values["product_key"], values["product_secret"]):
+            self.save(product_key=product_key, product_secret=product_secret, moved=None, device_secret="")
+            self._secret_forgotten = False
+
+    def set_device(self, device_key: str, device_secret: str) -> bool:
+        """False for a combination that means nothing: see the table of setDkDs."""
+        own = self.store.values["device_key"]
+        if not device_key and (device_secret or not own):
+            return False
+        if device_key == self.default_device_key:
+            return False
+        self.save(device_key=device_key, device_secret=device_secret)
+        self._secret_forgotten = False
+        return True
+
+    def bind_secret(self) -> str:
+        """The device's part of a binding; drawn when there is none."""
+        if not self.store.values["bind_secret"]:
+            self.save(bind_secret=_draw.hex_digits(self._entropy, 16))
+        return str(self.store.values["bind_secret"])
+
+    def forget(self) -> None:
+        """Device secret, bind code and bind secret are gone, in one write; the proof of the secret stays."""
+        identity = self._identity(self.store.values)
+        changes = {"device_secret": "", "bind_code": "", "bind_secret": ""}
+        if identity["device_secret"]:
+            key = signing.reset_key(identity["device_secret"], identity["device_key"])
+            proof: "dict[str, Any]" = {name: identity[name] for name in ("product_key", "device_key")}
+            proof["key"] = binascii.hexlify(key).decode()
+            self.save(reset=proof, **changes)
+        else:
+            self.save(**changes)
+        self.trial = None
+        self._secret_forgotten = False
+
+    def reset_proof(self) -> "bytes | None":
+        """The key that proves a reset to the Developer Center, while one is owed for this very identity."""
+        proof = self.store.values["reset"]
+        if proof is None or self.device_secret:
+            return None
+        if (proof["product_key"], proof["device_key"]) != (self.product_key, self.device_key):
+            return None
+        return binascii.unhexlify(proof["key"])
+
+    def drop_secret(self) -> None:
+        """The Developer Center calls it dead."""
+        self.save(device_secret="")
+        self._secret_forgotten = False
+
+    def set_secret_aside(self) -> None:
+        """Authenticate again, without losing the old secret before there is a new one."""
+        self._secret_forgotten = True
+
+    def take_secret(self, device_secret: str) -> None:
+        """A new secret; it ends a reset and proves the place on trial, all in one write."""
+        self.save(device_secret=device_secret, reset=None, **self._trial_changes())
+        self.trial = None
+        self._secret_forgotten = False
+
+    def trial_worked(self) -> None:
+        if self.trial is not None:
+            secret = self.device_secret
+            self.save(device_secret=secret, **self._trial_changes())
+            self.trial = None
+
+    def trial_failed(self) -> None:
+        """Back to the old place, with the old secret."""
+        self.trial = None
+        self._secret_forgotten = False
+
+    def try_place(self, server: str, product_key: str, product_secret: str, device_secret: str) -> None:
+        """Empty arguments leave things as they are."""
+        names = ("server", "product_key", "product_secret", "device_secret")
+        given = (server, product_key, product_secret, device_secret)
+        trial = {}
+        for name, value in zip(names, given):  # noqa: B905 - MicroPython's zip has no strict
+            trial[name] = value or self._now(name)
+        self.trial = trial
+
+    def _trial_changes(self) -> "dict[str, Any]":
+        if self.trial is None:
+            return {}
+        values = self.store.values
+        moved = {name: self.trial[name] for name in ("server", "product_key", "product_secret")}
+        moved["from_server"] = self._server_override or values["server"]
+        moved["from_product_key"] = values["product_key"]
+        return {"moved": moved}
+
+    def is_here(self, host: str, port: int) -> bool:
+        place = split_server(self.server)
+        return place is not None and place[1:] == (host, port)
