@@ -1,0 +1,81 @@
+"""One App API call: a row of the route table, what its handler gets to see, and the way from request to envelope.
+
+A handler sees parameters, never carriers, and the address of the socket's peer: a forwarding header is a claim of the
+caller and is not looked at.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from quecbind.center.http import body, envelope, parameters
+from quecbind.center.http.limits import Limits
+from quecbind.center.http.parameters import Parameters
+from quecbind.center.services.center import Center
+from quecbind.center.services.views import SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class AppCall:
+    """What a handler sees of a request.
+
+    Attributes:
+        authorization: the token exactly as it came, "Bearer " included; "" when there is none.
+        peer: address of the other end of the socket; "" when the socket has none.
+    """
+
+    center: Center
+    parameters: Parameters
+    authorization: str
+    peer: str
+
+    async def signed_in(self) -> SignedIn:
+        """Who calls.
+
+        Raises:
+            Rejected: 5106 without a token, 5032 with one that is not valid now.
+        """
+        return await self.center.accounts.authenticate(self.authorization)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the App API: what `handler` returns becomes `data` of the envelope."""
+
+    method: str
+    path: str
+    handler: Callable[[AppCall], Awaitable[object]]
+
+
+def peer_of(request: Request) -> str:
+    """The address at the other end of the socket."""
+    return request.client.host if request.client is not None else ""
+
+
+def routes(endpoints: Iterable[Endpoint], center: Center, limits: Limits) -> list[Route]:
+    """The endpoints as routes of the ASGI app."""
+    return [_route(endpoint, center, limits) for endpoint in endpoints]
+
+
+def _route(endpoint: Endpoint, center: Center, limits: Limits) -> Route:
+    async def serve(request: Request) -> Response:
+        try:
+            content = await body.read(request, limits)
+            call = AppCall(
+                center=center,
+                parameters=parameters.read(
+                    request.scope["query_string"], request.headers.get("content-type", ""), content, limits
+                ),
+                authorization=request.headers.get("authorization", ""),
+                peer=peer_of(request),
+            )
+            return envelope.success(await endpoint.handler(call))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:  # noqa: BLE001  every error becomes an envelope, here and nowhere else
+            return envelope.failure(error, endpoint.path)
+
+    return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.path)

@@ -1,0 +1,153 @@
+"""Devices on the App API: may I bind, bind, list, name, unbind (app-api.md B1, B2).
+
+Takes parameters to the ownership service and its answers back. Whom a device belongs to is decided there; a product
+key or device key in a request is a wish, the caller is always the one the token names.
+"""
+
+import msgspec
+
+from quecbind.center.domain import refusal
+from quecbind.center.http.app_call import AppCall, Endpoint
+from quecbind.center.http.app_objects import Bound, DeviceObject, Outlook
+from quecbind.center.http.attributes import Attributes
+from quecbind.center.http.page_info import PageInfo, page_info
+from quecbind.center.http.parameters import Parameters
+from quecbind.center.services.errors import Rejected
+from quecbind.center.services.ownership import MAX_CAPABILITIES
+from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
+
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE = 1_000_000
+
+_GIVE_DEVICE_OR_SHARE_CODE = 5140
+_SHARE_CODE_INVALID = 5137
+
+
+class AuthKey(msgspec.Struct, rename="camel"):
+    """Base64 of the 16 bytes that open LAN and BLE sessions with the device."""
+
+    auth_key: str
+
+
+class BindingSum(msgspec.Struct, rename="camel"):
+    """How many users still own the device after an unbind."""
+
+    binding_sum: int
+
+
+class ProductModel(msgspec.Struct, rename="camel"):
+    """The thing model of a product. This server keeps none: Apps get an empty list, which they show as such."""
+
+    product_key: str
+    properties: list[object]
+    events: list[object]
+    services: list[object]
+
+
+async def may_bind(call: AppCall) -> Outlook:
+    """Whether a bind could succeed, so that an App can stop early."""
+    who, take = await call.signed_in(), call.parameters
+    return Outlook.of(await call.center.ownership.may_bind(who, take.text("pk"), take.text("dk")))
+
+
+async def bind_by_code(call: AppCall) -> Bound:
+    """Bind by the code that the device reported too."""
+    who, take = await call.signed_in(), call.parameters
+    result = await call.center.ownership.bind_by_code(
+        who,
+        take.text("productKey"),
+        take.text("deviceKey"),
+        take.text("bindingCode"),
+        take.text("deviceName"),
+        call.peer,
+        _capabilities(take),
+    )
+    return Bound.of(result)
+
+
+async def bind_by_device_key(call: AppCall) -> AuthKey:
+    """Bind by the device key alone, where the product allows it. The device's name comes as `name` here."""
+    who, take = await call.signed_in(), call.parameters
+    result = await call.center.ownership.bind_by_device_key(
+        who, take.text("pk"), take.text("dk"), take.text("name"), call.peer, _capabilities(take)
+    )
+    return AuthKey(result.auth_key.reveal())
+
+
+async def devices(call: AppCall) -> PageInfo:
+    """One page of the caller's devices."""
+    who, take = await call.signed_in(), call.parameters
+    found = await call.center.ownership.devices(
+        who,
+        take.whole("page", "pageNumber", default=1, lowest=1, highest=MAX_PAGE),
+        take.whole("pageSize", default=DEFAULT_PAGE_SIZE, lowest=1, highest=MAX_PAGE_SIZE),
+        DeviceFilter(take.text("deviceName") or None, take.text("dk") or None, tuple(take.texts("pkList"))),
+    )
+    objects: list[object] = [DeviceObject.of(device) for device in found.items]
+    return page_info(Page(objects, found.page, found.page_size, found.total_count))
+
+
+async def device(call: AppCall) -> DeviceObject:
+    """One device of the caller."""
+    who, take = await call.signed_in(), call.parameters
+    product_key, device_key = take.text("pk"), take.text("dk")
+    if not product_key and not device_key:
+        if take.text("shareCode"):
+            raise Rejected(_SHARE_CODE_INVALID, "the share code is invalid")
+        raise Rejected(_GIVE_DEVICE_OR_SHARE_CODE, "give pk and dk, or a share code")
+    return DeviceObject.of(await call.center.ownership.device(who, product_key, device_key))
+
+
+async def rename(call: AppCall) -> None:
+    """Give a device of the caller another name. It is stored as it is; showing it safely is the App's part."""
+    who, take = await call.signed_in(), call.parameters
+    await call.center.ownership.rename(who, take.text("pk"), take.text("dk"), take.text("deviceName"), call.peer)
+
+
+async def unbind(call: AppCall) -> BindingSum:
+    """End the caller's ownership of a device."""
+    who, take = await call.signed_in(), call.parameters
+    return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
+
+
+async def auth_key(call: AppCall) -> AuthKey:
+    """The auth key of a device of the caller."""
+    who, take = await call.signed_in(), call.parameters
+    return AuthKey((await call.center.ownership.auth_key(who, take.text("pk"), take.text("dk"))).reveal())
+
+
+async def product_model(call: AppCall) -> ProductModel:
+    """The thing model of a product the caller has a device of."""
+    who, product_key = await call.signed_in(), call.parameters.text("pk")
+    if not product_key:
+        raise Rejected(refusal.PRODUCT_KEY_MISSING)
+    owned = await call.center.ownership.devices(who, 1, 1, DeviceFilter(product_keys=(product_key,)))
+    if not owned.total_count:
+        raise Rejected(refusal.NO_PERMISSION)
+    return ProductModel(product_key, [], [], [])
+
+
+async def attributes(call: AppCall) -> Attributes:
+    """What a device of the caller last told about itself."""
+    who, take = await call.signed_in(), call.parameters
+    return Attributes.of(await call.center.ownership.device(who, take.text("pk"), take.text("dk")))
+
+
+def _capabilities(take: Parameters) -> int:
+    return take.whole("capabilitiesBitmask", default=0, lowest=0, highest=MAX_CAPABILITIES)
+
+
+_BINDING = "/v2/binding/enduserapi"
+
+ENDPOINTS = (
+    Endpoint("GET", _BINDING + "/getDeviceInfoByBinding", may_bind),
+    Endpoint("POST", _BINDING + "/v2/deviceBindingByWifi", bind_by_code),
+    Endpoint("POST", _BINDING + "/bindDeviceDk", bind_by_device_key),
+    Endpoint("GET", _BINDING + "/userDeviceList", devices),
+    Endpoint("GET", _BINDING + "/deviceInfo", device),
+    Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),
+    Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
+    Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
+    Endpoint("GET", _BINDING + "/productTSL", product_model),
+    Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
+)
