@@ -33,8 +33,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quecbind-password")
         self._waiting_count = 0
-        # What an unknown user's password is checked against, so that it takes as long as a known one's.
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody: str | None = None
 
     async def hash(self, password: str) -> str:
         """What to store for `password`.
@@ -63,6 +62,9 @@ class Passwords:
             self._waiting_count -= 1
 
     def _check(self, password_hash: str | None, password: str) -> bool:
+        # What an unknown user's password is checked against, so that it takes as long as a known one's.
+        if self._nobody is None:
+            self._nobody = self._hasher.hash("nobody has this password")
         try:
             self._hasher.verify(password_hash or self._nobody, password)
         except (VerificationError, InvalidHashError):

@@ -1,0 +1,154 @@
+"""A Developer Center on a real database, with one product, one user domain, and a clock that is moved."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from quecbind.center.domain.connection import Accepted
+from quecbind.center.domain.ids import Secret
+from quecbind.center.domain.limits import Limits
+from quecbind.center.services.center import Center
+from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.services.views import DeviceView, Operator, ProductSpec, ProductView, SignedIn
+from quecbind.center.storage.opening import open_center
+from quecbind.center.system import SystemEntropy
+from quecbind.testing.clock import FakeClock
+from quecbind.wire import commands, signing, ttlv
+from quecbind.wire.frame import Frame
+
+OPERATOR = Operator("olga", "10.0.0.1")
+CODE = "1234567890ABCDEF"
+OTHER_CODE = "FEDCBA0987654321"
+PASSWORD = "secret1!"
+
+
+class Mailbox:
+    """A mailer that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, int]] = []
+
+    async def send_code(self, email: str, code: Secret, email_type: int) -> None:
+        self.sent.append((email, code.reveal(), email_type))
+
+    @property
+    def last_code(self) -> str:
+        return self.sent[-1][1]
+
+
+class Sessions:
+    """The live device links, as far as the services see them."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str]] = []
+
+    def is_online(self, client_id: str) -> bool:
+        return False
+
+    def send(self, client_id: str, command: int, payload: bytes, kind: str = "sys") -> bool:
+        return False
+
+    def disconnect(self, client_id: str, reason: str) -> None:
+        self.ended.append((client_id, reason))
+
+
+class World:
+    """Everything a test of the services needs; devices and users in one line each."""
+
+    def __init__(self, center: Center, clock: FakeClock, mailbox: Mailbox, sessions: Sessions) -> None:
+        self.center, self.clock, self.mailbox, self.sessions = center, clock, mailbox, sessions
+        self._randoms = (f"{number:016d}" for number in itertools.count())
+        self._packet_ids = itertools.count(1)
+
+    @classmethod
+    async def open(cls, path: Path, limits: Limits | None = None, clock: FakeClock | None = None) -> "World":
+        clock, mailbox, sessions = clock or FakeClock(), Mailbox(), Sessions()
+        center = await open_center(path, clock=clock, entropy=SystemEntropy(), mailer=mailbox, limits=limits)
+        center.attach(sessions)
+        return cls(center, clock, mailbox, sessions)
+
+    async def product(self, **changes) -> ProductView:
+        return await self.center.operators.create_product(ProductSpec(**{"name": "lamp", **changes}), OPERATOR)
+
+    async def domain(self, name: str = "App"):
+        return await self.center.operators.create_domain(name, OPERATOR)
+
+    async def user(self, domain, email: str = "ann@example.com") -> SignedIn:
+        user = await self.center.operators.create_user(email, domain.user_domain, PASSWORD, OPERATOR)
+        return SignedIn(user.uid, user.user_domain, "no session")
+
+    async def users(self, domain, count: int) -> list[SignedIn]:
+        """Many users, without hashing a password for each."""
+
+        def work(tx):
+            template = tx.users.page(0, 1, None)[0][0]
+            fields = {name: getattr(template, name) for name in template.__dataclass_fields__}
+            return [tx.users.insert(type(template)(**{**fields, "email": f"u{n}@x.example"})) for n in range(count)]
+
+        uids = await self.center.storage.transact(work)
+        return [SignedIn(uid, domain.user_domain, "no session") for uid in uids]
+
+    def random(self) -> str:
+        return next(self._randoms)
+
+    async def verdict(self, client_id: str, user_name: bytes | None, password: str | None):
+        verdict = self.center.gate.connect(
+            client_id, user_name, None if password is None else password.encode(), "10.9.9.9"
+        )
+        return await verdict if isinstance(verdict, asyncio.Future) else verdict
+
+    async def enrol(self, product, device_key: str = "D1", user_name: bytes | None = None, **changes):
+        """What a "0;" log-in gets."""
+        password = signing.first_login(
+            product.product_key, product.product_secret, device_key, changes.pop("random", self.random()), **changes
+        )
+        return await self.verdict(f"qd{product.product_key}{device_key}", user_name, password)
+
+    async def connect(self, product, secret: str, device_key: str = "D1", random: str | None = None, **changes):
+        """What a "1;" log-in gets."""
+        password = signing.login(product.product_secret, secret, random or self.random(), **changes)
+        return await self.verdict(f"qd{product.product_key}{device_key}", None, password)
+
+    async def device(self, product, device_key: str = "D1") -> DeviceEntry:
+        """A device that has enrolled and connected."""
+        enrolled = await self.enrol(product, device_key)
+        assert isinstance(enrolled, Accepted)
+        assert enrolled.secret is not None
+        connected = await self.connect(product, enrolled.secret.reveal(), device_key)
+        assert isinstance(connected, Accepted)
+        return connected.entry
+
+    async def report(self, entry: DeviceEntry, code: str = CODE, seconds: int | None = 120, **extra) -> None:
+        """The device reports a bind code, and gets its PUBACK."""
+        fields: list[tuple[int, object]] = [(11, code.encode())]
+        if "secret" in extra:
+            fields.append((15, extra["secret"]))
+        if seconds is not None:
+            fields.append((100, seconds))
+        await self.frame(entry, commands.BIND_CODE, fields)
+
+    async def frame(self, entry: DeviceEntry, command: int, fields: Iterable[tuple[int, object]] | bytes) -> bool:
+        """Send one frame; whether it had to wait for the disk."""
+        payload = fields if isinstance(fields, bytes) else ttlv.encode(fields)
+        done = self.center.uplink.receive(entry, Frame(next(self._packet_ids), command, payload), self.clock.now())
+        if done is None:
+            return False
+        await done
+        return True
+
+    async def bind(self, who: SignedIn, entry: DeviceEntry, code: str = CODE, peer: str = "10.1.1.1"):
+        return await self.center.ownership.bind_by_code(who, entry.product_key, entry.device_key, code, "my lamp", peer)
+
+    async def look(self, entry: DeviceEntry) -> DeviceView:
+        return await self.center.operators.device(entry.product_key, entry.device_key)
+
+    async def owners(self, entry: DeviceEntry) -> list[str]:
+        return [owner.uid for owner in (await self.look(entry)).owners]
+
+    async def actions(self) -> list[str]:
+        """What the audit log tells, oldest first."""
+        # What nobody waits for is written before what is asked for after it.
+        await self.center.storage.transact(lambda _: None)
+        page = await self.center.operators.audit(1, 100)
+        return [entry.action for entry in reversed(page.items)]
