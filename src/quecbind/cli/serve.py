@@ -1,4 +1,4 @@
-"""`quecbind serve`: runs a Developer Center until it is told to stop. Every flag is a setting; see `center.settings`."""
+"""`quecbind serve`: runs a Developer Center until it is told to stop. Every flag is a setting of `center.settings`."""
 
 import argparse
 import logging
@@ -7,8 +7,8 @@ import sys
 
 from quecbind.center import settings
 from quecbind.center.settings import Settings, SettingsError
-from quecbind.cli import outcome
 from quecbind.cli.arguments import Subparsers, add_command
+from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
 
 EXAMPLE = """quecbind serve --data data
 quecbind serve --data data --host 0.0.0.0 --lan-host 192.168.1.10
@@ -21,20 +21,20 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve; the exit code is 0 after a clean stop, 1 when it cannot start, 2 when a setting is wrong."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        CommandError: a setting is wrong, or the server cannot start.
+    """
     try:
         chosen = settings.load(vars(args), os.environ)
     except SettingsError as error:
-        print(f"quecbind serve: {error}", file=sys.stderr)
-        return outcome.USAGE
-    try:
-        return _serve(chosen)
-    except ModuleNotFoundError as error:
-        print(f"quecbind serve: {error.name} is missing: pip install 'quecbind[server]'", file=sys.stderr)
-        return outcome.REFUSED
+        raise CommandError(USAGE, str(error)) from None
+    _serve(chosen)
+    return DONE
 
 
-def _serve(chosen: Settings) -> int:
+def _serve(chosen: Settings) -> None:
     # Here, so that the rest of the command line works without what only a server needs.
     import uvloop  # noqa: PLC0415
 
@@ -43,14 +43,12 @@ def _serve(chosen: Settings) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         uvloop.run(main.serve(chosen, _announce, master_key=os.environ.get("QUECBIND_MASTER_KEY") or None))
     except main.StartError as error:
-        print(f"quecbind serve: {error}", file=sys.stderr)
-        return outcome.REFUSED
-    return outcome.DONE
+        raise CommandError(REFUSED, str(error)) from None
 
 
 def _announce(line: str) -> None:

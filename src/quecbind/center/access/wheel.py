@@ -47,11 +47,13 @@ class TimerWheel(Generic[T]):
 
     def take(self, now: float) -> Iterator[T]:
         """Everything that is due, each out of the wheel by the time it is given."""
-        slot = int(now)
-        while self._next_slot <= slot:
-            items = self._items_by_slot.pop(self._next_slot, None)
+        while self._next_slot <= int(now):
+            slot = self._next_slot
             self._next_slot += 1
+            # The set stays in its place meanwhile: an item handed out may remove another.
+            items = self._items_by_slot.get(slot)
             while items:
                 item = items.pop()
                 item.slot = NO_SLOT
                 yield item
+            self._items_by_slot.pop(slot, None)
