@@ -1,0 +1,125 @@
+"""`quecbind device ...`: run one here, or look after those of a Developer Center."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from quecbind.cli import device_run
+from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json
+from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.outcome import DONE, USAGE, CommandError
+from quecbind.cli.output import print_fields, print_json, print_table
+
+_COLUMNS = ("product_key", "device_key", "state", "is_online", "epoch", "last_online_at", "last_address")
+_MAX_IMPORT = 1000
+
+
+def register(subparsers: Subparsers) -> None:
+    commands = add_group(
+        subparsers, "device", "run a device here, or look after devices", "quecbind device run examples/bind_me.py"
+    )
+    device_run.register(commands)
+
+    listing = add_command(commands, "list", "list devices", "quecbind device list --product p1aB3c", run_list)
+    listing.add_argument("--product", metavar="PK", help="only of this product")
+    add_data(listing)
+    add_json(listing)
+
+    for name, meaning, run in (
+        ("show", "show one device and who owns it", run_show),
+        ("approve", "let a device that has its secret enrol again, within 15 minutes", run_approve),
+        ("disable", "shut a device out now", run_disable),
+        ("enable", "let a disabled device in again", run_enable),
+    ):
+        parser = add_command(commands, name, meaning, f"quecbind device {name} p1aB3c 0123456789ab", run)
+        parser.add_argument("product_key", metavar="PK")
+        parser.add_argument("device_key", metavar="DK")
+        add_data(parser)
+        add_json(parser)
+
+    importing = add_command(
+        commands,
+        "import",
+        "make devices known before they come",
+        "quecbind device import devices.json\n"
+        "with devices.json: "
+        '[{"product_key": "p1aB3c", "device_key": "0123456789ab", "device_secret": "..."}]',
+        run_import,
+    )
+    importing.add_argument("file", metavar="FILE", help="a JSON list; device_secret may be left out; - reads stdin")
+    add_data(importing)
+    add_json(importing)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    devices = ask_pages(args.data, "/devices", {"product_key": args.product} if args.product else {})
+    if args.json:
+        print_json(devices)
+    else:
+        print_table(devices, _COLUMNS, "no devices")
+    return DONE
+
+
+def run_show(args: argparse.Namespace) -> int:
+    device = ask(args.data, "GET", _path(args))
+    if args.json:
+        print_json(device)
+        return DONE
+    owners = device.pop("owners", [])
+    print_fields(device)
+    print()
+    print_table(owners, ("uid", "email", "user_domain", "bound_at"), "nobody owns this device")
+    return DONE
+
+
+def run_approve(args: argparse.Namespace) -> int:
+    return _act(args, "approve-re-enrolment", "may enrol again, within 15 minutes")
+
+
+def run_disable(args: argparse.Namespace) -> int:
+    return _act(args, "disable", "is disabled")
+
+
+def run_enable(args: argparse.Namespace) -> int:
+    return _act(args, "enable", "is enabled")
+
+
+def _act(args: argparse.Namespace, action: str, outcome: str) -> int:
+    device = ask(args.data, "POST", f"{_path(args)}/{action}")
+    if args.json:
+        print_json(device)
+    else:
+        print(f"device {args.product_key} {args.device_key} {outcome}")
+    return DONE
+
+
+def _path(args: argparse.Namespace) -> str:
+    return f"/devices/{args.product_key}/{args.device_key}"
+
+
+def run_import(args: argparse.Namespace) -> int:
+    devices = _read_list(args.file)
+    total = {"imported_count": 0, "known_count": 0}
+    for start in range(0, len(devices), _MAX_IMPORT):
+        result = ask(args.data, "POST", "/devices/import", devices[start : start + _MAX_IMPORT])
+        total = {name: number + result[name] for name, number in total.items()}
+    if args.json:
+        print_json(total)
+    else:
+        print(f"{total['imported_count']} devices are new, {total['known_count']} were known already")
+    return DONE
+
+
+def _read_list(name: str) -> list[Any]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        devices = json.loads(text)
+    except OSError as error:
+        raise CommandError(USAGE, f"{name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise CommandError(USAGE, f"{name} is not JSON") from None
+    if not isinstance(devices, list):
+        raise CommandError(USAGE, f"{name} must hold a JSON list of devices")
+    return devices

@@ -1,0 +1,117 @@
+"""`quecbind device run SCRIPT.py`: this process becomes the module that runs a QuecPython script.
+
+The script imports our quecIot and needs no change: where the server is, which device it is and where its memory lies
+come from flags, as variables quecIot reads. As on a real module, the agent goes on after the script has ended.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from quecbind.cli.arguments import Subparsers, add_command, port, port_or_any, seconds
+from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
+
+# flag, variable of quecIot, type, metavar, help
+_OPTIONS = (
+    ("--dk", "QUECIOT_DK", str, "DK", "the device key, instead of this machine's MAC address"),
+    ("--home", "QUECIOT_HOME", str, "DIR", "where the device keeps its secret; default: ~/.queciot"),
+    ("--server", "QUECIOT_SERVER", str, "URL", "mqtt://host:port or mqtts://..., whatever the script says"),
+    ("--ca-file", "QUECIOT_CA_FILE", str, "FILE", "certificates to trust instead of the system's, for mqtts://"),
+    ("--lan-host", "QUECIOT_LAN_HOST", str, "ADDRESS", "address to be found at; default: every one"),
+    ("--lan-udp-port", "QUECIOT_LAN_UDP_PORT", port, "N", "port to be found at; default: 6606"),
+    ("--lan-tcp-port", "QUECIOT_LAN_TCP_PORT", port_or_any, "N", "port for pairing; default: 6607, 0 takes any"),
+)
+_LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT has come; not an Exception, so that a script does not swallow it."""
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "run",
+        "run a QuecPython script as a device, until it is stopped",
+        "BIND_ME_PRODUCT_KEY=p1aB3c BIND_ME_PRODUCT_SECRET=... \\\n"
+        "  quecbind device run examples/bind_me.py --dk 0123456789ab --home lamp --server mqtt://127.0.0.1:1883",
+        run,
+    )
+    parser.add_argument("script", type=Path, metavar="SCRIPT.py", help="a script that imports quecIot")
+    for flag, variable, kind, metavar, meaning in _OPTIONS:
+        parser.add_argument(flag, dest=variable, type=kind, metavar=metavar, help=f"{meaning} [{variable}]")
+    parser.add_argument("--no-lan", action="store_true", help="not to be found on the local network")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after this time")
+    parser.add_argument("--quiet", action="store_true", help="only warnings of quecIot on stderr")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.script.is_file():
+        raise CommandError(USAGE, f"there is no script {args.script}")
+    for _, variable, _, _, _ in _OPTIONS:
+        if getattr(args, variable) is not None:
+            os.environ[variable] = str(getattr(args, variable))
+    if args.no_lan:
+        os.environ["QUECIOT_LAN"] = "off"
+    log = logging.getLogger("quecIot")
+    log.setLevel(logging.WARNING if args.quiet else logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    log.addHandler(handler)
+    try:
+        with _stopping(args.seconds):
+            return _run_script(args.script)
+    except _Stopped:
+        return DONE
+    finally:
+        log.removeHandler(handler)
+
+
+def _run_script(script: Path) -> int:
+    """Runs the script and then waits; returns only when the script ends the program by itself."""
+    # A pipe would hold back what a script prints until it ends.
+    if isinstance(reconfigure := getattr(sys.stdout, "reconfigure", None), object) and callable(reconfigure):
+        reconfigure(line_buffering=True)
+    sys.argv = [str(script)]
+    sys.path.insert(0, str(script.parent.resolve()))
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            raise CommandError(REFUSED, end.code) from None
+        return end.code or DONE
+    except Exception:  # noqa: BLE001 - whatever a script does wrong is its own
+        traceback.print_exc()
+        raise CommandError(REFUSED, f"{script} failed") from None
+    finally:
+        sys.path.remove(str(script.parent.resolve()))
+    threading.Event().wait()
+    return DONE
+
+
+@contextlib.contextmanager
+def _stopping(after_s: float | None) -> Iterator[None]:
+    """Within it, SIGTERM, SIGINT and the end of the time raise _Stopped, in the main thread."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        if after_s is not None:
+            signal.setitimer(signal.ITIMER_REAL, after_s)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

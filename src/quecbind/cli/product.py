@@ -1,0 +1,99 @@
+"""`quecbind product ...`: kinds of devices."""
+
+import argparse
+
+from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json, count
+from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.outcome import DONE
+from quecbind.cli.output import print_fields, print_json, print_table
+
+_COLUMNS = ("product_key", "name", "bind_mode", "re_enrol", "device_count", "device_limit")
+_SWITCHES = ("allow_device_key_binding", "static_secrets", "replay_strict")
+
+
+def register(subparsers: Subparsers) -> None:
+    commands = add_group(
+        subparsers, "product", "create and look at products", "quecbind product create 'Bench lamp' --bind-mode single"
+    )
+
+    create = add_command(
+        commands,
+        "create",
+        "create a product and print its key and secret",
+        "quecbind product create 'Bench lamp' --bind-mode single --re-enrol approve --json",
+        run_create,
+    )
+    create.add_argument("name", metavar="NAME", help="what operators and users read")
+    create.add_argument(
+        "--bind-mode",
+        choices=("multi", "single", "alternate"),
+        help="a second user is added, refused, or replaces the first; default: multi",
+    )
+    create.add_argument(
+        "--re-enrol",
+        choices=("approve", "open", "locked"),
+        help="whether a device that has its secret may get another: after approval, always, never; default: approve",
+    )
+    create.add_argument("--device-limit", type=count, metavar="N", help="how many devices it may have")
+    create.add_argument("--default-window", dest="default_window_s", type=count, metavar="S", help=_WINDOW_HELP)
+    create.add_argument("--allow-device-key-binding", action="store_true", help="Apps may bind by the device key alone")
+    create.add_argument("--static-secrets", action="store_true", help="device secrets are imported, never issued")
+    create.add_argument("--replay-strict", action="store_true", help="refuse a log-in whose random came before")
+    create.add_argument("--product-key", metavar="PK", help="take this key instead of a new one")
+    create.add_argument("--product-secret", metavar="PS", help="take this secret instead of a new one")
+
+    listing = add_command(commands, "list", "list products", "quecbind product list", run_list)
+    show = add_command(commands, "show", "show one product", "quecbind product show p1aB3c", run_show)
+    delete = add_command(
+        commands, "delete", "delete a product that has no devices", "quecbind product delete p1aB3c", run_delete
+    )
+    for parser in (show, delete):
+        parser.add_argument("product_key", metavar="PK")
+    for parser in (create, listing, show, delete):
+        add_data(parser)
+        add_json(parser)
+
+
+_WINDOW_HELP = "seconds a bind code is accepted when the device does not say; default: 120"
+
+
+def run_create(args: argparse.Namespace) -> int:
+    body: dict[str, object] = {"name": args.name}
+    for name in ("bind_mode", "re_enrol", "device_limit", "default_window_s", "product_key", "product_secret"):
+        if getattr(args, name) is not None:
+            body[name] = getattr(args, name)
+    body.update({name: True for name in _SWITCHES if getattr(args, name)})
+    product = ask(args.data, "POST", "/products", body)
+    if args.json:
+        print_json(product)
+    else:
+        print_fields(product)
+        print("\nThe product secret is shown this once: put it into your devices.")
+    return DONE
+
+
+def run_list(args: argparse.Namespace) -> int:
+    products = ask_pages(args.data, "/products")
+    if args.json:
+        print_json(products)
+    else:
+        print_table(products, _COLUMNS, "no products")
+    return DONE
+
+
+def run_show(args: argparse.Namespace) -> int:
+    product = ask(args.data, "GET", f"/products/{args.product_key}")
+    if args.json:
+        print_json(product)
+    else:
+        print_fields(product)
+    return DONE
+
+
+def run_delete(args: argparse.Namespace) -> int:
+    ask(args.data, "DELETE", f"/products/{args.product_key}")
+    if args.json:
+        print_json({"product_key": args.product_key, "deleted": True})
+    else:
+        print(f"product {args.product_key} is deleted")
+    return DONE
