@@ -82,7 +82,6 @@ async def _run(
     stopped: asyncio.Event,
     announce: Callable[[str], None],
 ) -> None:
-    _raise_file_limit(settings)
     http_socket = sockets.enter_context(bind(settings.host, settings.http_port))
     mqtt_socket = sockets.enter_context(bind(settings.host, settings.mqtt_port))
     mqtts_socket = None
@@ -184,7 +183,7 @@ def _http_server(settings: Settings, center: Center, access: AccessServer) -> Ht
 
 def _access_limits(settings: Settings) -> AccessLimits:
     return AccessLimits(
-        max_connections=settings.max_connections,
+        max_connections=_connections_possible(settings),
         max_connections_per_address=settings.max_connections_per_address,
         max_pending_per_address=settings.max_pending_per_address,
         write_buffer_size=settings.write_buffer_size,
@@ -210,17 +209,19 @@ def _mailer(settings: Settings) -> Mailer:
     )
 
 
-def _raise_file_limit(settings: Settings) -> None:
-    """Each connection is an open file; the soft limit of most systems is far below what the hard one allows."""
-    needed = settings.max_connections + settings.max_http_connections + SPARE_FILES
+def _connections_possible(settings: Settings) -> int:
+    """How many devices this process can hold at once, after raising its limit of open files as far as it may."""
+    spare = settings.max_http_connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    wanted = settings.max_connections + spare
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        logger.warning(
-            "serve.few_files allowed=%d wanted=%d (connections beyond that will not be accepted)", allowed, needed
-        )
+    possible = max(min(settings.max_connections, allowed - spare), 1)
+    if possible < settings.max_connections:
+        # Better to refuse a connection than to have no file left for the database.
+        logger.info("serve.few_files max_connections=%d hard_limit=%d", possible, hard)
+    return possible
 
 
 __all__ = ("SERVE_FILE", "StartError", "serve")

@@ -93,10 +93,15 @@ class AccessServer:
         *,
         clock: Clock,
         limits: AccessLimits,
+        time: Callable[[], float] | None = None,
     ) -> None:
-        """Must be made on the running event loop. Nothing is served before `listen`."""
+        """Must be made on the running event loop. Nothing is served before `listen`.
+
+        Args:
+            time: seconds that never go back, for time limits; the event loop's own if None.
+        """
         self._loop = asyncio.get_running_loop()
-        self.time: Callable[[], float] = self._loop.time
+        self.time = time or self._loop.time
         self.gate = gate
         self.uplink = uplink
         self.clock = clock
@@ -111,7 +116,7 @@ class AccessServer:
         self._session_by_client_id: dict[str, DeviceConnection] = {}
         self._address_by_name: dict[str, _Address] = {}
         self._changed = asyncio.Event()
-        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self._ticking = self._loop.call_later(TICK_S, self._tick_on)
 
     @property
     def connection_count(self) -> int:
@@ -231,11 +236,15 @@ class AccessServer:
         self.pending_count -= 1
         self._changed.set()
 
-    def _tick(self) -> None:
-        self._ticking = self._loop.call_later(TICK_S, self._tick)
+    def tick(self) -> None:
+        """Look after the time limits that have passed; happens by itself once a second."""
         now = self.time()
         for connection in self.wheel.take(now):
             connection.on_timer(now)
+
+    def _tick_on(self) -> None:
+        self._ticking = self._loop.call_later(TICK_S, self._tick_on)
+        self.tick()
 
     async def _wait_until(self, is_so: Callable[[], bool], time_s: float) -> None:
         try:
