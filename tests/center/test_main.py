@@ -1,0 +1,239 @@
+"""`quecbind serve` as a process: it says when it is ready, refuses with a sentence, stops cleanly, survives kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quecbind.wire import mqtt
+from tests.center.certificate import write_certificate
+from tests.e2e.center_process import COMMAND, CenterProcess, environment
+
+pytestmark = pytest.mark.enable_socket
+
+
+def a_center(tmp_path: Path, *options: str) -> CenterProcess:
+    return CenterProcess(tmp_path / "data", tmp_path / "serve.log", options=options)
+
+
+@pytest.fixture
+def center(tmp_path: Path) -> Iterator[CenterProcess]:
+    running = a_center(tmp_path).start()
+    yield running
+    if running.process is not None:
+        running.stop()
+
+
+def try_to_serve(data: Path, *options: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """A `serve` that is expected to end by itself."""
+    ports = () if "--http-port" in options else ("--http-port", "0")
+    return subprocess.run(
+        [*COMMAND, "serve", "--data", str(data), *ports, "--mqtt-port", "0", *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment(**extra),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()  # type: ignore[no-any-return]
+
+
+def operator_call(center: CenterProcess, method: str, path: str, body: object = None) -> Any:
+    described = json.loads((center.data / "serve.json").read_text())
+    request = urllib.request.Request(
+        described["http"] + "/api/v1" + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {described['local_key']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_it_serves_http_devices_and_metrics_from_one_process(center: CenterProcess) -> None:
+    with socket.create_connection((center.host, center.mqtt_port), timeout=10) as device:
+        device.sendall(mqtt.Connect("qdnobody", 120, True, None, b"1;0000;0123456789ABCDEF;x").encode())
+        assert device.recv(4) == b"\x20\x02\x00\x05"
+        assert device.recv(1) == b""
+
+    assert json.loads(get(center.url + "/healthz")) == {"status": "ok"}
+    metrics = get(center.url + "/metrics")
+    assert 'quecbind_connections_ended_total{reason="denied"} 1.0' in metrics
+    assert "quecbind_devices_online 0.0" in metrics
+    assert 'quecbind_events_total{event="device.denied"} 1.0' in metrics
+    assert "process_open_fds" in metrics
+
+
+def test_it_says_where_it_is_to_its_own_user_only(center: CenterProcess) -> None:
+    file = center.data / "serve.json"
+
+    described = json.loads(file.read_text())
+
+    assert center.process is not None
+    assert described["pid"] == center.process.pid
+    assert described["http"] == center.url
+    assert described["mqtt"] == f"mqtt://127.0.0.1:{center.mqtt_port}"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert operator_call(center, "GET", "/products")["items"] == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_and_cuts_its_devices_off(center: CenterProcess, how: signal.Signals) -> None:
+    with socket.create_connection((center.host, center.mqtt_port), timeout=10) as device:
+        assert center.stop(how) == 0
+        assert device.recv(1) == b""
+
+    assert not (center.data / "serve.json").exists()
+    assert "Traceback" not in center.log.read_text()
+
+
+def test_a_second_server_on_the_same_directory_refuses_and_names_the_first(center: CenterProcess) -> None:
+    refused = try_to_serve(center.data)
+
+    assert center.process is not None
+    assert refused.returncode == 1
+    assert f"in use by process {center.process.pid}" in refused.stderr
+    assert refused.stdout == ""
+    assert json.loads(get(center.url + "/healthz")) == {"status": "ok"}
+    assert (center.data / "serve.json").exists()
+
+
+def test_kill_9_loses_nothing_that_was_answered(center: CenterProcess) -> None:
+    product = operator_call(center, "POST", "/products", {"name": "lamp"})
+
+    center.kill()
+    assert (center.data / "serve.json").exists()
+    center.start()
+
+    (kept,) = operator_call(center, "GET", "/products")["items"]
+    assert kept["product_key"] == product["product_key"]
+
+
+@pytest.mark.parametrize("flag", ["--http-port", "--mqtt-port"])
+def test_a_taken_port_is_refused_with_a_sentence_and_leaves_the_directory_free(tmp_path: Path, flag: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        refused = try_to_serve(tmp_path / "data", flag, port)
+
+    assert refused.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert a_center(tmp_path).start().stop() == 0
+
+
+def test_an_address_of_another_machine_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    refused = try_to_serve(tmp_path / "data", "--host", "192.0.2.1")
+
+    assert refused.returncode == 1
+    assert "cannot listen on 192.0.2.1" in refused.stderr
+
+
+def test_a_damaged_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    assert a_center(tmp_path).start().stop() == 0
+    database = tmp_path / "data" / "quecbind.db"
+    database.write_bytes(os.urandom(database.stat().st_size))
+
+    refused = try_to_serve(tmp_path / "data")
+
+    assert refused.returncode == 1
+    assert "quecbind.db" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_wrong_setting_is_a_usage_error(tmp_path: Path) -> None:
+    refused = try_to_serve(tmp_path / "data", QUECBIND_MAX_CONNECTIONS="many")
+
+    assert refused.returncode == 2
+    assert "QUECBIND_MAX_CONNECTIONS must be a whole number" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_tls_files_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    options = ("--mqtts-port", "0", "--tls-cert", str(certificate), "--tls-key")
+
+    missing = try_to_serve(tmp_path / "data", *options, str(tmp_path / "nothing.pem"))
+    other = try_to_serve(tmp_path / "data", *options, str(certificate))
+
+    assert (missing.returncode, other.returncode) == (1, 1)
+    assert "nothing.pem cannot be read: No such file or directory" in missing.stderr
+    assert "are no certificate and its key" in other.stderr
+    assert not (tmp_path / "data").exists()
+    assert key.exists()
+
+
+def test_the_ready_line_names_every_address(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    options = ("--mqtts-port", "0", "--tls-cert", str(certificate), "--tls-key", str(key), "--lan-host", "center.lan")
+    ports = ("--http-port", "0", "--mqtt-port", "0")
+    running = subprocess.Popen(
+        [*COMMAND, "serve", "--data", str(tmp_path / "data"), "--host", "0.0.0.0", *ports, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
+    )
+    try:
+        assert running.stdout is not None
+        words = running.stdout.readline().split()
+        facts = dict(word.split("=", 1) for word in words[2:])
+
+        assert words[:2] == ["quecbind", "ready"]
+        assert list(facts) == ["http", "mqtt", "mqtts", "lan", "data"]
+        # Nobody can connect to the wildcard address.
+        assert facts["http"].startswith("http://127.0.0.1:")
+        assert (facts["lan"], facts["data"]) == ("center.lan", str(tmp_path / "data"))
+        port = int(facts["mqtts"].removeprefix("mqtts://127.0.0.1:"))
+        context = ssl.create_default_context(cafile=str(certificate))
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as device,
+        ):
+            device.sendall(mqtt.Connect("qdnobody", 120, True, None, b"x").encode())
+            assert device.recv(4)[:2] == b"\x20\x02"
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+        running.stdout.close()
+
+
+def test_headers_without_end_are_refused(center: CenterProcess) -> None:
+    with socket.create_connection((center.host, center.http_port), timeout=10) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+        try:
+            for _ in range(20):
+                client.sendall(b"x" * 8192)
+            answer = client.recv(100)
+        except ConnectionError:
+            answer = b""
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert json.loads(get(center.url + "/healthz")) == {"status": "ok"}
+
+
+def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
+    running = a_center(tmp_path, "--http-idle-time", "1").start()
+    try:
+        for said in (b"", b"GET /healthz HTTP/1.1\r\n"):
+            with socket.create_connection((running.host, running.http_port), timeout=10) as client:
+                client.sendall(said)
+                assert client.recv(100) == b""
+    finally:
+        assert running.stop() == 0
