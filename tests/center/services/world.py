@@ -84,6 +84,7 @@ class World:
         def work(tx):
             template = tx.users.page(0, 1, None)[0][0]
             fields = {name: getattr(template, name) for name in template.__dataclass_fields__}
+            fields["user_domain"] = domain.user_domain
             return [tx.users.insert(type(template)(**{**fields, "email": f"u{n}@x.example"})) for n in range(count)]
 
         uids = await self.center.storage.transact(work)

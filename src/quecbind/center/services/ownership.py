@@ -358,6 +358,9 @@ def _request(
     binding_type: int,
 ) -> _Request:
     product, key = _product_key(product_key), _device_key(device_key)
+    if not is_product_key(product):
+        # What cannot be a product key is answered like one that nobody has.
+        raise Rejected(refusal.DOMAIN_NOT_LINKED)
     _raise(binding.check_name(device_name or ""))
     if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
         raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
@@ -381,8 +384,7 @@ def _device_key(text: str | None) -> str:
 def _check_permission(tx: Tx, request: _Request) -> Refused | None:
     user = tx.users.get(request.who.uid)
     return permission.may_bind(
-        product_is_open=is_product_key(request.product_key)
-        and tx.products.is_open_to(request.product_key, request.who.user_domain),
+        product_is_open=tx.products.is_open_to(request.product_key, request.who.user_domain),
         user_is_enabled=user is not None and user.disabled_at is None,
     )
 
