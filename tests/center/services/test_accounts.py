@@ -1,0 +1,430 @@
+"""Registering, signing in, tokens: the codes of app-api.md, and nothing told to those who guess."""
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode
+
+import jwt
+import pytest
+
+from quecbind.center.domain.limits import Limits
+from quecbind.center.services.errors import Rejected, Unauthenticated
+from quecbind.center.services.ports import MailError
+from quecbind.center.services.views import SignedIn
+from quecbind.wire import signing
+from tests.center.services.world import PASSWORD, World
+
+EMAIL = "ann@example.com"
+RANDOM = "j1acpdj2bmtqZXVb"
+PEER = "10.1.1.1"
+
+
+async def code_of(awaitable) -> int:
+    with pytest.raises(Rejected) as raised:
+        await awaitable
+    return raised.value.code
+
+
+async def register(world, domain, email=EMAIL, password=PASSWORD, code=None, **profile):
+    if code is None:
+        await world.center.accounts.send_email_code(email, 1, domain.user_domain, PEER)
+        code = world.mailbox.last_code
+    encrypted = signing.app_password_encrypt(password, RANDOM)
+    return await world.center.accounts.register(email, code, encrypted, RANDOM, domain.user_domain, PEER, **profile)
+
+
+async def sign_in(world, domain, password=PASSWORD, email=EMAIL, peer=PEER, secret=None):
+    encrypted = signing.app_password_encrypt(password, RANDOM)
+    signature = signing.app_signature(email, encrypted, RANDOM, secret or domain.user_domain_secret)
+    return await world.center.accounts.sign_in(email, encrypted, RANDOM, signature, domain.user_domain, peer)
+
+
+def claims(token: str) -> dict:
+    return jwt.decode(token.removeprefix("Bearer "), options={"verify_signature": False}, audience="Audience")
+
+
+# --- mail codes and registration
+
+
+async def test_code_by_mail_makes_a_user(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(" Ann@Example.com", 1, domain.user_domain, PEER)
+    email, code, email_type = world.mailbox.sent[0]
+
+    uid = await register(world, domain, "ANN@example.com", code=code, lang="en", nationality="49", nickname="Ann")
+
+    assert (email, email_type, len(code), code.isdigit()) == (EMAIL, 1, 6, True)
+    info = await world.center.accounts.user_info(SignedIn(uid, domain.user_domain, ""))
+    assert (info.email, info.lang, info.nationality, info.nickname) == (EMAIL, "en", "49", "Ann")
+
+
+async def test_password_may_come_plain(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+
+    await world.center.accounts.register(EMAIL, world.mailbox.last_code, PASSWORD, None, domain.user_domain)
+
+    assert await sign_in(world, domain)
+
+
+async def test_what_is_missing_or_malformed_has_its_code(world) -> None:
+    domain = await world.domain()
+    send, make, d = world.center.accounts.send_email_code, world.center.accounts.register, domain.user_domain
+
+    assert await code_of(send(EMAIL, 1, None, PEER)) == 5023
+    assert await code_of(send(EMAIL, 1, "Q.DM.666.1", PEER)) == 5015
+    assert await code_of(send(EMAIL, 1, "\ud800", PEER)) == 5015
+    assert await code_of(send("", 1, d, PEER)) == 5026
+    assert await code_of(send("ann", 1, d, PEER)) == 5040
+    assert await code_of(send(EMAIL, 9, d, PEER)) == 8400
+    assert await code_of(make(EMAIL, "", PASSWORD, None, d)) == 5064
+    assert await code_of(make(EMAIL, "\ud800", PASSWORD, None, d)) == 5046
+    assert await code_of(make(EMAIL, "123456", "", None, d)) == 5022
+    assert await code_of(make(EMAIL, "123456", "short", None, d)) == 5056
+    assert await code_of(make(EMAIL, "123456", "p\u00e4ssword", None, d)) == 5056
+    assert await code_of(make(EMAIL, "123456", "not-encrypted", RANDOM, d)) == 5353
+    assert await code_of(make(EMAIL, "123456", "not-encrypted", "\ud800", d)) == 5353
+    assert await code_of(make(EMAIL, "123456", PASSWORD, None, d, lang="x" * 65)) == 5173
+    assert world.mailbox.sent == []
+
+
+async def test_code_is_good_for_ten_minutes_and_once(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+    code = world.mailbox.last_code
+    world.clock.move(600)
+    assert await code_of(register(world, domain, code=code)) == 5046
+
+    await register(world, domain)
+
+    assert await code_of(register(world, domain, code=world.mailbox.last_code)) == 5046
+
+
+async def test_code_dies_after_five_wrong_ones(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+    right = world.mailbox.last_code
+    wrong = "000000" if right != "000000" else "111111"
+    for _ in range(5):
+        assert await code_of(register(world, domain, code=wrong)) == 5046
+
+    assert await code_of(register(world, domain, code=right)) == 5046
+
+
+async def test_code_of_another_purpose_address_or_domain_is_wrong(world) -> None:
+    domain, other = await world.domain(), await world.domain("Other")
+    await world.center.accounts.send_email_code(EMAIL, 2, domain.user_domain, PEER)
+    assert await code_of(register(world, domain, code=world.mailbox.last_code)) == 5046
+
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+    code = world.mailbox.last_code
+    assert await code_of(register(world, domain, "bob@example.com", code=code)) == 5046
+    assert await code_of(register(world, other, code=code)) == 5046
+
+
+async def test_address_is_registered_once_and_only_its_reader_learns_that(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+
+    assert await code_of(register(world, domain, code="123456")) == 5046
+    assert await code_of(register(world, domain)) == 5039
+
+
+async def test_two_registrations_at_once_make_one_user(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+    code = world.mailbox.last_code
+
+    results = await asyncio.gather(*(register(world, domain, code=code) for _ in range(4)), return_exceptions=True)
+
+    assert sum(isinstance(result, str) for result in results) == 1
+    assert {result.code for result in results if isinstance(result, Rejected)} <= {5039, 5046}
+
+
+async def test_codes_cannot_be_asked_for_without_end(world) -> None:
+    domain = await world.domain()
+    send = world.center.accounts.send_email_code
+    for _ in range(5):
+        await send(EMAIL, 1, domain.user_domain, PEER)
+
+    with pytest.raises(Rejected) as raised:
+        await send(EMAIL, 1, domain.user_domain, "10.2.2.2")
+
+    assert (raised.value.code, raised.value.retry_after_s) == (5058, 600)
+    await send("bob@example.com", 1, domain.user_domain, PEER)
+
+
+async def test_mail_server_that_fails_is_our_trouble(world) -> None:
+    domain = await world.domain()
+
+    async def fail(*_arguments) -> None:
+        raise MailError("no mail server")
+
+    world.mailbox.send_code = fail
+
+    assert await code_of(world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)) == 5000
+
+
+# --- sign-in
+
+
+async def test_signing_in_gives_two_tokens_with_the_claims_apps_read(world) -> None:
+    domain = await world.domain()
+    uid = await register(world, domain)
+
+    tokens = await sign_in(world, domain)
+
+    now = int(world.clock.now())
+    access, refresh = claims(tokens.access_token), claims(tokens.refresh_token)
+    header = json.loads(urlsafe_b64decode(tokens.access_token.removeprefix("Bearer ").split(".")[0] + "=="))
+    assert header["alg"] == "RS256"
+    assert tokens.access_token.startswith("Bearer ")
+    assert {name: access[name] for name in ("iss", "aud", "sub", "iat", "nbf", "exp", "uid", "type")} == {
+        "iss": "enduser",
+        "aud": "Audience",
+        "sub": "subject",
+        "iat": now,
+        "nbf": now - 120,
+        "exp": now + 7200,
+        "uid": uid,
+        "type": "AccessToken",
+    }
+    assert (refresh["type"], refresh["exp"]) == ("RefreshToken", now + 2_592_000)
+    assert access["jti"] != refresh["jti"]
+    assert (tokens.access_expires_at, tokens.refresh_expires_at) == (access["exp"], refresh["exp"])
+    assert await world.center.accounts.authenticate(tokens.access_token) == SignedIn(
+        uid, domain.user_domain, access["sid"]
+    )
+    assert (await world.actions())[-1] == "session.opened"
+
+
+async def test_what_is_missing_or_wrong_at_sign_in_has_its_code(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    go, d = world.center.accounts.sign_in, domain.user_domain
+
+    assert await code_of(go(EMAIL, "x", RANDOM, "s", "", PEER)) == 5023
+    assert await code_of(go(EMAIL, "x", RANDOM, "s", "Q.DM.9.9", PEER)) == 5015
+    assert await code_of(go(None, "x", RANDOM, "s", d, PEER)) == 5026
+    assert await code_of(go("ann", "x", RANDOM, "s", d, PEER)) == 5040
+    assert await code_of(go(EMAIL, None, RANDOM, "s", d, PEER)) == 5022
+    assert await code_of(go(EMAIL, "x", RANDOM, "", d, PEER)) == 5550
+    assert await code_of(go(EMAIL, "x", None, "f" * 64, d, PEER)) == 5420
+    assert await code_of(go(EMAIL, "x", None, "\ud800", d, PEER)) == 5420
+    assert await code_of(sign_in(world, domain, secret="another domain's secret")) == 5420
+
+
+async def test_wrong_passwords_count_down_freeze_and_thaw(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+
+    codes = [await code_of(sign_in(world, domain, "wrong-one")) for _ in range(5)]
+    assert codes == [5586, 5585, 5584, 5583, 5147]
+
+    world.clock.move(1199)
+    assert await code_of(sign_in(world, domain)) == 5147
+    world.clock.move(1)
+    assert await sign_in(world, domain)
+
+
+async def test_right_password_starts_the_count_over(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    await code_of(sign_in(world, domain, "wrong-one"))
+    await sign_in(world, domain)
+
+    assert await code_of(sign_in(world, domain, "wrong-one")) == 5586
+
+
+async def test_tries_at_once_all_count(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+
+    codes = await asyncio.gather(*(code_of(sign_in(world, domain, "wrong-one")) for _ in range(12)))
+
+    assert sorted(codes) == [5147] * 8 + [5583, 5584, 5585, 5586]
+
+
+async def test_right_sign_ins_at_once_all_succeed(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+
+    tokens = await asyncio.gather(*(sign_in(world, domain) for _ in range(8)))
+
+    assert len({pair.access_token for pair in tokens}) == 8
+
+
+async def test_unknown_address_is_answered_like_a_wrong_password(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+
+    known = [await code_of(sign_in(world, domain, "wrong-one", peer="1.1.1.1")) for _ in range(6)]
+    unknown = [await code_of(sign_in(world, domain, "wrong-one", "nobody@example.com", "2.2.2.2")) for _ in range(6)]
+
+    assert known == unknown
+
+
+async def test_address_that_tries_many_accounts_is_frozen(tmp_path) -> None:
+    world = await World.open(tmp_path / "d", Limits(max_sign_ins_per_address=3))
+    domain = await world.domain()
+    for number in range(3):
+        await code_of(sign_in(world, domain, "wrong-one", f"u{number}@example.com", "6.6.6.6"))
+
+    assert await code_of(sign_in(world, domain, "wrong-one", "u9@example.com", "6.6.6.6")) == 5148
+    assert await code_of(sign_in(world, domain, "wrong-one", "u9@example.com", "7.7.7.7")) == 5586
+    await world.center.close()
+
+
+async def test_user_of_another_domain_is_unknown_here(world) -> None:
+    domain, other = await world.domain(), await world.domain("Other")
+    await register(world, domain)
+
+    assert await code_of(sign_in(world, other)) == 5586
+
+
+# --- tokens
+
+
+async def test_token_is_refused_when_missing_forged_of_another_type_or_over(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    bare = tokens.access_token.removeprefix("Bearer ")
+    header, body, signature = bare.split(".")
+    kid = {"kid": jwt.get_unverified_header(bare)["kid"]}
+    none = jwt.encode(claims(bare), "", algorithm="none", headers=kid)
+    hmac_signed = jwt.encode(claims(bare), "k" * 64, algorithm="HS256", headers=kid)
+    authenticate = world.center.accounts.authenticate
+
+    assert await code_of(authenticate(None)) == 5106
+    assert await code_of(authenticate("")) == 5106
+    for forged in (
+        "Bearer ",
+        "Bearer x.y.z",
+        "\ud800",
+        "x" * 5000,
+        tokens.refresh_token,
+        f"{header}.{body}.{signature[:-4]}AAAA",
+        f"{header}.{body}.",
+        none,
+        hmac_signed,
+    ):
+        assert await code_of(authenticate(forged)) == 5032
+    assert await authenticate(bare)
+    world.clock.move(7200)
+    with pytest.raises(Unauthenticated):
+        await authenticate(tokens.access_token)
+
+
+async def test_refreshing_gives_a_new_pair_for_the_same_session(world) -> None:
+    domain = await world.domain()
+    uid = await register(world, domain)
+    tokens = await sign_in(world, domain)
+    world.clock.move(8000)
+
+    fresh = await world.center.accounts.refresh(tokens.access_token, tokens.refresh_token)
+
+    assert (await world.center.accounts.authenticate(fresh.access_token)).uid == uid
+    assert fresh.refresh_token != tokens.refresh_token
+    assert await world.center.accounts.refresh(None, fresh.refresh_token.removeprefix("Bearer "))
+
+
+async def test_refresh_token_used_again_ends_the_session(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+
+    assert await code_of(world.center.accounts.refresh(None, tokens.refresh_token)) == 5489
+
+    assert await code_of(world.center.accounts.authenticate(fresh.access_token)) == 5032
+    assert await code_of(world.center.accounts.refresh(None, fresh.refresh_token)) == 5489
+    assert (await world.actions())[-1] == "session.refresh_token_reused"
+
+
+async def test_refresh_token_raced_by_two_is_good_for_one_at_most(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+
+    results = await asyncio.gather(
+        *(world.center.accounts.refresh(None, tokens.refresh_token) for _ in range(4)), return_exceptions=True
+    )
+
+    assert sum(isinstance(result, Rejected) for result in results) == 3
+
+
+async def test_bad_refresh_tokens_have_their_codes(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    await register(world, domain, "bob@example.com")
+    tokens, bobs = await sign_in(world, domain), await sign_in(world, domain, email="bob@example.com")
+    refresh = world.center.accounts.refresh
+
+    assert await code_of(refresh(None, None)) == 5115
+    assert await code_of(refresh(None, "nonsense")) == 5489
+    assert await code_of(refresh(None, tokens.access_token)) == 5489
+    assert await code_of(refresh(bobs.access_token, tokens.refresh_token)) == 5489
+    world.clock.move(2_592_000)
+    assert await code_of(refresh(None, tokens.refresh_token)) == 5489
+
+
+async def test_signing_out_ends_every_token_of_the_session_at_once_and_no_other(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    here, there = await sign_in(world, domain), await sign_in(world, domain)
+    who = await world.center.accounts.authenticate(here.access_token)
+
+    await world.center.accounts.sign_out(who)
+    await world.center.accounts.sign_out(who)
+
+    assert await code_of(world.center.accounts.authenticate(here.access_token)) == 5032
+    assert await code_of(world.center.accounts.refresh(None, here.refresh_token)) == 5489
+    assert await world.center.accounts.authenticate(there.access_token)
+    assert (await world.actions()).count("session.ended") == 1
+
+
+async def test_tokens_outlive_a_restart(world, tmp_path) -> None:
+    domain = await world.domain()
+    uid = await register(world, domain)
+    tokens = await sign_in(world, domain)
+    await world.center.close()
+
+    again = await World.open(tmp_path / "data", clock=world.clock)
+    try:
+        assert (await again.center.accounts.authenticate(tokens.access_token)).uid == uid
+    finally:
+        await again.center.close()
+
+
+async def test_unknown_user_has_no_information(world) -> None:
+    assert await code_of(world.center.accounts.user_info(SignedIn("C1", "d", "s"))) == 5033
+
+
+async def test_flood_of_passwords_is_told_to_come_back(world) -> None:
+    from quecbind.center.services import passwords
+
+    hasher = passwords.Passwords(time_cost=1, memory_kib=8)
+    works = [hasher.hash(f"password {number}") for number in range(passwords.MAX_WAITING + 10)]
+    results = await asyncio.gather(*works, return_exceptions=True)
+
+    assert sum(isinstance(result, Rejected) and result.code == 5000 for result in results) == 10
+    hasher.close()
+
+
+async def test_neither_passwords_nor_codes_nor_tokens_stand_on_disk_or_in_the_log(world, tmp_path, caplog) -> None:
+    caplog.set_level("DEBUG")
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    await code_of(sign_in(world, domain, "wrong-one"))
+    code = world.mailbox.last_code
+    await world.center.accounts.send_email_code("carl@example.com", 1, domain.user_domain, PEER)
+    await world.center.close()
+    on_disk = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+
+    for secret in (PASSWORD, "wrong-one", domain.user_domain_secret, tokens.refresh_token[7:], tokens.access_token[7:]):
+        assert secret.encode() not in on_disk
+        assert secret not in caplog.text
+    # Six digits may stand in a file by chance; the log is small enough to tell.
+    assert code not in caplog.text
