@@ -290,6 +290,11 @@ class PacketReader:
             return _FROM_SERVER_31 if level == 3 else _FROM_SERVER
         return _FROM_CLIENT_31 if level == 3 else _FROM_CLIENT
 
+    @property
+    def is_between_packets(self) -> bool:
+        """Whether nothing of an unfinished packet is kept here."""
+        return not self._rest
+
     def feed(self, data: "bytes | bytearray | memoryview") -> "list[Packet]":
         """Takes what arrived and gives the packets it completed, oldest first.
 

@@ -7,7 +7,7 @@ that `session` can decide. `AccessServer` knows which connection is the device's
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from quecbind.center.access.session import CLOSED, Ask, Message, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
@@ -45,7 +45,7 @@ class DeviceConnection(asyncio.Protocol):
     def __init__(self, access: "AccessServer") -> None:
         self._access = access
         self._session = Session(access.limits, access.time())
-        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._transport: asyncio.Transport
         self._is_paused = False
         self._is_over = False
         self.is_admitted = False
@@ -67,7 +67,7 @@ class DeviceConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         access = self._access
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = transport  # type: ignore[assignment]  # TCP and TLS give no less
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
         self.is_admitted = access.admit(self)
@@ -78,11 +78,13 @@ class DeviceConnection(asyncio.Protocol):
         access.wheel.place(self, access.time() + access.limits.log_in_time_s)
 
     def data_received(self, data: bytes) -> None:
-        now = self._access.time()
+        self._access.note_arrival(self, data)
+
+    def take(self, data: bytes, now: float) -> None:
+        """Serve what has arrived; `settle` writes what there is to say."""
         asks = self._session.receive_data(data, now)
         if asks:
             self._ask(asks, now)
-        self._settle(now)
 
     def pause_writing(self) -> None:
         # The device does not read: whatever else is kept for it, it will not get.
@@ -109,13 +111,13 @@ class DeviceConnection(asyncio.Protocol):
             self._access.wheel.place(self, now + PAUSED_CHECK_S if due is None else due)
             return
         self._session.handle_timer(now)
-        self._settle(now)
+        self.settle(now)
 
     def send(self, command: int, payload: bytes, kind: str) -> bool:
         """Send one frame to the device; False when it cannot be sent now."""
         now = self._access.time()
         is_sent = self._session.send_frame(command, payload, kind, now)
-        self._settle(now)
+        self.settle(now)
         return is_sent
 
     def stop_reading(self) -> None:
@@ -128,7 +130,7 @@ class DeviceConnection(asyncio.Protocol):
         """End the session; what was written before still goes out."""
         now = self._access.time()
         self._session.close(reason, now)
-        self._settle(now)
+        self.settle(now)
 
     def abort(self) -> None:
         """Drop the connection as it is."""
@@ -140,7 +142,9 @@ class DeviceConnection(asyncio.Protocol):
         queue = deque(asks)
         while queue:
             ask = queue.popleft()
-            queue.extend(self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now))
+            more = self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
+            if more:
+                queue.extend(more)
 
     def _judge(self, connect: Any, now: float) -> Sequence[Ask]:
         verdict = self._access.gate.connect(connect.client_id, connect.user_name, connect.password, self.address)
@@ -155,7 +159,7 @@ class DeviceConnection(asyncio.Protocol):
         now = self._access.time()
         failed = answer.cancelled() or answer.exception() is not None
         self._ask(self._take_verdict(Unavailable() if failed else answer.result(), now), now)
-        self._settle(now)
+        self.settle(now)
 
     def _take_verdict(self, verdict: Verdict, now: float) -> Sequence[Ask]:
         session = self._session
@@ -194,20 +198,22 @@ class DeviceConnection(asyncio.Protocol):
             self._session.close(failure, now)
         else:
             self._ask(self._session.answer_message(message, now), now)
-        self._settle(now)
+        self.settle(now)
 
     # The socket follows the session
 
-    def _settle(self, now: float) -> None:
+    def settle(self, now: float) -> None:
+        """Bring the socket to where the session is: write, stop reading or go on, close."""
+        if self._is_over:
+            return
         session = self._session
         data = session.data_to_send()
         if data:
             self._transport.write(data)
         if session.phase is CLOSED:
-            if not self._is_over:
-                self._finish()
-                self._access.wheel.place(self, session.next_timer() or now)
-                self._transport.close()
+            self._finish()
+            self._access.wheel.place(self, session.next_timer() or now)
+            self._transport.close()
         elif session.is_full is not self._is_paused and not self._access.is_stopping:
             self._is_paused = session.is_full
             if self._is_paused:

@@ -4,6 +4,10 @@ A second log-in of a device ends the first, and only once it is accepted: whoeve
 disturb its owner. A device that does not read is dropped when its write buffer is full; one that sends faster than
 storage takes it is not read from until storage has caught up. What a packet means is decided in `session`, who may
 log in and what is kept, in the services.
+
+In a storm of log-ins half of the time can go into waking up: uvloop accepts one connection per turn of the loop and
+listener, so every turn would serve one log-in, and every answer would wake a peer that has nothing else to do. So the
+same socket is listened on several times, and a turn first reads all sockets, then serves, then writes (docs/performance.md).
 """
 
 import asyncio
@@ -22,6 +26,7 @@ from quecbind.center.services.presence import Presence
 from quecbind.center.services.uplink import Uplink
 
 BACKLOG = 4096
+ACCEPTS_PER_TURN = 16
 HANDSHAKE_TIME_S = 10.0
 CLOSE_TIME_S = 2.0
 TICK_S = 1.0
@@ -115,6 +120,7 @@ class AccessServer:
         self._connections: set[DeviceConnection] = set()
         self._session_by_client_id: dict[str, DeviceConnection] = {}
         self._address_by_name: dict[str, _Address] = {}
+        self._arrivals: list[tuple[DeviceConnection, bytes]] = []
         self._changed = asyncio.Event()
         self._ticking = self._loop.call_later(TICK_S, self._tick_on)
 
@@ -129,16 +135,18 @@ class AccessServer:
         return len(self._session_by_client_id)
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Serve devices on a bound socket, over TLS when a context is given."""
-        self._servers.append(
-            await self._loop.create_server(
-                lambda: DeviceConnection(self),
-                sock=listener,
-                backlog=BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIME_S if tls else None,
-            )
-        )
+        """Serve devices on a bound socket, over TLS when a context is given. Takes the socket over."""
+        with listener:
+            for _ in range(ACCEPTS_PER_TURN):
+                self._servers.append(
+                    await self._loop.create_server(
+                        lambda: DeviceConnection(self),
+                        sock=listener.dup(),
+                        backlog=BACKLOG,
+                        ssl=tls,
+                        ssl_handshake_timeout=HANDSHAKE_TIME_S if tls else None,
+                    )
+                )
 
     async def stop(self, time_s: float) -> None:
         """Take no more, answer what is under way for at most `time_s`, then close every connection."""
@@ -147,6 +155,7 @@ class AccessServer:
             server.close()
         for connection in self._connections:
             connection.stop_reading()
+        self._serve_arrivals()
         await self._wait_until(lambda: not self.pending_count, time_s)
         for connection in tuple(self._connections):
             connection.close("stopping")
@@ -177,6 +186,20 @@ class AccessServer:
             connection.close(reason)
 
     # From the connections
+
+    def note_arrival(self, connection: DeviceConnection, data: bytes) -> None:
+        """Take note of what a device sent; it is served when every socket that is ready has been read."""
+        if not self._arrivals:
+            self._loop.call_soon(self._serve_arrivals)
+        self._arrivals.append((connection, data))
+
+    def _serve_arrivals(self) -> None:
+        arrivals, self._arrivals = self._arrivals, []
+        now = self.time()
+        for connection, data in arrivals:
+            connection.take(data, now)
+        for connection, _ in arrivals:
+            connection.settle(now)
 
     def admit(self, connection: DeviceConnection) -> bool:
         """Whether a new connection is within the limits; it is counted if it is."""
@@ -229,12 +252,14 @@ class AccessServer:
             address.pending_count -= 1
         if not address.connection_count:
             del self._address_by_name[connection.address]
-        self._changed.set()
+        if self.is_stopping:
+            self._changed.set()
 
     def settled_one(self) -> None:
         """Storage has answered for a message."""
         self.pending_count -= 1
-        self._changed.set()
+        if self.is_stopping:
+            self._changed.set()
 
     def tick(self) -> None:
         """Look after the time limits that have passed; happens by itself once a second."""
