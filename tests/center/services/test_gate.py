@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
+from quecbind.center.services.gate import is_outdated
 from quecbind.wire import signing
 from tests.center.services.world import OPERATOR, World
 
@@ -387,3 +388,28 @@ async def test_trouble_with_the_disk_is_unavailable_and_changes_nothing(world) -
 
     assert await world.enrol(product) == Unavailable()
     assert len(world.center.registry) == 0
+
+
+async def test_verdict_is_outdated_once_the_device_was_reset_or_disabled(world) -> None:
+    product = await world.product(re_enrol="open")
+    secret = await active(world, product)
+    before_disable = await world.connect(product, secret)
+    assert not is_outdated(before_disable)
+
+    await world.center.operators.disable_device(product.product_key, "D1", OPERATOR)
+    assert is_outdated(before_disable)
+
+    await world.center.operators.enable_device(product.product_key, "D1", OPERATOR)
+    before_reset = await world.connect(product, secret)
+    await world.enrol(product)
+    assert is_outdated(before_reset)
+
+
+async def test_log_in_that_waited_while_another_secret_was_issued_is_denied(world) -> None:
+    product = await world.product()
+    secret = (await world.enrol(product)).secret.reveal()
+
+    first_use, again = await asyncio.gather(world.connect(product, secret), world.enrol(product))
+
+    # Whichever came first in the group: never both.
+    assert (isinstance(first_use, Accepted), isinstance(again, Accepted)) in {(True, False), (False, True)}

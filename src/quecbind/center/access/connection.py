@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from quecbind.center.access.session import CLOSED, Ask, Message, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
-from quecbind.center.domain.connection import Unavailable
+from quecbind.center.domain.connection import Accepted, Unavailable
+from quecbind.center.services.gate import is_outdated
 from quecbind.center.services.registry import DeviceEntry
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ class DeviceConnection(asyncio.Protocol):
             return
         now = self._access.time()
         failed = answer.cancelled() or answer.exception() is not None
-        self._ask(self._take_verdict(Unavailable() if failed else answer.result(), now), now)
+        verdict = Unavailable() if failed else answer.result()
+        if isinstance(verdict, Accepted) and is_outdated(verdict):
+            verdict = Unavailable()
+        self._ask(self._take_verdict(verdict, now), now)
         self.settle(now)
 
     def _take_verdict(self, verdict: Verdict, now: float) -> Sequence[Ask]:

@@ -16,11 +16,16 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Generic[E]):
-    """CONNACK 0; right after it 0x00B4 with those of {5: secret, 6: session_key} that are not None."""
+    """CONNACK 0; right after it 0x00B4 with those of {5: secret, 6: session_key} that are not None.
+
+    `generation` is that of the secret the device logged in with: who acts on the verdict later than at once asks
+    whether the device still has it (`services.gate.is_outdated`).
+    """
 
     entry: E
     session_key: bytes | None = field(default=None, repr=False)
     secret: Secret | None = None
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,10 @@ class DeviceGate:
         return done
 
     def _connect_first(self, entry: DeviceEntry, session_key: bytes | None, peer: str) -> "asyncio.Future[Verdict]":
+        generation = entry.generation
+
         def choose(is_present: bool) -> Verdict:
-            if not is_present:
+            if not is_present or entry.generation != generation:
                 # Another secret was issued while this log-in waited for the disk.
                 return self._denied(entry.client_id, peer, "secret replaced")
             if entry.state == "disabled":
@@ -231,7 +233,7 @@ class DeviceGate:
         self, entry: DeviceEntry, session_key: bytes | None, secret: Secret | None = None
     ) -> Accepted[DeviceEntry]:
         entry.connection_count += 1
-        return Accepted(entry, session_key, secret)
+        return Accepted(entry, session_key, secret, entry.generation)
 
     def _denied(self, client_id: str, peer: str, reason: str) -> Denied:
         self._events.publish("device.denied", client_id=client_id, reason=reason, peer=peer)
@@ -348,6 +350,15 @@ class _Attempt:
         except LoginError:
             return False
         return True
+
+
+def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
+    """Whether the device was reset or disabled between the verdict and now.
+
+    A verdict that had to wait is acted on a moment after it was made; a reset in that moment finds no session to end.
+    """
+    entry = accepted.entry
+    return accepted.generation is not None and (accepted.generation != entry.generation or entry.state == "disabled")
 
 
 def _digest(random: str) -> bytes:
