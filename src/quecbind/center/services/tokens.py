@@ -3,6 +3,7 @@
 Whether a token's session still lives is not decided here; whether it is ours, in time and of the right type is.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ TokenType = Literal["AccessToken", "RefreshToken"]
 
 PREFIX = "Bearer "
 MAX_TOKEN_LENGTH = 4096
+MAX_REMEMBERED = 4096
 
 _ALGORITHM = "RS256"
 _ISSUER = "enduser"
@@ -49,12 +51,27 @@ class Claims:
     token_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A token whose signature is right; what changes with time is asked each time."""
+
+    claims: Claims
+    token_type: str
+    begins_at: int
+    ends_at: int
+
+
 class TokenSigner:
-    """Signs with the newest key; any of the keys verifies."""
+    """Signs with the newest key; any of the keys verifies.
+
+    Checking a signature costs more than the rest of most requests, and Apps send the same token again and again: those
+    that were found right lately are remembered, the whole token being the key.
+    """
 
     def __init__(self, keys: list[SigningKey]) -> None:
         self._newest = keys[0]
         self._private_key = serialization.load_pem_private_key(keys[0].private_key.reveal().encode(), None)
+        self._checked: OrderedDict[str, _Checked] = OrderedDict()
         self._public_key_by_kid = {key.kid: serialization.load_pem_public_key(key.public_key.encode()) for key in keys}
 
     def issue(self, uid: Uid, session_id: str, rotation: int, access_id: str, refresh_id: str, now: float) -> Tokens:
@@ -84,6 +101,20 @@ class TokenSigner:
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenError("too long")
         bare = token.removeprefix(PREFIX)
+        checked = self._checked.get(bare)
+        if checked is None:
+            checked = self._checked[bare] = self._check(bare)
+            if len(self._checked) > MAX_REMEMBERED:
+                self._checked.popitem(last=False)
+        else:
+            self._checked.move_to_end(bare)
+        if checked.token_type != token_type:
+            raise TokenError("of another type")
+        if not checked.begins_at <= now < checked.ends_at:
+            raise TokenError("not in time")
+        return checked.claims
+
+    def _check(self, bare: str) -> "_Checked":
         try:
             key = self._public_key_by_kid[jwt.get_unverified_header(bare)["kid"]]
             claims = jwt.decode(
@@ -94,15 +125,14 @@ class TokenSigner:
                 issuer=_ISSUER,
                 options=_OPTIONS,
             )
-            is_timely = claims["nbf"] <= now < claims["exp"]
-            read = Claims(Uid(str(claims["uid"])), str(claims["sid"]), int(claims["rot"]), str(claims["jti"]))
+            return _Checked(
+                Claims(Uid(str(claims["uid"])), str(claims["sid"]), int(claims["rot"]), str(claims["jti"])),
+                str(claims["type"]),
+                int(claims["nbf"]),
+                int(claims["exp"]),
+            )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenError(f"not a token of ours ({type(error).__name__})") from None
-        if claims["type"] != token_type:
-            raise TokenError("of another type")
-        if not is_timely:
-            raise TokenError("not in time")
-        return read
 
     def _sign(self, claims: dict[str, object]) -> str:
         signed = jwt.encode(
