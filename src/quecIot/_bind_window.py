@@ -5,11 +5,6 @@ again after a bind, the Developer Center would take a used code for a fresh one.
 """
 
 
-def _whole_seconds(span_s: float) -> int:
-    whole = int(span_s)
-    return whole if whole == span_s else whole + 1
-
-
 class BindWindow:
     """
     Attributes:
@@ -19,7 +14,8 @@ class BindWindow:
     def __init__(self, left_open: "str | None" = None) -> None:
         """`left_open`: the code of a window that a restart closed and the Developer Center may still hold."""
         self._code = left_open
-        self._ends_at = 0.0
+        self._opened_at = 0.0
+        self._seconds = 0
         self._is_open = False
         self.is_due = left_open is not None
         self._serial = 0  # grows with every change, so that an answer to an older report settles nothing
@@ -27,7 +23,8 @@ class BindWindow:
     def open(self, code: str, seconds: int, now: float) -> None:
         """Replaces code and time; 0 seconds close the window."""
         self._code = code
-        self._ends_at = now + seconds
+        self._opened_at = now
+        self._seconds = seconds
         self._is_open = seconds > 0
         self.is_due = True
         self._serial += 1
@@ -41,9 +38,10 @@ class BindWindow:
 
     def seconds_left(self, now: float) -> int:
         """Whole seconds, the begun one counted; 0 when it is closed."""
-        if not self._is_open or now >= self._ends_at:
+        if not self._is_open:
             return 0
-        return _whole_seconds(self._ends_at - now)
+        # in whole numbers: a float of a clock and 2**32 seconds together would round up past the range
+        return max(0, self._seconds - int(now - self._opened_at))
 
     def code(self, now: float) -> "str | None":
         """The code while the window is open."""

@@ -59,7 +59,7 @@ class Delivery:
         self._is_ready = False
         self._mqtt_id = 0
         self._flight: "_retry.Flight | None" = None
-        self._first: "list[Message]" = []
+        self._first: "list[tuple[int, bytes]]" = []
         self._report: "tuple[Message, int] | None" = None  # the bind code report in flight and its serial
 
     # --- from the script ---
@@ -113,7 +113,7 @@ class Delivery:
         """The Developer Center serves this device: messages may go, these reports first."""
         self._is_ready = True
         self._report_at = now
-        self._first = [self._own(command, payload) for command, payload in first_reports]
+        self._first = list(first_reports)
         self.pump(now)
 
     def drop(self) -> None:
@@ -157,7 +157,7 @@ class Delivery:
     def pump(self, now: float) -> None:
         """Sends until one message waits for its answer, or none is left."""
         while self._is_ready and self._flight is None:
-            message = self._bind_report(now) or (self._first.pop(0) if self._first else self._outbox.take())
+            message = self._bind_report(now) or self._first_report() or self._outbox.take()
             if message is None:
                 return
             if message.qos:
@@ -182,6 +182,9 @@ class Delivery:
         message = self._own(commands.BIND_CODE, ttlv.encode(fields))
         self._report = message, serial
         return message
+
+    def _first_report(self) -> "Message | None":
+        return self._own(*self._first.pop(0)) if self._first else None
 
     def _own(self, command: int, payload: bytes) -> Message:
         """A message of the module's own, made anew on every connection."""

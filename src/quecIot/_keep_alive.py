@@ -24,7 +24,9 @@ class KeepAlive:
         """PING: send one. DEAD: nobody is there. None: nothing to do."""
         verdict = None
         if now >= self._ping_at:
-            self._ping_at = max(self._ping_at, now - self._every_s) + self._every_s
+            self._ping_at += self._every_s
+            if self._ping_at <= now:  # a clock that jumped: one ping, not all that were missed
+                self._ping_at = now + self._every_s
             if self._pong_by is None:
                 verdict = PING
         if self._pong_by is not None and now >= self._pong_by:

@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 refused, 2 usage, 3 unreachable."""
     try:
-        args = _parser().parse_args(argv)
+        args = parser().parse_args(argv)
     except SystemExit as end:
         return int(end.code or 0)
     try:
@@ -58,16 +58,17 @@ def _missing_part(name: str, command: str) -> str:
     return f"this command needs {name}, which is not installed: pip install 'quecbind[{extra}]'"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Everything the command line understands."""
+    top = argparse.ArgumentParser(
         prog="quecbind",
         description="A device, a Developer Center and an App that agree on who owns the device.",
         epilog="example:\n  quecbind demo\n  quecbind serve --data data\n  quecbind COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"quecbind {__version__}")
-    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    top.add_argument("--version", action="version", version=f"quecbind {__version__}")
+    subparsers = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.register(subparsers)
-    return parser
+    return top

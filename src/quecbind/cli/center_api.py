@@ -6,27 +6,30 @@ and holds its lock meanwhile; another command that holds it is waited for.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, CommandError
 
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
+
 PREFIX = "/api/v1"
 SERVE_FILE = "serve.json"
+MAX_PAGE_SIZE = 100  # of the operator API
 
 _WAIT_S = 10.0
 _POLL_S = 0.1
 _TIMEOUT_S = 30.0
-_PAGE_SIZE = 500
 
 
 def ask(data: Path, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
@@ -35,43 +38,46 @@ def ask(data: Path, method: str, path: str, body: object = None, query: Mapping[
     Raises:
         CommandError: it refused, or there is none.
     """
-    if method != "POST" and not data.is_dir():
-        raise CommandError(REFUSED, f"there is no Developer Center in {data}")
-    deadline = time.monotonic() + _WAIT_S
-    while True:
+    return _with_api(data, lambda api: api.ask(method, path, body, query), may_create=method == "POST")
+
+
+def ask_pages(
+    data: Path, path: str, query: Mapping[str, object] | None = None, at_most: int | None = None
+) -> list[Any]:
+    """All items of a list of the operator API, or the first `at_most`; raises as `ask`."""
+    return _with_api(data, lambda api: api.ask_pages(path, query or {}, at_most), may_create=False)
+
+
+class OperatorApi:
+    """The operator API behind one HTTP client that is authorised already."""
+
+    def __init__(self, http: "httpx.AsyncClient") -> None:
+        self._http = http
+
+    async def ask(self, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+        """As the function `ask`."""
+        import httpx  # noqa: PLC0415 - a plain install has it not
+
+        texts = {name: str(value) for name, value in (query or {}).items()}
         try:
-            return _ask_once(data, method, path, body, query)
-        except _BusyError as busy:
-            # A server that starts or stops, or another command: neither takes long.
-            if time.monotonic() > deadline:
-                raise CommandError(UNREACHABLE, str(busy)) from None
-            time.sleep(_POLL_S)
+            response = await self._http.request(method, PREFIX + path, params=texts, json=body)
+        except httpx.ConnectError as error:
+            raise _BusyError(f"the Developer Center at {self._http.base_url} cannot be reached: {error}") from None
+        except httpx.HTTPError as error:
+            raise CommandError(UNREACHABLE, f"the Developer Center at {self._http.base_url}: {error!r}") from None
+        return _value(response)
 
-
-def _ask_once(data: Path, method: str, path: str, body: object, query: Mapping[str, object] | None) -> Any:
-    center = LiveCenter.of(data)
-    if center is not None:
-        try:
-            return center.ask(method, path, body, query)
-        except _BusyError:
-            pass  # its file may have stayed behind; the lock tells
-    return asyncio.run(_ask_in_process(data, method, path, body, query))
-
-
-def ask_pages(data: Path, path: str, query: Mapping[str, object] | None = None) -> list[Any]:
-    """All items of a list of the operator API, from all of its pages."""
-    items: list[Any] = []
-    page = 1
-    while True:
-        answer = ask(data, "GET", path, query={**(query or {}), "page": page, "page_size": _PAGE_SIZE})
-        items += answer["items"]
-        if len(items) >= answer["total_count"] or not answer["items"]:
-            return items
-        page += 1
-
-
-class _BusyError(Exception):
-    """Somebody holds the data directory and does not answer; perhaps in a moment."""
+    async def ask_pages(self, path: str, query: Mapping[str, object], at_most: int | None) -> list[Any]:
+        """As the function `ask_pages`."""
+        items: list[Any] = []
+        page_size = min(at_most or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+        page = 1
+        while True:
+            answer = await self.ask("GET", path, query={**query, "page": page, "page_size": page_size})
+            items += answer["items"]
+            if not answer["items"] or len(items) >= min(at_most or answer["total_count"], answer["total_count"]):
+                return items[:at_most]
+            page += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +99,21 @@ class LiveCenter:
         # The file of a server that was killed stays behind.
         return center if _is_running(center.pid) else None
 
-    def ask(self, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
-        """As the function `ask`."""
+    @contextlib.asynccontextmanager
+    async def api(self) -> AsyncIterator[OperatorApi]:
+        """Its operator API, over HTTP."""
         import httpx  # noqa: PLC0415 - a plain install has it not
 
-        try:
-            response = httpx.request(
-                method,
-                self.url + PREFIX + path,
-                params=_texts(query),
-                json=body,
-                headers=_authorization(self.local_key),
-                timeout=_TIMEOUT_S,
-                trust_env=False,  # a proxy has no business between this process and its neighbour
-            )
-        except httpx.ConnectError as error:
-            # also what a command gets that asks while the server stops
-            raise _BusyError(f"the Developer Center at {self.url} cannot be reached: {error}") from None
-        except httpx.HTTPError as error:
-            raise CommandError(UNREACHABLE, f"the Developer Center at {self.url}: {error!r}") from None
-        return _value(response)
+        # trust_env=False: a proxy has no business between this process and its neighbour
+        async with httpx.AsyncClient(
+            base_url=self.url, headers=_authorization(self.local_key), timeout=_TIMEOUT_S, trust_env=False
+        ) as http:
+            yield OperatorApi(http)
 
 
-async def _ask_in_process(data: Path, method: str, path: str, body: object, query: Mapping[str, object] | None) -> Any:
+@contextlib.asynccontextmanager
+async def _api_in_process(data: Path) -> AsyncIterator[OperatorApi]:
+    """The operator API of a Developer Center that this process opens and closes; no socket is involved."""
     # These need the server's parts, which a plain install has not.
     import httpx  # noqa: PLC0415
 
@@ -138,18 +136,43 @@ async def _ask_in_process(data: Path, method: str, path: str, body: object, quer
             raise _BusyError(str(error)) from None
         raise CommandError(REFUSED, str(error)) from None
     try:
-        transport = httpx.ASGITransport(app.build(center))
-        async with httpx.AsyncClient(transport=transport, base_url="http://quecbind") as client:
-            response = await client.request(
-                method,
-                PREFIX + path,
-                params=_texts(query),
-                json=body,
-                headers=_authorization(center.operators.local_key().reveal()),
-            )
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app.build(center)),
+            base_url="http://quecbind",
+            headers=_authorization(center.operators.local_key().reveal()),
+        ) as http:
+            yield OperatorApi(http)
     finally:
         await center.close()
-    return _value(response)
+
+
+class _BusyError(Exception):
+    """Somebody holds the data directory and does not answer; perhaps in a moment."""
+
+
+def _with_api(data: Path, work: Callable[[OperatorApi], Awaitable[T]], may_create: bool) -> T:
+    if not may_create and not data.is_dir():
+        raise CommandError(REFUSED, f"there is no Developer Center in {data}")
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            return asyncio.run(_work_once(data, work))
+        except _BusyError as busy:
+            # A server that starts or stops, or another command: neither takes long.
+            if time.monotonic() > deadline:
+                raise CommandError(UNREACHABLE, str(busy)) from None
+            time.sleep(_POLL_S)
+
+
+async def _work_once(data: Path, work: Callable[[OperatorApi], Awaitable[T]]) -> T:
+    center = LiveCenter.of(data)
+    if center is not None:
+        # What it left may be all there is of it; whether somebody holds the directory tells the lock.
+        with contextlib.suppress(_BusyError):
+            async with center.api() as api:
+                return await work(api)
+    async with _api_in_process(data) as api:
+        return await work(api)
 
 
 def _is_locked(data: Path) -> bool:
@@ -175,10 +198,6 @@ def _is_running(pid: int) -> bool:
 
 def _authorization(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
-
-
-def _texts(query: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (query or {}).items()}
 
 
 def _value(response: "httpx.Response") -> Any:

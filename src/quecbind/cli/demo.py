@@ -274,14 +274,15 @@ class _Demo:
         if center is None:
             raise ChildError("the Developer Center has gone")
         deadline = time.monotonic() + _STEP_S
-        while True:
-            self._children.check()
-            seen: dict[str, Any] = await asyncio.to_thread(center.ask, "GET", path)
-            if holds(seen):
-                return seen
-            if time.monotonic() > deadline:
-                raise ChildError(f"waited {_STEP_S:g} s in vain until {what}")
-            await asyncio.sleep(_POLL_S)
+        async with center.api() as api:
+            while True:
+                self._children.check()
+                seen: dict[str, Any] = await api.ask("GET", path)
+                if holds(seen):
+                    return seen
+                if time.monotonic() > deadline:
+                    raise ChildError(f"waited {_STEP_S:g} s in vain until {what}")
+                await asyncio.sleep(_POLL_S)
 
 
 def _script() -> Path:

@@ -39,6 +39,13 @@ def register(subparsers: Subparsers) -> None:
     create.add_argument("--allow-device-key-binding", action="store_true", help="Apps may bind by the device key alone")
     create.add_argument("--static-secrets", action="store_true", help="device secrets are imported, never issued")
     create.add_argument("--replay-strict", action="store_true", help="refuse a log-in whose random came before")
+    create.add_argument(
+        "--domain",
+        dest="user_domains",
+        action="append",
+        metavar="D",
+        help="only users of this user domain may bind its devices; may be repeated; default: all",
+    )
     create.add_argument("--product-key", metavar="PK", help="take this key instead of a new one")
     create.add_argument("--product-secret", metavar="PS", help="take this secret instead of a new one")
 
@@ -64,6 +71,9 @@ def run_create(args: argparse.Namespace) -> int:
             body[name] = getattr(args, name)
     body.update({name: True for name in _SWITCHES if getattr(args, name)})
     product = ask(args.data, "POST", "/products", body)
+    if args.user_domains:
+        limited = {"user_domains": args.user_domains}
+        product |= ask(args.data, "PUT", f"/products/{product['product_key']}/domains", limited)
     if args.json:
         print_json(product)
     else:

@@ -7,7 +7,7 @@ log in and what is kept, in the services.
 
 In a storm of log-ins half of the time can go into waking up: uvloop accepts one connection per turn of the loop and
 listener, so every turn would serve one log-in, and every answer would wake a peer that has nothing else to do. So the
-same socket is listened on several times, and a turn first reads all sockets, then serves, then writes (docs/performance.md).
+same socket is listened on several times, and a turn reads all sockets, then serves, then writes.
 """
 
 import asyncio

@@ -1,0 +1,96 @@
+"""The OpenAPI document: served, complete, and every reference in it leads somewhere."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.routing import Route
+
+from quecbind.center.http import openapi
+from quecbind.center.http.operators import OPERATIONS, PREFIX
+from tests.center.http.callers import Http
+
+DOCUMENT = openapi.document(OPERATIONS, PREFIX)
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for part in value.values():
+            yield from references(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from references(part)
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+async def test_it_is_served_to_anybody(http: Http) -> None:
+    response = await http.stranger().client.get(PREFIX + "/openapi.json")
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == DOCUMENT
+
+
+def test_it_is_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"] == "3.1.0"
+    assert {"title", "version"} <= DOCUMENT["info"].keys()
+    assert DOCUMENT["security"] == [{"accessKey": []}]
+    assert DOCUMENT["components"]["securitySchemes"]["accessKey"]["scheme"] == "bearer"
+
+
+async def test_every_route_is_in_it_and_nothing_else(http: Http) -> None:
+    app = http.operator._transport.app  # type: ignore[attr-defined]
+    routed = {
+        (route.path, method.lower())
+        for route in app.routes
+        if isinstance(route, Route) and route.path.startswith(PREFIX)
+        for method in route.methods - {"HEAD"}
+    }
+
+    assert {(path, method) for path, method, _ in operations()} == routed
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    used = {reference.removeprefix("#/components/schemas/") for reference in references(DOCUMENT)}
+
+    assert used == set(schemas)
+
+
+def test_every_id_in_a_path_is_a_parameter() -> None:
+    for path, _, operation in operations():
+        declared = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
+        assert declared == re.findall(r"\{(\w+)\}", path)
+
+
+def test_operations_have_names_of_their_own_and_say_how_they_are_refused() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+
+    assert len(set(names)) == len(names)
+    for _, _, operation in operations():
+        assert operation["summary"]
+        assert operation["tags"]
+        problem = operation["responses"]["default"]["content"]["application/problem+json"]["schema"]
+        assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_only_the_document_itself_is_open() -> None:
+    assert [path for path, _, operation in operations() if operation.get("security") == []] == [
+        PREFIX + "/openapi.json"
+    ]
+
+
+def test_bodies_refuse_unknown_fields() -> None:
+    bodies = [operation["requestBody"]["content"] for _, _, operation in operations() if "requestBody" in operation]
+    names = {name for body in bodies for name in references(body)}
+
+    assert len(names) == 7
+    for name in names:
+        assert DOCUMENT["components"]["schemas"][name.rpartition("/")[2]]["additionalProperties"] is False

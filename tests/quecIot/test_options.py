@@ -1,0 +1,208 @@
+"""Every argument of every call: the table of what is refused and what is taken, and in which form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quecIot import _options
+from quecIot._options import Wrong, check, split_server
+
+CODE = "1234567890123456"
+REFUSED_CODES = [
+    "123456789012345",
+    "12345678901234567",
+    "abcdef7890123456",
+    "\uff11234567890123456"[:16],
+    "\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff10\uff11\uff12\uff13\uff14\uff15\uff16",
+    "123456789012345\x00",
+    "\x00" * 16,
+    "1234567890 23456",
+    " 123456789012345",
+    " " * 16,
+    b"\xff\xfe" + b"3" * 14,
+    b"\xff" * 16,
+    "123456789012345G",
+    "12345678901234-6",
+    1234567890123456,
+    True,
+    False,
+    1.5,
+    [],
+    bytearray(b"1234567890123456"),
+]
+REFUSED_TIMEOUTS = [-1, 2**32, 2**64, 1.5, 120.0, "120", b"120", "", True, False, None, [120]]
+
+
+@pytest.mark.parametrize("code", REFUSED_CODES)
+def test_bind_code_is_refused(code: Any) -> None:
+    with pytest.raises(Wrong, match="bindcodeSet: bindcode must be None, empty, or exactly 16 of 0-9 A-F"):
+        check("bindcodeSet", (code, 120))
+
+
+@pytest.mark.parametrize("timeout", REFUSED_TIMEOUTS)
+def test_timeout_is_refused(timeout: Any) -> None:
+    with pytest.raises(Wrong, match="bindcodeSet: timeout must be an int, 0..4294967295 seconds"):
+        check("bindcodeSet", (CODE, timeout))
+
+
+@pytest.mark.parametrize(
+    ("code", "taken"),
+    [
+        (CODE, CODE),
+        (CODE.encode(), CODE),
+        ("ABCDEF0123456789", "ABCDEF0123456789"),
+        (None, None),
+        ("", None),
+        (b"", None),
+    ],
+)
+def test_bind_code_is_taken(code: Any, taken: str | None) -> None:
+    assert check("bindcodeSet", (code, 120)) == [taken, 120]
+
+
+@pytest.mark.parametrize("timeout", [0, 1, 120, 4294967295])
+def test_timeout_is_taken(timeout: int) -> None:
+    assert check("bindcodeSet", (CODE, timeout)) == [CODE, timeout]
+
+
+REFUSED: list[tuple[str, tuple[Any, ...]]] = [
+    *[("setConnmode", (mode,)) for mode in (2, -1, True, "1", None, 1.0)],
+    *[("setEventCB", (callback,)) for callback in (None, 5, "print")],
+    *[("setProductinfo", (pk, "secret")) for pk in ("", "p" * 33, "p;1", "p/1", "p+1", "p 1", "pé", 5, None, b"\xff")],
+    *[("setProductinfo", ("p1", ps)) for ps in ("", "s" * 33, "s\n", "s\x00", "é", 5, None, b"\xff")],
+    *[("setServer", (kind, "a.b:1")) for kind in (0, 2, True, "1", None)],
+    *[("setServer", (1, server)) for server in ("", 5, None, "a.b:0", "a" * 60 + ":123", "ftp://a.b", "a b", "é.b")],
+    *[("setLifetime", (seconds,)) for seconds in (0, 65536, -1, True, "120", None, 1.0)],
+    *[("setPdpContextId", (number,)) for number in (0, 2, True, "1", None)],
+    *[("setSessionFlag", (flag,)) for flag in (0, 1, "True", None)],
+    *[("setSoftVersion", (version,)) for version in ("v" * 65, 1, None, "é", "a\n")],
+    *[("setMcuVersion", (component, "1")) for component in ("", "c" * 33, 1, None, "é")],
+    *[("setMcuVersion", ("c", version)) for version in ("v" * 65, 1, None, "é")],
+    *[("setDkDs", (dk, "")) for dk in ("d" * 17, "d-1", "d 1", 5, None, "é")],
+    *[("setDkDs", ("d1", ds)) for ds in ("s" * 33, 5, None, "é", "\x00")],
+    *[("passTransSend", (mode, b"x")) for mode in (-1, 3, True, "0", None)],
+    *[("passTransSend", (0, data)) for data in (b"", "", 5, None, [1], "\ud800")],
+    *[
+        ("phymodelReport", (0, values))
+        for values in (
+            {},
+            [],
+            None,
+            {0: 1},
+            {8192: 1},
+            {True: 1},
+            {"1": 1},
+            {1: None},
+            {1: {}},
+            {1: []},
+            {1: object()},
+            {1: float("nan")},
+            {1: float("inf")},
+            {1: 2**63},
+            {1: "\ud800"},
+            {1: {0: 1}},
+        )
+    ],
+    *[("phymodelAck", (0, packet_id, {1: 1})) for packet_id in (0, 0xFFFF, True, "1", None)],
+    *[("getDevStatus", (ids,)) for ids in ([], [0], [8], [True], "1", 1, None, ["1"])],
+    *[("getDevInfo", (ids,)) for ids in ([], [0], [15], [True], None)],
+]
+
+
+@pytest.mark.parametrize(("call", "arguments"), REFUSED)
+def test_argument_is_refused_with_the_name_of_the_call(call: str, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(Wrong, match=f"^{call}: "):
+        check(call, arguments)
+
+
+TAKEN: list[tuple[str, tuple[Any, ...], list[Any]]] = [
+    ("setProductinfo", ("p" * 32, "s" * 32), ["p" * 32, "s" * 32]),
+    ("setProductinfo", (b"p1115X", b"~ !;"), ["p1115X", "~ !;"]),
+    ("setServer", (1, b"mqtts://a.b:8883"), [1, "mqtts://a.b:8883"]),
+    ("setLifetime", (1,), [1]),
+    ("setLifetime", (65535,), [65535]),
+    ("setSoftVersion", ("",), [""]),
+    ("setMcuVersion", (b"MCU1", b"1_0_0"), ["MCU1", "1_0_0"]),
+    ("setMcuVersion", ("c" * 32, "v" * 64), ["c" * 32, "v" * 64]),
+    ("setDkDs", ("d" * 16, "s" * 32), ["d" * 16, "s" * 32]),
+    ("setDkDs", ("", ""), ["", ""]),
+    ("passTransSend", (2, "é"), [2, "é".encode()]),
+    ("phymodelAck", (0, 0xFFFE, {1: True}), [0, 0xFFFE, b"\x00\x09"]),
+    ("getDevStatus", ((1, 7),), [[1, 7]]),
+]
+
+
+@pytest.mark.parametrize(("call", "arguments", "taken"), TAKEN)
+def test_argument_is_taken(call: str, arguments: tuple[Any, ...], taken: list[Any]) -> None:
+    assert check(call, arguments) == taken
+
+
+def test_properties_become_fields_in_the_order_of_their_ids() -> None:
+    values = {
+        9: "text",
+        1: True,
+        2: -300,
+        3: 36.6,
+        4: b"\x00",
+        6: {2: 25, 1: True},
+        7: [1, 2, 300],
+        8: [{1: 1}, {1: 2}],
+    }
+
+    (_, payload) = check("phymodelReport", (1, values))
+
+    assert payload == bytes.fromhex(
+        "0009001281012c001a09016e002300010000340002000900120019003c0003000200010002000200020101 2c".replace(" ", "")
+        + "00440002"
+        + "00040001000a0001"
+        + "00040001000a0002"
+        + "004b000474657874"
+    )
+
+
+def test_a_refusal_never_shows_the_value() -> None:
+    with pytest.raises(Wrong) as refusal:
+        check("setProductinfo", ("p1", "a secret that is much too long for a product"))
+
+    assert "a secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "place"),
+    [
+        ("iot-south.quectel.com:1883", (False, "iot-south.quectel.com", 1883)),
+        ("mqtt://a.b", (False, "a.b", 1883)),
+        ("mqtts://a.b", (True, "a.b", 8883)),
+        ("mqtts://a.b:443", (True, "a.b", 443)),
+        ("http://iot-south.quectel.com:2883", (False, "iot-south.quectel.com", 2883)),
+        ("localhost:1", (False, "localhost", 1)),
+        ("[::1]:65535", (False, "::1", 65535)),
+        ("mqtts://[fe80::1]", (True, "fe80::1", 8883)),
+        ("a.b:65536", None),
+        ("a.b:", None),
+        ("a.b:+1", None),
+        ("a.b:1:2", None),
+        ("[::1", None),
+        ("[::1]x", None),
+        ("mqtts://", None),
+        ("://a.b", None),
+        ("a.b/path", None),
+        ("user@a.b", None),
+    ],
+)
+def test_server_address_is_taken_apart(server: str, place: tuple[bool, str, int] | None) -> None:
+    assert split_server(server) == place
+
+
+def test_a_server_of_63_characters_is_the_longest() -> None:
+    assert split_server("a" * 58 + ":1883") is not None
+    assert split_server("a" * 59 + ":1883") is None
+
+
+def test_every_call_with_arguments_has_its_row() -> None:
+    calls = {name for name, _ in REFUSED} | {"bindcodeSet"}
+    same_rules = {"passTransSend_ex", "phymodelReport_ex", "statusReport", "devInfoReport"}
+
+    assert set(_options.CALLS) == calls | same_rules
