@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote
 
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, CommandError
 
@@ -32,20 +33,25 @@ _POLL_S = 0.1
 _TIMEOUT_S = 30.0
 
 
-def ask(data: Path, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+def ask(data: Path, method: str, where: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
     """What the operator API of the Developer Center in `data` answers; None when the answer has no body.
 
     Raises:
         CommandError: it refused, or there is none.
     """
-    return _with_api(data, lambda api: api.ask(method, path, body, query), may_create=method == "POST")
+    return _with_api(data, lambda api: api.ask(method, where, body, query), may_create=method == "POST")
+
+
+def path(*levels: str) -> str:
+    """A path of the operator API; what people typed cannot lead elsewhere."""
+    return "".join("/" + quote(level, safe="") for level in levels)
 
 
 def ask_pages(
-    data: Path, path: str, query: Mapping[str, object] | None = None, at_most: int | None = None
+    data: Path, where: str, query: Mapping[str, object] | None = None, at_most: int | None = None
 ) -> list[Any]:
     """All items of a list of the operator API, or the first `at_most`; raises as `ask`."""
-    return _with_api(data, lambda api: api.ask_pages(path, query or {}, at_most), may_create=False)
+    return _with_api(data, lambda api: api.ask_pages(where, query or {}, at_most), may_create=False)
 
 
 class OperatorApi:
@@ -54,26 +60,26 @@ class OperatorApi:
     def __init__(self, http: "httpx.AsyncClient") -> None:
         self._http = http
 
-    async def ask(self, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+    async def ask(self, method: str, where: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
         """As the function `ask`."""
         import httpx  # noqa: PLC0415 - a plain install has it not
 
         texts = {name: str(value) for name, value in (query or {}).items()}
         try:
-            response = await self._http.request(method, PREFIX + path, params=texts, json=body)
+            response = await self._http.request(method, PREFIX + where, params=texts, json=body)
         except httpx.ConnectError as error:
             raise _BusyError(f"the Developer Center at {self._http.base_url} cannot be reached: {error}") from None
         except httpx.HTTPError as error:
             raise CommandError(UNREACHABLE, f"the Developer Center at {self._http.base_url}: {error!r}") from None
         return _value(response)
 
-    async def ask_pages(self, path: str, query: Mapping[str, object], at_most: int | None) -> list[Any]:
+    async def ask_pages(self, where: str, query: Mapping[str, object], at_most: int | None) -> list[Any]:
         """As the function `ask_pages`."""
         items: list[Any] = []
         page_size = min(at_most or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
         page = 1
         while True:
-            answer = await self.ask("GET", path, query={**query, "page": page, "page_size": page_size})
+            answer = await self.ask("GET", where, query={**query, "page": page, "page_size": page_size})
             items += answer["items"]
             if not answer["items"] or len(items) >= min(at_most or answer["total_count"], answer["total_count"]):
                 return items[:at_most]

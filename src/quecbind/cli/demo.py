@@ -21,7 +21,7 @@ from typing import Any
 
 import quecbind
 from quecbind.cli.arguments import Subparsers, add_command, add_json, seconds
-from quecbind.cli.center_api import LiveCenter
+from quecbind.cli.center_api import LiveCenter, path
 from quecbind.cli.children import Child, ChildError, Children
 from quecbind.cli.outcome import DONE, REFUSED, CommandError
 from quecbind.cli.output import print_json
@@ -269,7 +269,7 @@ class _Demo:
 
     async def _until(self, what: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The device as the operator sees it, once `holds`."""
-        path = f"/devices/{self._product['product_key']}/{self._device_key}"
+        where = path("devices", self._product["product_key"], self._device_key)
         center = LiveCenter.of(self._data)
         if center is None:
             raise ChildError("the Developer Center has gone")
@@ -277,7 +277,7 @@ class _Demo:
         async with center.api() as api:
             while True:
                 self._children.check()
-                seen: dict[str, Any] = await api.ask("GET", path)
+                seen: dict[str, Any] = await api.ask("GET", where)
                 if holds(seen):
                     return seen
                 if time.monotonic() > deadline:

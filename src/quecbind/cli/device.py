@@ -8,7 +8,7 @@ from typing import Any
 
 from quecbind.cli import device_run
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json
-from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.center_api import ask, ask_pages, path
 from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
 
@@ -32,6 +32,7 @@ def register(subparsers: Subparsers) -> None:
         ("approve", "let a device that has its secret enrol again, within 15 minutes", run_approve),
         ("disable", "shut a device out now", run_disable),
         ("enable", "let a disabled device in again", run_enable),
+        ("delete", "forget a device and its owners", run_delete),
     ):
         parser = add_command(commands, name, meaning, f"quecbind device {name} p1aB3c 0123456789ab", run)
         parser.add_argument("product_key", metavar="PK")
@@ -63,7 +64,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    device = ask(args.data, "GET", _path(args))
+    device = ask(args.data, "GET", path("devices", args.product_key, args.device_key))
     if args.json:
         print_json(device)
         return DONE
@@ -86,17 +87,22 @@ def run_enable(args: argparse.Namespace) -> int:
     return _act(args, "enable", "is enabled")
 
 
+def run_delete(args: argparse.Namespace) -> int:
+    ask(args.data, "DELETE", path("devices", args.product_key, args.device_key))
+    if args.json:
+        print_json({"product_key": args.product_key, "device_key": args.device_key, "deleted": True})
+    else:
+        print(f"device {args.product_key} {args.device_key} is forgotten")
+    return DONE
+
+
 def _act(args: argparse.Namespace, action: str, outcome: str) -> int:
-    device = ask(args.data, "POST", f"{_path(args)}/{action}")
+    device = ask(args.data, "POST", path("devices", args.product_key, args.device_key, action))
     if args.json:
         print_json(device)
     else:
         print(f"device {args.product_key} {args.device_key} {outcome}")
     return DONE
-
-
-def _path(args: argparse.Namespace) -> str:
-    return f"/devices/{args.product_key}/{args.device_key}"
 
 
 def run_import(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json
-from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.center_api import ask, ask_pages, path
 from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
 
@@ -44,7 +44,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_revoke(args: argparse.Namespace) -> int:
-    ask(args.data, "DELETE", f"/keys/{args.id}")
+    ask(args.data, "DELETE", path("keys", args.id))
     if args.json:
         print_json({"id": args.id, "revoked": True})
     else:

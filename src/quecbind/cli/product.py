@@ -3,7 +3,7 @@
 import argparse
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json, count
-from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.center_api import ask, ask_pages, path
 from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
 
@@ -92,7 +92,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    product = ask(args.data, "GET", f"/products/{args.product_key}")
+    product = ask(args.data, "GET", path("products", args.product_key))
     if args.json:
         print_json(product)
     else:
@@ -101,7 +101,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_delete(args: argparse.Namespace) -> int:
-    ask(args.data, "DELETE", f"/products/{args.product_key}")
+    ask(args.data, "DELETE", path("products", args.product_key))
     if args.json:
         print_json({"product_key": args.product_key, "deleted": True})
     else:
