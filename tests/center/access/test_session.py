@@ -236,7 +236,7 @@ def test_mqtt_5_is_told_that_its_level_is_not_served() -> None:
     assert session.phase is access.CLOSED
 
 
-@pytest.mark.parametrize("client_id", ["qd/x", "qd+", "q d", "q\u00e4", "$SYS"])
+@pytest.mark.parametrize("client_id", ["qd/x", "qd+", "q d", "q\u00e4", "$SYS", "q" * 67])
 def test_a_client_id_that_no_device_has_is_refused_without_asking_anyone(client_id: str) -> None:
     session = new()
 
@@ -383,6 +383,30 @@ def test_a_device_subscribes_to_its_own_downlink_and_nothing_else(topic_filter: 
 
     assert sent(session) == [mqtt.Suback(3, [code])]
     assert session.phase is access.CONNECTED
+
+
+@pytest.mark.parametrize("cut", range(12))
+def test_the_subscribe_every_device_sends_is_answered_whole_or_in_pieces(cut: int) -> None:
+    session = connected()
+    stream = mqtt.Subscribe(1, [(f"q/1/d/{CLIENT_ID}/+", 1)]).encode()
+
+    session.receive_data(stream[:cut], 1.0)
+    session.receive_data(stream[cut:], 1.1)
+
+    assert sent(session) == [mqtt.Suback(1, [1])]
+
+
+def test_a_packet_that_began_before_the_verdict_ends_after_it() -> None:
+    session = new()
+    subscribe = mqtt.Subscribe(1, [(f"q/1/d/{CLIENT_ID}/+", 1)]).encode()
+    nested = mqtt.Publish(SYS, subscribe, 1, False, False, 7).encode()
+    session.receive_data(CONNECT.encode() + nested[: -len(subscribe)], 0.0)
+    session.answer_connect(Accepted(an_entry()), 0.1)
+
+    # These bytes look like the usual SUBSCRIBE, and are the payload of a PUBLISH.
+    session.receive_data(subscribe, 0.2)
+
+    assert sent(session) == [mqtt.Connack(0, False), mqtt.Puback(7)]
 
 
 def test_each_filter_of_one_subscribe_has_its_own_answer() -> None:

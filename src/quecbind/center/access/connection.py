@@ -14,6 +14,7 @@ from quecbind.center.access.wheel import NO_SLOT
 from quecbind.center.domain.connection import Accepted, Unavailable
 from quecbind.center.services.gate import is_outdated
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.wire.mqtt import Connect
 
 if TYPE_CHECKING:
     from quecbind.center.access.server import AccessServer
@@ -140,14 +141,17 @@ class DeviceConnection(asyncio.Protocol):
     # Questions and answers
 
     def _ask(self, asks: Sequence[Ask], now: float) -> None:
-        queue = deque(asks)
-        while queue:
-            ask = queue.popleft()
-            more = self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
-            if more:
-                queue.extend(more)
+        if len(asks) == 1:
+            asks = self._ask_one(asks[0], now)
+        if asks:
+            queue = deque(asks)
+            while queue:
+                queue.extend(self._ask_one(queue.popleft(), now))
 
-    def _judge(self, connect: Any, now: float) -> Sequence[Ask]:
+    def _ask_one(self, ask: Ask, now: float) -> Sequence[Ask]:
+        return self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
+
+    def _judge(self, connect: Connect, now: float) -> Sequence[Ask]:
         verdict = self._access.gate.connect(connect.client_id, connect.user_name, connect.password, self.address)
         if isinstance(verdict, asyncio.Future):
             verdict.add_done_callback(self._judged)

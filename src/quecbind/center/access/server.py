@@ -11,6 +11,7 @@ same socket is listened on several times, and a turn reads all sockets, then ser
 """
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections import Counter
@@ -140,7 +141,7 @@ class AccessServer:
             for _ in range(ACCEPTS_PER_TURN):
                 self._servers.append(
                     await self._loop.create_server(
-                        lambda: DeviceConnection(self),
+                        functools.partial(DeviceConnection, self),
                         sock=listener.dup(),
                         backlog=BACKLOG,
                         ssl=tls,
