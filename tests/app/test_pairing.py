@@ -1,0 +1,188 @@
+"""From "somewhere near me" to "mine": the real App API, a local network in memory, a clock that moves when it is slept on."""
+
+import pytest
+
+from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError
+from quecbind.app.pairing import Bound, Step, bind_nearby
+from quecbind.testing.network import MemoryDevice, MemoryNetwork
+from quecbind.wire import commands, frame, lan
+from tests.app.conftest import Scene
+from tests.center.services.world import CODE, OTHER_CODE
+
+DEVICE_KEY = "D1"
+
+
+class Nearby:
+    """bind_nearby with everything a test needs at hand."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.clock = scene.world.clock
+        self.lamp = MemoryDevice(scene.product.product_key, DEVICE_KEY, bind_code=CODE)
+        self.network = MemoryNetwork(self.clock, self.lamp)
+        self.steps: list[Step] = []
+
+    async def bind(self, device_key: str | None = DEVICE_KEY, deadline_s: float = 60.0) -> Bound:
+        return await bind_nearby(
+            self.scene.app,
+            device_key=device_key,
+            device_name="Lamp",
+            deadline_s=deadline_s,
+            network=self.network,
+            clock=self.clock,
+            tell=self.steps.append,
+        )
+
+    def names(self) -> list[str]:
+        return [step.name for step in self.steps]
+
+
+@pytest.fixture
+def nearby(signed_in: Scene) -> Nearby:
+    return Nearby(signed_in)
+
+
+async def test_a_device_whose_code_is_there_is_bound_step_by_step(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+
+    bound = await nearby.bind()
+
+    assert bound.device.device_key == DEVICE_KEY
+    assert nearby.names() == ["searching", "found", "code", "allowed", "bound"]
+    assert [one.name for one in (await nearby.scene.app.devices()).devices] == ["Lamp"]
+
+
+async def test_the_app_waits_for_a_device_that_is_slower_to_report(nearby: Nearby) -> None:
+    entry = await nearby.scene.world.device(nearby.scene.product, DEVICE_KEY)
+    sleep, slept = nearby.clock.sleep, []
+
+    async def sleep_until_third(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(seconds)
+        if len(slept) == 3:
+            await nearby.scene.world.report(entry, CODE)
+
+    nearby.clock.sleep = sleep_until_third  # type: ignore[method-assign]
+    await nearby.bind()
+
+    assert slept == [2.0, 2.0, 2.0]
+    assert nearby.names().count("waiting") == 1
+
+
+async def test_a_code_that_is_never_reported_ends_at_the_deadline_with_5460(nearby: Nearby) -> None:
+    await nearby.scene.world.device(nearby.scene.product, DEVICE_KEY)
+    started = nearby.clock.monotonic()
+
+    with pytest.raises(RefusedError) as refused:
+        await nearby.bind(deadline_s=20)
+
+    assert refused.value.code == 5460
+    assert nearby.clock.monotonic() - started <= 20
+
+
+async def test_a_device_that_opens_its_window_later_is_waited_for(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+    nearby.lamp.bind_code = None
+    searches = []
+
+    def open_at_third() -> None:
+        searches.append(1)
+        if len(searches) == 3:
+            nearby.lamp.bind_code = CODE
+
+    nearby.network.on_discover = open_at_third
+    await nearby.bind()
+
+    assert nearby.names() == ["searching", "found", "no_code", "code", "allowed", "bound"]
+
+
+async def test_a_window_that_stays_closed_is_304(nearby: Nearby) -> None:
+    nearby.lamp.bind_code = None
+
+    with pytest.raises(NoBindCodeError) as error:
+        await nearby.bind(deadline_s=10)
+
+    assert error.value.code == 304
+
+
+async def test_nobody_there_is_said_after_the_deadline(nearby: Nearby) -> None:
+    nearby.lamp.is_on = False
+    started = nearby.clock.monotonic()
+
+    with pytest.raises(NothingFoundError):
+        await nearby.bind(deadline_s=10)
+
+    assert nearby.clock.monotonic() - started == pytest.approx(10)
+
+
+async def test_without_a_name_the_only_device_that_offers_a_code_is_taken(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+    nearby.network.devices.append(MemoryDevice("p99xyz", "OTHER", "192.0.2.20"))
+
+    bound = await nearby.bind(device_key=None)
+
+    assert bound.device.device_key == DEVICE_KEY
+
+
+async def test_without_a_name_two_devices_that_offer_a_code_are_not_guessed_between(nearby: Nearby) -> None:
+    nearby.network.devices.append(MemoryDevice("p99xyz", "OTHER", "192.0.2.20", bind_code=OTHER_CODE))
+
+    with pytest.raises(PairingError, match="name one of them: .*OTHER"):
+        await nearby.bind(device_key=None)
+
+
+async def test_an_impostor_with_another_code_does_not_keep_the_user_from_the_device(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+    impostor = MemoryDevice(nearby.lamp.product_key, DEVICE_KEY, "192.0.2.66", bind_code=OTHER_CODE)
+    nearby.network.devices.insert(0, impostor)
+
+    bound = await nearby.bind(device_key=None)
+
+    assert bound.device.address == nearby.lamp.address
+
+
+async def test_a_device_that_pairs_as_another_than_it_announced_is_refused(nearby: Nearby) -> None:
+    nearby.lamp.answer = frame.encode(
+        1, commands.PROVISION_ANSWER, lan.provision_answer(nearby.lamp.product_key, "D2", CODE)
+    )
+
+    with pytest.raises(PairingError, match="another one"):
+        await nearby.bind(deadline_s=5)
+
+
+async def test_a_device_that_answers_with_junk_is_an_error_at_the_deadline(nearby: Nearby) -> None:
+    nearby.lamp.answer = b"junk" * 2000
+
+    with pytest.raises(PairingError, match="too much"):
+        await nearby.bind(deadline_s=5)
+
+
+async def test_a_platform_that_refuses_is_not_asked_again(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, OTHER_CODE)
+
+    with pytest.raises(RefusedError) as refused:
+        await nearby.bind()
+
+    assert refused.value.code == 5462
+    assert "waiting" not in nearby.names()
+
+
+async def test_a_device_of_somebody_else_is_refused_before_its_code_is_used(nearby: Nearby) -> None:
+    world, domain = nearby.scene.world, nearby.scene.domain
+    entry = await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+    await world.bind(await world.user(domain, "bob@example.com"), entry)
+    await world.report(entry, CODE)
+
+    with pytest.raises(RefusedError) as refused:
+        await nearby.bind()
+
+    assert refused.value.code == 5412
+    assert nearby.names()[-1] == "code"
+
+
+async def test_no_step_shows_the_bind_code(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+
+    bound = await nearby.bind()
+
+    assert CODE not in repr(nearby.steps) + repr(bound)
