@@ -57,7 +57,7 @@ class TestAccount:
         signed_in.app.resume(tokens)
         with pytest.raises(RefusedError) as refused:
             await signed_in.app.user_info()
-        assert refused.value.code == 5032
+        assert refused.value.code == 5489
 
     async def test_without_a_session_a_call_is_refused(self, scene: Scene) -> None:
         with pytest.raises(RefusedError) as refused:

@@ -1,4 +1,4 @@
-"""From "somewhere near me" to "mine": the real App API, a local network in memory, a clock that moves when it is slept on."""
+"""From "somewhere near me" to "mine": the real App API, a network in memory, a clock that is slept on."""
 
 import pytest
 
@@ -167,7 +167,7 @@ async def test_a_platform_that_refuses_is_not_asked_again(nearby: Nearby) -> Non
     assert "waiting" not in nearby.names()
 
 
-async def test_a_device_of_somebody_else_is_refused_before_its_code_is_used(nearby: Nearby) -> None:
+async def test_a_device_of_somebody_else_is_refused(nearby: Nearby) -> None:
     world, domain = nearby.scene.world, nearby.scene.domain
     entry = await nearby.scene.device_with_code(DEVICE_KEY, CODE)
     await world.bind(await world.user(domain, "bob@example.com"), entry)
@@ -177,7 +177,7 @@ async def test_a_device_of_somebody_else_is_refused_before_its_code_is_used(near
         await nearby.bind()
 
     assert refused.value.code == 5412
-    assert nearby.names()[-1] == "code"
+    assert nearby.names()[-1] == "allowed"
 
 
 async def test_no_step_shows_the_bind_code(nearby: Nearby) -> None:

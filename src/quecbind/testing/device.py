@@ -85,7 +85,12 @@ class FakeDevice:
         )
         user_name = None if reset_key is None else signing.reset_user_name(reset_key, new_random()).encode()
         await self.log_in(password.encode(), user_name)
-        await self.subscribe()
+        try:
+            await self.subscribe()
+        except LinkClosedError:
+            # A refused enrolment is told why, and then nothing else is served.
+            if not self._frames:
+                raise
         configured = await self.receive()
         if configured.command != commands.CONFIGURE:
             raise DeviceError(f"enrolment was answered with {_described(configured)}")
