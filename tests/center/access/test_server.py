@@ -212,6 +212,23 @@ async def test_what_storage_could_not_keep_is_not_acknowledged_and_the_device_co
     assert site.access.counters.ended_count_by_reason == {"storage_failed": 1}
 
 
+async def test_a_fault_of_ours_costs_the_device_that_met_it_its_connection_and_no_other(site: Site) -> None:
+    class BrokenUplink(SlowUplink):
+        def receive(self, entry: DeviceEntry, content: frame.Frame, now: float) -> asyncio.Future[None]:
+            raise RuntimeError("a bug")
+
+    await site.start(BrokenUplink())
+    first = await site.online(await site.enrolled("D1"), "D1")
+    second = await site.online(await site.enrolled("D2"), "D2")
+
+    first.send(site.report(device_key="D1"))
+    second.send(mqtt.Pingreq())
+
+    assert await second.packet() == mqtt.Pingresp()
+    assert await first.is_closed()
+    assert site.access.counters.ended_count_by_reason == {"failed": 1}
+
+
 async def test_a_device_faster_than_storage_is_held_back_and_loses_nothing(site: Site) -> None:
     uplink = SlowUplink()
     await site.start(uplink, max_unanswered=8)

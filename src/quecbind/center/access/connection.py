@@ -134,6 +134,10 @@ class DeviceConnection(asyncio.Protocol):
         self._session.close(reason, now)
         self.settle(now)
 
+    def fail(self) -> None:
+        """Drop the connection because serving it failed."""
+        self._cut("failed")
+
     def abort(self) -> None:
         """Drop the connection as it is."""
         self._transport.abort()

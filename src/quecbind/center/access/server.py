@@ -12,6 +12,7 @@ same socket is listened on several times, and a turn reads all sockets, then ser
 
 import asyncio
 import functools
+import logging
 import socket
 import ssl
 from collections import Counter
@@ -25,6 +26,8 @@ from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.ports import Clock
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.uplink import Uplink
+
+logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 ACCEPTS_PER_TURN = 16
@@ -198,7 +201,11 @@ class AccessServer:
         arrivals, self._arrivals = self._arrivals, []
         now = self.time()
         for connection, data in arrivals:
-            connection.take(data, now)
+            try:
+                connection.take(data, now)
+            except Exception:  # one device's trouble must not become that of all who sent something meanwhile
+                logger.exception("connection.failed address=%s", connection.address)
+                connection.fail()
         for connection, _ in arrivals:
             connection.settle(now)
 
