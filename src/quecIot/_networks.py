@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     Network = tuple[int, int]  # address and netmask
 
+_ROUTE_UP = 1
 LOOPBACK: "Network" = (0x7F000000, 0xFF000000)
 
 
@@ -41,11 +42,12 @@ def parse_routes(text: str) -> "list[Network]":
         if len(words) < 8:
             continue
         try:
-            gateway, flags, mask = [int(words[at], 16) for at in (2, 3, 7)]
+            network, gateway, mask = [_hex_little_endian(words[at]) for at in (1, 2, 7)]
+            flags = int(words[3], 16)
         except ValueError:
             continue
-        if flags & 1 and not gateway and mask:
-            networks.append((_hex_little_endian(words[1]), _hex_little_endian(words[7])))
+        if flags & _ROUTE_UP and not gateway and mask:
+            networks.append((network, mask))
     return networks
 
 

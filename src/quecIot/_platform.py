@@ -177,6 +177,7 @@ class Wake:
             self.socket, self._address = _loopback_socket()
             self._other = self.socket
         self.socket.setblocking(False)
+        self._other.setblocking(False)
 
     def set(self) -> None:
         try:
