@@ -37,6 +37,7 @@ class Child:
         self._process = process
         self._heard = heard
         self._news = asyncio.Condition()
+        self._open_count = 2
         self._readers = asyncio.gather(self._read(process.stdout, True), self._read(process.stderr, False))
 
     async def _read(self, stream: asyncio.StreamReader | None, is_output: bool) -> None:
@@ -50,6 +51,7 @@ class Child:
                 self._heard(text)
             async with self._news:
                 self._news.notify_all()
+        self._open_count -= 1
         async with self._news:
             self._news.notify_all()
 
@@ -71,7 +73,7 @@ class Child:
         try:
             async with asyncio.timeout(within_s), self._news:
                 while (line := found()) is None:
-                    if self._readers.done():
+                    if not self._open_count:
                         raise ChildError(f"`{self.name}` ended before it printed {begins!r}; {self.tail()}")
                     await self._news.wait()
         except TimeoutError:

@@ -49,6 +49,10 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    # What the server it starts needs: missing parts are better told now than by a child that does not start.
+    import httpx  # noqa: F401, PLC0415
+    import uvloop  # noqa: F401, PLC0415
+
     return asyncio.run(_run(args))
 
 
@@ -117,7 +121,8 @@ class _Demo:
         self._verbose = verbose
         self._device_key = secrets.token_hex(6).upper()
         self._lan_port = _free_udp_port()
-        self._app: dict[str, str] = {}
+        # a proxy has no business between processes of one machine
+        self._app = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         self._product: dict[str, Any] = {}
 
     async def play(self) -> None:

@@ -112,14 +112,12 @@ def explain(data: bytes, form: Form = "auto") -> Explanation:
 
 
 def _guess(data: bytes) -> Form:
-    if b"\xaa\xaa" in data[:64] and frame.FrameReader().feed(data):
+    if data[:2] == b"\xaa\xaa":
         return "frame"
     # A TTLV id below 512 gives a first byte below 0x10, which no MQTT packet has.
     if data[0] >= 0x10 and _packets(data):
         return "mqtt"
-    if data[:2] == b"\xaa\xaa":
-        return "frame"
-    return "ttlv"
+    return "frame" if frame.FrameReader().feed(data) else "ttlv"
 
 
 def _hex(data: bytes) -> str:

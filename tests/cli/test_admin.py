@@ -1,0 +1,202 @@
+"""Admin commands on a data directory that nobody serves: each one goes through the operator API all the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quecbind import cli
+from quecbind.cli.outcome import DONE, REFUSED, USAGE
+
+
+class Command:
+    """Runs commands on one data directory."""
+
+    def __init__(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.data = data
+        self._capsys = capsys
+        self.err = ""
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        code = cli.main([*arguments, "--data", str(self.data)])
+        out, self.err = self._capsys.readouterr()
+        return code, out
+
+    def json(self, *arguments: str) -> Any:
+        code, out = self.run(*arguments, "--json")
+        assert code == DONE, self.err
+        return json.loads(out)
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.delenv("QUECBIND_APP_PASSWORD", raising=False)
+    return Command(tmp_path / "data", capsys)
+
+
+def test_a_product_is_created_with_what_was_asked_for(command: Command) -> None:
+    made = command.json(
+        *("product", "create", "Lamp", "--bind-mode", "single", "--re-enrol", "open", "--device-limit", "5"),
+        *("--default-window", "60", "--allow-device-key-binding", "--product-key", "p1aB3c"),
+    )
+
+    shown = command.json("product", "show", "p1aB3c")
+    assert made["product_key"] == "p1aB3c"
+    assert len(made["product_secret"]) == 16
+    assert (shown["bind_mode"], shown["re_enrol"], shown["device_limit"]) == ("single", "open", 5)
+    assert (shown["default_window_s"], shown["allow_device_key_binding"]) == (60, True)
+    assert shown["product_secret"] is None
+
+
+def test_products_are_listed_and_deleted(command: Command) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+
+    _, listed = command.run("product", "list")
+    deleted = command.json("product", "delete", product_key)
+
+    assert product_key in listed
+    assert deleted == {"product_key": product_key, "deleted": True}
+    assert command.json("product", "list") == []
+    assert command.run("product", "list") == (DONE, "no products\n")
+
+
+def test_a_secret_is_shown_once_and_said_to_be(command: Command) -> None:
+    _, out = command.run("product", "create", "Lamp")
+
+    assert "shown this once" in out
+    assert "product secret" not in command.run("product", "list")[1]
+
+
+def test_domains_and_users(command: Command) -> None:
+    domain = command.json("domain", "create", "Lamp App")
+    user = command.json("user", "create", "ada@example.com", "--domain", domain["user_domain"], "--password", "ada-123")
+
+    listed = command.json("user", "list", "--domain", domain["user_domain"])
+    assert len(domain["user_domain_secret"]) == 44
+    assert [one["uid"] for one in listed] == [user["uid"]]
+    assert command.json("domain", "list")[0]["user_domain_secret"] is None
+    assert "ada@example.com" in command.run("user", "list")[1]
+
+
+def test_a_password_comes_from_the_environment_too(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = command.json("domain", "create", "Lamp App")["user_domain"]
+    monkeypatch.setenv("QUECBIND_APP_PASSWORD", "ada-123")
+
+    assert command.json("user", "create", "ada@example.com", "--domain", domain)["email"] == "ada@example.com"
+
+
+def test_without_a_password_and_a_terminal_it_is_a_usage_error(command: Command) -> None:
+    code, _ = command.run("user", "create", "ada@example.com", "--domain", "Q.DM.10001.1")
+
+    assert code == USAGE
+    assert "QUECBIND_APP_PASSWORD" in command.err
+
+
+def test_access_keys_are_created_listed_and_revoked(command: Command) -> None:
+    key = command.json("key", "create", "factory")
+
+    command.json("key", "revoke", key["id"])
+
+    listed = command.json("key", "list")
+    assert key["access_key"].startswith("qbk_")
+    assert listed[0]["access_key"] is None
+    assert listed[0]["revoked_at"] is not None
+    assert "factory" in command.run("key", "list")[1]
+
+
+def test_devices_are_imported_shown_disabled_enabled_approved_and_deleted(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.json"
+    file.write_text(json.dumps([{"product_key": product_key, "device_key": f"D{n}"} for n in range(3)]))
+
+    imported = command.json("device", "import", str(file))
+    again = command.json("device", "import", str(file))
+    disabled = command.json("device", "disable", product_key, "D1")
+    enabled = command.json("device", "enable", product_key, "D1")
+    approved = command.json("device", "approve", product_key, "D1")
+    command.json("device", "delete", product_key, "D2")
+
+    assert imported == {"imported_count": 3, "known_count": 0}
+    assert again == {"imported_count": 0, "known_count": 3}
+    assert (disabled["state"], enabled["state"]) == ("disabled", "issued")
+    assert approved["approved_until_at"] is not None
+    assert [one["device_key"] for one in command.json("device", "list", "--product", product_key)] == ["D0", "D1"]
+    assert "nobody owns this device" in command.run("device", "show", product_key, "D1")[1]
+
+
+@pytest.mark.parametrize(("content", "sentence"), [("{", "not JSON"), ("{}", "JSON list"), (None, "cannot be read")])
+def test_an_import_file_that_makes_no_sense_is_a_usage_error(
+    command: Command, tmp_path: Path, content: str | None, sentence: str
+) -> None:
+    file = tmp_path / "devices.json"
+    if content is not None:
+        file.write_text(content)
+
+    code, _ = command.run("device", "import", str(file))
+
+    assert code == USAGE
+    assert sentence in command.err
+
+
+def test_more_than_one_page_is_listed_whole(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.json"
+    file.write_text(json.dumps([{"product_key": product_key, "device_key": f"D{n:04d}"} for n in range(1250)]))
+
+    command.json("device", "import", str(file))
+
+    listed = command.json("device", "list")
+    assert len({one["device_key"] for one in listed}) == 1250
+
+
+def test_the_audit_log_is_listed_newest_first_and_checked(command: Command) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    command.json("domain", "create", "App")
+
+    entries = command.json("audit", "list")
+    newest = command.json("audit", "list", "--count", "1")
+    of_device = command.json("audit", "list", "--device", product_key, "D1")
+
+    assert [entry["action"] for entry in entries] == ["domain.created", "product.created"]
+    assert newest == entries[:1]
+    assert of_device == []
+    assert command.json("audit", "check") == {"entry_count": 2, "problem": None}
+    assert "product.created" in command.run("audit", "list")[1]
+    assert "is whole, 2 entries" in command.run("audit", "check")[1]
+
+
+def test_a_refusal_carries_the_platforms_number(command: Command) -> None:
+    command.json("product", "create", "Lamp")
+
+    code, out = command.run("product", "show", "p1none", "--json")
+
+    assert (code, out) == (REFUSED, "")
+    assert "(error 5313)" in command.err
+
+
+@pytest.mark.parametrize("product_key", ["../keys", "..", "a/b", "a?b=c", "%2e%2e"])
+def test_an_id_that_is_a_path_leads_nowhere(command: Command, product_key: str) -> None:
+    command.json("product", "create", "Lamp")
+
+    code, out = command.run("product", "show", product_key)
+
+    assert (code, out) == (REFUSED, "")
+
+
+def test_reading_does_not_make_a_data_directory(command: Command) -> None:
+    code, _ = command.run("product", "list")
+
+    assert code == REFUSED
+    assert "no Developer Center" in command.err
+    assert not command.data.exists()
+
+
+def test_a_lost_master_key_is_said_to_be_lost(command: Command) -> None:
+    command.json("product", "create", "Lamp")
+    (command.data / "master.key").unlink()
+
+    code, _ = command.run("product", "list")
+
+    assert code == REFUSED
+    assert "master.key" in command.err
