@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import ssl
@@ -36,11 +37,9 @@ class CenterSocket:
 
     def hang_up(self) -> None:
         for sock in self._connections:
-            try:
+            with contextlib.suppress(OSError):
                 # not SSLSocket's own, which would turn the reading thread's socket into a plain one
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def expect(self, kind: type[Any]) -> Any:
         """The next packet of that kind; others before it are skipped."""
