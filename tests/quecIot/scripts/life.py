@@ -16,10 +16,10 @@ def callback(event):
 
 def wait(*event):
     for _ in range(2000):
-        if any([seen[: len(event)] == event for seen in events]):
+        if any(seen[: len(event)] == event for seen in events):
             return
         time.sleep(0.01)
-    raise AssertionError("no event %r in %r" % (event, events))
+    raise AssertionError(f"no event {event!r} in {events!r}")
 
 
 assert quecIot.init()

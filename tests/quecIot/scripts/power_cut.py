@@ -51,8 +51,9 @@ for step in STEPS:
     open_store(Files()).save({"secret": "old"})
     try:
         open_store(FailingFiles(step, PowerCut())).save({"secret": "new"})
+        raise AssertionError(step)
     except PowerCut:
-        pass
+        print("power cut at", step)
     found = open_store(Files()).values["secret"]
     assert found == ("new" if step == "sync_directory" else "old"), (step, found)
 for step in STEPS[:3]:

@@ -42,7 +42,7 @@ for nothing in (None, "", b""):
     assert quecIot.bindcodeSet(nothing, 60) is True
     drawn.append(quecIot.bindcodeGet()[0])
 assert len(set(drawn)) == 3
-assert all([len(code) == 16 and all([letter in "0123456789ABCDEF" for letter in code]) for code in drawn])
+assert all(len(code) == 16 and all(letter in "0123456789ABCDEF" for letter in code) for code in drawn)
 for arguments in (("p;1", "s"), ("", "s"), ("p1", ""), (5, "s"), ("p" * 33, "s")):
     assert quecIot.setProductinfo(*arguments) is False
 for data in ({}, {0: 1}, {1: None}, {True: 1}, {1: float("nan")}, {1: 2**63}, {"1": 1}):

@@ -37,7 +37,7 @@ def wait(what):
         if what():
             return
         time.sleep(0.01)
-    raise AssertionError("%r %r" % (finished, acknowledged))
+    raise AssertionError(f"{finished!r} {acknowledged!r}")
 
 
 assert quecIot.init()
