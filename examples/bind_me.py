@@ -31,6 +31,7 @@ MEANINGS = {
     (1, 10423): "refused: no such product key",
     (1, 10424): "refused: the product secret does not fit the product key",
     (1, 10431): "refused: this device is not allowed here",
+    (1, 10450): "no connection to the server, trying again",
     (2, 10200): "signed in with the device secret",
     (2, 10474): "no connection to the server, trying again",
     (3, 10200): "connected: data can be sent",

@@ -15,7 +15,6 @@ from quecbind.cli.center_api import LiveCenter, ask, path
 from quecbind.cli.outcome import DONE, UNREACHABLE, CommandError
 from tests.e2e.center_process import CenterProcess
 
-
 HOLD = """
 import fcntl, sys, time
 with open(sys.argv[1], "wb") as lock:
