@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +170,9 @@ def test_a_plain_install_says_what_to_install(arguments: list[str], extra: str, 
     assert done.returncode == USAGE
     assert done.stderr.strip().endswith(f"pip install 'quecbind[{extra}]'")
     assert done.stdout == ""
+
+
+def test_the_reference_names_every_command() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+
+    assert [name for name in LEAVES if f"`{name}" not in reference and f"quecbind {name}" not in reference] == []
