@@ -10,7 +10,7 @@ import binascii
 
 from quecbind.wire import signing
 from quecIot import _draw
-from quecIot._options import DEFAULT_SERVER, split_server
+from quecIot._options import DEFAULT_SERVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +204,3 @@ class Profile:
         moved["from_server"] = self._server_override or values["server"]
         moved["from_product_key"] = values["product_key"]
         return {"moved": moved}
-
-    def is_here(self, host: str, port: int) -> bool:
-        place = split_server(self.server)
-        return place is not None and place[1:] == (host, port)

@@ -135,6 +135,19 @@ def test_enrolment_reports_the_code_with_the_new_bind_secret() -> None:
     assert bench.store.values["bind_secret"] != before
 
 
+def test_a_bind_secret_that_cannot_be_stored_is_left_out_of_the_report() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.files.is_writable = False
+    bench.window.open(CODE, 120, bench.now)
+
+    bench.agent.report_bind_code(bench.now)
+    (report,) = bench.acknowledge()
+
+    assert fields_of(report) == {11: CODE.encode(), 100: 120}
+    assert any("cannot be written" in text for text in bench.logged)
+
+
 # --- reset ---
 
 

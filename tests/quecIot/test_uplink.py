@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -18,10 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from quecbind.wire import commands, mqtt
+from quecbind.wire import commands, frame, lan, mqtt
 from quecIot._device import Device
 from tests.quecIot.bench import CODE, DK, NEW_DS, PK, PS, fields_of
 from tests.quecIot.center_socket import CenterSocket
+from tests.quecIot.test_lan import free_udp_port, read_frame
 
 pytestmark = pytest.mark.enable_socket
 
@@ -164,6 +166,39 @@ def test_a_bind_code_leaves_within_a_blink(center: CenterSocket, script: Script)
     center.expect_frame(commands.BIND_CODE)
 
     assert time.monotonic() - before < 1
+
+
+def test_a_taken_lan_port_turns_the_lan_off_and_nothing_else(
+    center: CenterSocket, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = {"QUECIOT_LAN": "", "QUECIOT_LAN_HOST": "127.0.0.1", "QUECIOT_LAN_TCP_PORT": str(center.port)}
+
+    script = Script(tmp_path, f"127.0.0.1:{center.port}", **environment)
+
+    script.connect()
+    assert "LAN discovery and pairing are off" in caplog.text
+    script.device.close()
+
+
+def test_the_lan_tells_the_code_of_this_very_moment(center: CenterSocket, tmp_path: Path) -> None:
+    port = free_udp_port()
+    environment = {"QUECIOT_LAN": "", "QUECIOT_LAN_HOST": "127.0.0.1", "QUECIOT_LAN_TCP_PORT": "0"}
+    script = Script(tmp_path, f"127.0.0.1:{center.port}", QUECIOT_LAN_UDP_PORT=str(port), **environment)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as app:
+        app.settimeout(20)
+        app.sendto(frame.encode(1000, commands.DISCOVER), ("127.0.0.1", port))
+        found = lan.parse_discover_answer(frame.decode(app.recv(1024)).payload)
+    codes = []
+    with socket.create_connection(("127.0.0.1", found.port), timeout=20) as app:
+        for seconds in (None, 60, 0):
+            if seconds is not None:
+                script.device.bindcode_set(CODE, seconds)
+            app.sendall(frame.encode(1, commands.PROVISION))
+            codes.append(lan.parse_provision_answer(read_frame(app).payload).bind_code)
+
+    assert codes == [None, CODE, None]
+    script.device.close()
 
 
 # --- TLS ---
