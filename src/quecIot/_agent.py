@@ -478,7 +478,7 @@ class Agent:
             self._trial_failure_count = 0
         elif secret:
             try:
-                profile.save(device_secret=secret)
+                profile.replace_secret(secret)
             except StoreError as error:
                 self._log("error", str(error))
                 return

@@ -74,5 +74,5 @@ class Events:
     def _call(self, callback: "Callable[[tuple[Any, ...]], object]", event: "tuple[Any, ...]") -> None:
         try:
             callback(event)
-        except Exception as error:  # noqa: BLE001 - whatever a script does wrong, the agent lives on
+        except BaseException as error:  # noqa: BLE001 - whatever a script does, sys.exit too, the agent lives on
             _platform.log_exception("the callback failed at event %d,%d" % (event[0], event[1]), error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - a device is found from wherever it is; who is answered is decided per packet
 _MAX_UNSENT = 4096
+_AFTER_ERROR_S = 1.0
 
 
 class Settings:
@@ -92,6 +93,7 @@ class LanServer:
                 self._step()
             except Exception as error:  # noqa: BLE001 - what one peer sends must not end it for the others
                 _platform.log_exception("LAN: unexpected", error)
+                _platform.wait([self._wake.socket], [], _AFTER_ERROR_S)
         for connection in self._connections:
             connection.socket.close()
         for sock in (self._udp, self._listener, self._wake):
@@ -120,8 +122,10 @@ class LanServer:
                 return
             source = _platform.source_of(address)
             packet_id = self._discovery.packet_id(data, source, now)
+            if packet_id is None:
+                continue
             product_key, device_key, _ = self._identity()
-            if packet_id is None or not product_key:
+            if not product_key:
                 continue
             own = self._settings.host
             if own == ANY_HOST:

@@ -41,7 +41,7 @@ _IDENTITY = ("product_key", "product_secret", "device_key", "device_secret")
 class Profile:
     """
     Attributes:
-        trial: a place to try, {server, product_key, product_secret[, device_secret]}, or None.
+        trial: a place to try, {server, product_key, product_secret, device_secret}, or None.
     """
 
     def __init__(self, store: "Store", default_device_key: str, server_override: str, entropy: "Entropy") -> None:
@@ -68,7 +68,7 @@ class Profile:
         return identity
 
     def _now(self, name: str) -> str:
-        if self.trial is not None and name in self.trial:
+        if self.trial is not None and name != "device_key":
             return self.trial[name]
         return self._identity(self.store.values)[name]
 
@@ -174,6 +174,11 @@ class Profile:
         """A new secret; it ends a reset and proves the place on trial, all in one write."""
         self.save(device_secret=device_secret, reset=None, **self._trial_changes())
         self.trial = None
+        self._secret_forgotten = False
+
+    def replace_secret(self, device_secret: str) -> None:
+        """Another secret for the next log-in, at this place."""
+        self.save(device_secret=device_secret, reset=None)
         self._secret_forgotten = False
 
     def trial_worked(self) -> None:

@@ -107,6 +107,20 @@ def test_authenticate_again_wins_over_a_replacement() -> None:
     assert (bench.open().password or b"").startswith(b"0;")
 
 
+def test_a_replacement_ends_an_authentication_that_was_asked_for() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.configure((9, True))
+    is_dropped(bench)
+    bench.connect()
+    bench.sent()
+
+    bench.configure((10, NEW_DS))
+
+    is_dropped(bench)
+    signing.verify_login(sign_in_of(bench.connect()), PS, NEW_DS)
+
+
 def test_a_replacement_that_cannot_be_stored_changes_nothing() -> None:
     bench = Bench()
     bench.ready()

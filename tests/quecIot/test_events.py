@@ -52,12 +52,15 @@ def test_events_come_in_order_on_one_thread_that_is_not_the_callers(events: Even
     assert threading.get_ident() not in script.threads
 
 
-def test_an_exception_is_logged_and_harms_nothing(events: Events, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("slip", [RuntimeError("a slip of the script"), SystemExit("a slip of the script")])
+def test_an_exception_is_logged_and_harms_nothing(
+    events: Events, caplog: pytest.LogCaptureFixture, slip: BaseException
+) -> None:
     script = Script(2)
 
     def callback(event: tuple[Any, ...]) -> None:
         script(event)
-        raise RuntimeError("a slip of the script")
+        raise slip
 
     events.set_callback(callback)
 
