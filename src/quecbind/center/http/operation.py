@@ -17,7 +17,7 @@ from starlette.routing import Route
 from quecbind.center.http import body, json_body, problem
 from quecbind.center.http.app_call import peer_of
 from quecbind.center.http.limits import Limits
-from quecbind.center.http.parameters import form_fields, without_contradiction
+from quecbind.center.http.parameters import query_fields, without_contradiction
 from quecbind.center.http.problem import HttpProblemError
 from quecbind.center.services.center import Center
 from quecbind.center.services.views import Operator
@@ -117,5 +117,5 @@ async def _body(operation: Operation, request: Request) -> object:
 def _query(operation: Operation, request: Request) -> object:
     if operation.query is None:
         return None
-    fields = form_fields(request.scope["query_string"], "query", operation.limits)
+    fields = query_fields(request.scope["query_string"], operation.limits)
     return msgspec.convert(without_contradiction(fields), operation.query, strict=False)

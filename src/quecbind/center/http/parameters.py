@@ -105,11 +105,9 @@ def read(query: bytes, content_type: str, body: bytes, limits: Limits = DEFAULT_
     Raises:
         ParameterError: see its subclasses and sentences.
     """
-    if len(query) > limits.max_query_size:
-        raise ParameterError("the query is too long")
+    pairs = query_fields(query, limits)
     if len(body) > limits.max_body_size:
         raise BodyTooLargeError(f"the body is too large, at most {limits.max_body_size} bytes are read")
-    pairs = form_fields(query, "query", limits)
     media_type = content_type.partition(";")[0].strip().lower()
     opening = body.lstrip(b" \t\r\n")[:1]
     if not opening:
@@ -119,7 +117,7 @@ def read(query: bytes, content_type: str, body: bytes, limits: Limits = DEFAULT_
     elif opening == b"{" or media_type == "application/json" or media_type.endswith("+json"):
         pairs += _json_fields(body, limits)
     else:
-        pairs += form_fields(body, "form", limits)
+        pairs += _form_fields(body, "form", limits)
     if len(pairs) > limits.max_fields:
         raise ParameterError(f"too many fields, at most {limits.max_fields} are read")
     return Parameters(without_contradiction(pairs), limits)
@@ -132,12 +130,18 @@ def _json_fields(body: bytes, limits: Limits) -> list[tuple[str, object]]:
     return list(value.items())
 
 
-def form_fields(data: bytes, carrier: str, limits: Limits) -> list[tuple[str, object]]:
-    """(name, value) of a query or form, in order; `carrier` names it in errors.
+def query_fields(query: bytes, limits: Limits) -> list[tuple[str, object]]:
+    """(name, value) of a query, in order.
 
     Raises:
-        ParameterError: too many fields, or not UTF-8.
+        ParameterError: it is too long, has too many fields, or is not UTF-8.
     """
+    if len(query) > limits.max_query_size:
+        raise ParameterError("the query is too long")
+    return _form_fields(query, "query", limits)
+
+
+def _form_fields(data: bytes, carrier: str, limits: Limits) -> list[tuple[str, object]]:
     if data.count(b"&") >= limits.max_fields:
         raise ParameterError(f"too many fields, at most {limits.max_fields} are read")
     try:

@@ -55,7 +55,8 @@ def response(error: Exception, route: str) -> Response:
             if error.retry_after_s is not None:
                 headers["retry-after"] = str(error.retry_after_s)
         case HttpProblemError():
-            status, code, detail = error.status, refusal.INVALID, str(error)
+            code = refusal.NOT_FOUND if error.status == HTTPStatus.NOT_FOUND else refusal.INVALID
+            status, detail = error.status, str(error)
         case msgspec.ValidationError():
             status, code, detail = HTTPStatus.UNPROCESSABLE_ENTITY, refusal.INVALID, str(error)
         case BodyTooLargeError():
