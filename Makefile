@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= 20000
 
-.PHONY: demo test serve check fuzz docs clean
+.PHONY: demo test serve check fuzz bench docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -26,6 +26,11 @@ fuzz: $(STAMP)  ## every fuzz target for RUNS inputs each; the test suite replay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@for target in mqtt frame ttlv lan signing; do \
 	  echo "== $$target" && $(BIN)/python tests/fuzz/fuzz_$$target.py -runs=$(RUNS) -print_final_stats=0 || exit 1; done
+
+bench: $(STAMP)  ## log-ins against mosquitto, and binding; needs gcc, libssl-dev, mosquitto and its -dev packages
+	$(MAKE) -C tests/bench
+	$(BIN)/quecbind bench log-in --lg tests/bench/lg --plugin tests/bench/auth.so
+	$(BIN)/quecbind bench bind
 
 docs: $(STAMP)  ## links, commands, settings and snippets of the documents, against the program
 	$(BIN)/python -m pytest -q tests/docs
