@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-VARIABLE = re.compile(r"\bQUEC(?:BIND|IOT)_[A-Z0-9_]+\b")
+VARIABLE = re.compile(r"\b(?:QUECBIND|QUECIOT|BIND_ME)_[A-Z0-9_]+\b")
 
 
 def ids(documents: list[Path]) -> list[str]:
@@ -68,7 +68,8 @@ def test_every_command_in_the_documents_parses(document: Path, line: str) -> Non
 
 
 def test_every_variable_in_the_documents_is_one_the_program_reads() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "examples").glob("*.py")]
+    source = "".join(path.read_text() for path in files)
     settings = set(VARIABLE.findall(source))
     flags = re.findall(r"--([a-z][a-z0-9-]+)", source)
     settings |= {"QUECBIND_" + flag.upper().replace("-", "_") for flag in flags}
