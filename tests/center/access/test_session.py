@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quecbind.center.access import session as access
-from quecbind.center.access.session import Ask, Message, Session, SessionLimits, Verdict
+from quecbind.center.access.arrivals import Message
+from quecbind.center.access.session import Ask, Session, SessionLimits, Verdict
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
@@ -589,8 +590,8 @@ def test_what_is_remembered_of_messages_is_bounded() -> None:
         for message in messages(session.receive_data(numbered(packet_id), 1.0)):
             session.answer_message(message, 1.0)
 
-    assert session._recent is not None
-    assert len(session._recent) <= 9
+    assert session._arrivals is not None
+    assert len(session._arrivals._recent) <= 9
 
 
 def test_qos_2_is_delivered_once_until_it_is_released() -> None:

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from quecbind.center.access.session import CLOSED, Ask, Message, Session, Verdict
+from quecbind.center.access.arrivals import Message
+from quecbind.center.access.session import CLOSED, Ask, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
 from quecbind.center.domain.connection import Accepted, Unavailable
 from quecbind.center.services.gate import is_outdated

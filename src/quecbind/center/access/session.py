@@ -13,8 +13,7 @@ What a device gets is what real devices need, which is not all of MQTT:
   to its own uplink, and to nothing else.
 - Downlink is QoS 1 with packet ids 1..255 and frame packet ids 1..0xFFFE: devices mishandle QoS 2, longer packet ids
   and the frame ids 0 and 0xFFFF. It does not depend on a subscription, because devices take what they did not ask for.
-- PUBACK and PUBREC go out in the order the messages came, and only when the answer is in. A device that gets none
-  within 2 s sends the same bytes again without DUP: repeats are known by packet id and content.
+- What it publishes is acknowledged in order, and only when it is safe: `arrivals`.
 - A refused SUBSCRIBE gets 0x80. MQTT 3.1 has no such code and a client would read it as granted, so there the
   connection is closed.
 """
@@ -23,6 +22,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
@@ -44,7 +44,6 @@ HIGHEST_DOWNLINK_ID = 255
 HIGHEST_FRAME_ID = 0xFFFE
 COMPLAINT_S = 5.0  # the device is expected to hang up itself by then
 LINGER_S = 5.0  # time a closed connection has to take its last bytes
-REPEAT_S = 6.0  # a device sends a message three times, 2.2 s apart
 FORGET_DOWNLINK_S = 30.0  # a PUBACK that did not come by then never will
 
 _KINDS = ("sys", "bus", "ota")
@@ -74,24 +73,6 @@ class SessionLimits:
         self.max_unanswered = max_unanswered
 
 
-class Message:
-    """A frame a device published; `Session.answer_message` takes it back when it may be acknowledged.
-
-    Attributes:
-        frame: what the PUBLISH held, or None when it is only waiting for its place in the order.
-        proves_secret: the first on a connection that was given a new device secret: the device has it now.
-    """
-
-    __slots__ = ("frame", "is_answered", "packet_id", "proves_secret", "qos")
-
-    def __init__(self, content: frame.Frame | None, qos: int, packet_id: int) -> None:
-        self.frame = content
-        self.qos = qos
-        self.packet_id = packet_id
-        self.is_answered = content is None
-        self.proves_secret = False
-
-
 Ask: TypeAlias = mqtt.Connect | Message
 _NOTHING: Sequence[Ask] = ()
 
@@ -109,6 +90,7 @@ class Session:
     """
 
     __slots__ = (
+        "_arrivals",
         "_connect_key",
         "_deadline",
         "_frame_id",
@@ -121,11 +103,8 @@ class Session:
         "_limits",
         "_out",
         "_reader",
-        "_received_qos2",
-        "_recent",
         "_secret_is_new",
         "_session_key",
-        "_unanswered",
         "_uplink",
         "_waiting",
         "client_id",
@@ -160,9 +139,7 @@ class Session:
         # Most sessions never need these; an empty container for each of 100,000 would cost more than the sessions.
         self._in_flight: dict[int, float] | None = None
         self._waiting: deque[mqtt.Packet] | None = None
-        self._unanswered: deque[Message] | None = None
-        self._received_qos2: set[int] | None = None
-        self._recent: dict[tuple[int, int], float] | None = None
+        self._arrivals: Arrivals | None = None
 
     # What came in
 
@@ -209,13 +186,12 @@ class Session:
     def answer_message(self, message: Message, now: float) -> Sequence[Ask]:
         """Say that a `Message` is safe; acknowledges all that are safe from the oldest on. Gives what was held back."""
         message.is_answered = True
-        unanswered = self._unanswered
-        if unanswered is None or self.phase is not CONNECTED:
+        arrivals = self._arrivals
+        if arrivals is None or self.phase is not CONNECTED:
             return _NOTHING
-        while unanswered and unanswered[0].is_answered:
-            message = unanswered.popleft()
-            self._confirm(message.qos, message.packet_id)
-        if self._waiting and len(unanswered) <= self._limits.max_unanswered // 2:
+        for safe in arrivals.take_answered():
+            self._confirm(safe.qos, safe.packet_id)
+        if self._waiting and arrivals.is_drained:
             self._heard_at = now
             return self._resume(now)
         return _NOTHING
@@ -247,7 +223,7 @@ class Session:
         self.close_reason = reason
         self._deadline = now + LINGER_S
         self.is_full = False
-        self._waiting = self._unanswered = self._recent = self._received_qos2 = self._in_flight = None
+        self._waiting = self._arrivals = self._in_flight = None
 
     # Time
 
@@ -286,8 +262,7 @@ class Session:
         for place, packet in enumerate(packets):
             phase = self.phase
             if phase is CONNECTED:
-                unanswered = self._unanswered
-                if unanswered and len(unanswered) >= self._limits.max_unanswered:
+                if self._arrivals is not None and self._arrivals.is_full:
                     self._hold(packets[place:], now)
                     break
                 message = self._serve_connected(packet, now)
@@ -319,8 +294,8 @@ class Session:
         elif kind is mqtt.Subscribe:
             self._subscribe(packet, now)  # type: ignore[arg-type]
         elif kind is mqtt.Pubrel:
-            if self._received_qos2:
-                self._received_qos2.discard(packet.packet_id)  # type: ignore[attr-defined]
+            if self._arrivals is not None:
+                self._arrivals.release(packet.packet_id)  # type: ignore[attr-defined]
             self._out.append(mqtt.Pubcomp(packet.packet_id).encode())  # type: ignore[attr-defined]
         elif kind is mqtt.Unsubscribe:
             self._out.append(mqtt.Unsuback(packet.packet_id).encode())  # type: ignore[attr-defined]
@@ -410,25 +385,25 @@ class Session:
         if not self._is_own_uplink(packet.topic):
             self.close("foreign_topic", now)
             return None
+        arrivals = self._arrivals
+        if arrivals is None:
+            arrivals = self._arrivals = Arrivals(self._limits.max_unanswered)
         qos = packet.qos
-        if qos == 2:
-            if self._is_unreleased(packet.packet_id):
-                return None
-            if not self._expect_release(packet.packet_id):
+        verdict = arrivals.judge(packet, now)
+        if verdict is not NEW:
+            if verdict is ANSWERED:
+                self._confirm(qos, packet.packet_id)
+            elif verdict is TOO_MANY:
                 self.close("too_many_unreleased", now)
-                return None
-        elif qos and self._is_repeat(packet, now):
             return None
         content = self._open(packet.payload)
         if content is None:
             self.unreadable_count += 1
-            if not self._unanswered:
+            if not arrivals:
                 self._confirm(qos, packet.packet_id)
                 return None
         message = Message(content, qos, packet.packet_id)
-        if self._unanswered is None:
-            self._unanswered = deque()
-        self._unanswered.append(message)
+        arrivals.add(message)
         if content is None:
             return None
         if self._secret_is_new:
@@ -443,42 +418,6 @@ class Session:
             return False
         kind, slash, user = topic[len(self._uplink) :].partition("/")
         return kind in _KINDS and (not slash or (user != "" and "/" not in user))
-
-    def _is_repeat(self, packet: mqtt.Publish, now: float) -> bool:
-        """Whether the device sent the very same a moment ago; answers it again if it was answered."""
-        key = (packet.packet_id, hash(packet.payload))
-        recent = self._recent
-        if recent is None:
-            recent = self._recent = {}
-        while recent:
-            oldest = next(iter(recent))
-            if recent[oldest] >= now - REPEAT_S and len(recent) <= self._limits.max_unanswered:
-                break
-            del recent[oldest]
-        if key in recent:
-            self._confirm_again(1, packet.packet_id)
-            return True
-        recent[key] = now
-        return False
-
-    def _is_unreleased(self, packet_id: int) -> bool:
-        """Whether a QoS 2 message with this id is still to be released; answers it again if it was answered."""
-        if self._received_qos2 is None or packet_id not in self._received_qos2:
-            return False
-        self._confirm_again(2, packet_id)
-        return True
-
-    def _confirm_again(self, qos: int, packet_id: int) -> None:
-        for message in self._unanswered or ():
-            if message.packet_id == packet_id and message.qos == qos:
-                return  # its answer is still to come
-        self._confirm(qos, packet_id)
-
-    def _expect_release(self, packet_id: int) -> bool:
-        if self._received_qos2 is None:
-            self._received_qos2 = set()
-        self._received_qos2.add(packet_id)
-        return len(self._received_qos2) <= self._limits.max_unanswered
 
     def _open(self, payload: bytes) -> frame.Frame | None:
         """The frame a message holds, in plain or under the session key; None when it holds none."""
