@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+
+from quecbind.center.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -70,10 +73,9 @@ def test_every_command_in_the_documents_parses(document: Path, line: str) -> Non
 def test_every_variable_in_the_documents_is_one_the_program_reads() -> None:
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "examples").glob("*.py")]
     source = "".join(path.read_text() for path in files)
-    settings = set(VARIABLE.findall(source))
-    flags = re.findall(r"--([a-z][a-z0-9-]+)", source)
-    settings |= {"QUECBIND_" + flag.upper().replace("-", "_") for flag in flags}
-    settings |= {"QUECBIND_" + name.upper() for name in re.findall(r"^    (\w+): ", source, re.MULTILINE)}
+    settings = set(VARIABLE.findall(source)) | {
+        "QUECBIND_" + field.name.upper() for field in dataclasses.fields(Settings)
+    }
 
     named = {name for document in DOCUMENTS for name in VARIABLE.findall(document.read_text())}
 
