@@ -21,6 +21,7 @@ from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, is_device_key
+from quecbind.center.domain.ids import client_id as client_id_for
 from quecbind.center.domain.limits import Limits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
@@ -177,7 +178,7 @@ class DeviceGate:
         product = self._registry.product(first.product_key)
         if product is None:
             return self._complain(client_id, peer, refusal.UNKNOWN_PRODUCT)
-        prefix = "qd" + product.product_key
+        prefix = client_id_for(product.product_key, DeviceKey(""))
         if not client_id.startswith(prefix):
             return self._complain(client_id, peer, refusal.CLIENT_ID_DIFFERS)
         device_key = client_id.removeprefix(prefix)

@@ -16,7 +16,7 @@ from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
-from quecbind.center.domain.ids import Secret, Uid, is_device_key, is_product_key
+from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
 from quecbind.center.domain.limits import GuessLimits, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
@@ -122,8 +122,8 @@ class Ownership:
 
         def work(tx: Tx) -> _Outcome | Refused:
             now = self._clock.now()
-            client_id = "qd" + request.product_key + request.device_key
-            limit = self._guesses.check(who.uid, peer, request.product_key, client_id, now)
+            target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
+            limit = self._guesses.check(who.uid, peer, request.product_key, target, now)
             if limit is not None:
                 return limit
             refused = _check_permission(tx, request)
@@ -134,8 +134,8 @@ class Ownership:
                 _window(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
             )
             if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
-                self._guesses.add(who.uid, peer, request.product_key, client_id, now)
-                tx.audit.append(_audit(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+                self._guesses.add(who.uid, peer, request.product_key, target, now)
+                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
         return self._bound(request, await self._storage.transact(work))
@@ -182,16 +182,7 @@ class Ownership:
             left_count = len(tx.owners.of_device(device.id))
             # Whoever leaves must not be able to use the LAN with the key they had.
             tx.devices.set_auth_key(device.id, fresh_key if left_count else None)
-            tx.audit.append(
-                AuditEntry(
-                    at=now_ms,
-                    who=f"user {who.uid}",
-                    action="owner.unbound",
-                    product_key=product,
-                    device_key=key,
-                    peer=peer,
-                )
-            )
+            tx.audit.append(_audit(who, product, key, peer, "owner.unbound", now_ms))
             return left_count
 
         left_count = await self._storage.transact(work)
@@ -230,16 +221,7 @@ class Ownership:
             device = find_device(tx, product, key)
             if device is None or not tx.owners.rename(device.id, who.uid, name):
                 raise NotFound(refusal.NO_PERMISSION)
-            tx.audit.append(
-                AuditEntry(
-                    at=now_ms,
-                    who=f"user {who.uid}",
-                    action="owner.renamed",
-                    product_key=product,
-                    device_key=key,
-                    peer=peer,
-                )
-            )
+            tx.audit.append(_audit(who, product, key, peer, "owner.renamed", now_ms))
 
         await self._storage.transact(work)
 
@@ -299,7 +281,7 @@ class Ownership:
 
     def _view(self, row: OwnedRow) -> OwnedDevice:
         owner = row.owner
-        entry = self._registry.entry("qd" + owner.product_key + row.device_key)
+        entry = self._registry.entry(client_id(owner.product_key, DeviceKey(row.device_key)))
         return OwnedDevice(
             product_key=owner.product_key,
             device_key=row.device_key,
@@ -425,16 +407,17 @@ def _carry_out(
     if isinstance(decision, Refused):
         return decision
     assert device is not None, "nobody owns a device there is not"
-    present_key = tx.devices.auth_key(device.id)
+    auth_key = tx.devices.auth_key(device.id)
     if isinstance(decision, AlreadyOwner):
-        return _Outcome(product, present_key or fresh_key, (), is_new=False)
+        assert auth_key is not None, "it was stored with the first owner"
+        return _Outcome(product, auth_key, (), is_new=False)
     tx.devices.close_window(device.id, device.epoch)
     for uid in decision.leaving:
         tx.owners.delete(device.id, uid)
-        tx.audit.append(_audit(request, "owner.replaced", now_ms, details={"uid": uid}))
-    is_key_kept = present_key is not None and not decision.leaving and bool(owners)
-    auth_key = present_key if is_key_kept and present_key is not None else fresh_key
-    if not is_key_kept:
+        tx.audit.append(_audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
+    if auth_key is None or decision.leaving or not owners:
+        # Whoever has left must not be able to use the LAN with the key they had.
+        auth_key = fresh_key
         tx.devices.set_auth_key(device.id, auth_key)
     tx.owners.insert(
         Owner(
@@ -450,21 +433,34 @@ def _carry_out(
             bound_at=now_ms,
         )
     )
-    tx.audit.append(_audit(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
+    tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     return _Outcome(product, auth_key, decision.leaving, is_new=True)
 
 
-def _audit(
+def _audit_bind(
     request: _Request, action: str, now_ms: int, result: str = "ok", details: dict[str, object] | None = None
+) -> AuditEntry:
+    return _audit(request.who, request.product_key, request.device_key, request.peer, action, now_ms, result, details)
+
+
+def _audit(
+    who: SignedIn,
+    product_key: str,
+    device_key: str,
+    peer: str,
+    action: str,
+    now_ms: int,
+    result: str = "ok",
+    details: dict[str, object] | None = None,
 ) -> AuditEntry:
     return AuditEntry(
         at=now_ms,
-        who=f"user {request.who.uid}",
+        who=f"user {who.uid}",
         action=action,
         result=result,
-        product_key=request.product_key,
-        device_key=request.device_key,
-        peer=request.peer,
+        product_key=product_key,
+        device_key=device_key,
+        peer=peer,
         details=details or {},
     )
 

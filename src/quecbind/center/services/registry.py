@@ -123,16 +123,6 @@ class Registry:
         """The product with this key, or None."""
         return self._product_by_key.get(product_key)
 
-    def product_of(self, client_id: str) -> Product | None:
-        """The product whose key is the longest that begins `client_id` after "qd"; None when none does."""
-        if not client_id.startswith("qd"):
-            return None
-        for length in range(min(len(client_id) - 2, 32), 0, -1):
-            product = self._product_by_key.get(client_id[2 : 2 + length])
-            if product is not None:
-                return product
-        return None
-
     def load(self, products: Iterable[Product], devices: Iterable[Device]) -> None:
         """Fill the registry at start."""
         for product in products:
