@@ -6,6 +6,7 @@ Knows no socket and no file; main gives it a storage and attaches the device lin
 from quecbind.center.domain.limits import Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
+from quecbind.center.services.changes import Changes
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.links import Links
@@ -41,6 +42,7 @@ class Center:
         self.storage = storage
         self.registry = registry
         self.events = events
+        self.changes = Changes()
         self.clock = clock
         self.gate = DeviceGate(storage, registry, links, clock=clock, entropy=entropy, events=events, limits=limits)
         self.uplink = Uplink(storage, events=events)
