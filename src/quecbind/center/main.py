@@ -164,14 +164,14 @@ def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Ite
 def _http_server(settings: Settings, center: Center, access: AccessServer) -> HttpServer:
     return HttpServer(
         uvicorn.Config(
-            app.build(center, registry_of(center, access)),
+            app.build(center, registry_of(center, access), trusted_proxies=settings.trusted_proxy),
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            # Limits go by address: a header that anybody can send must not choose it.
+            # Limits go by address: `trusted_proxy` decides who may name another, uvicorn believes too many.
             proxy_headers=False,
             backlog=BACKLOG,
             limit_concurrency=settings.max_http_connections,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
+from quecbind.center.domain.addresses import Network
 from quecbind.center.domain.limits import Limits
 
 MailEncryption = Literal["starttls", "tls", "none"]
@@ -58,6 +59,13 @@ def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
 def _one_of(*choices: str) -> Callable[[str], Any]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -96,6 +104,15 @@ class Settings:
     lan_host: Annotated[
         str | None, _Option(_address, "host name or address under which devices and Apps on the LAN reach this server")
     ] = None
+
+    trusted_proxy: Annotated[
+        tuple[Network, ...],
+        _Option(
+            _networks,
+            "networks, by comma, of HTTP proxies that may name the client's address in X-Forwarded-For or Forwarded; "
+            "without any, these headers are ignored",
+        ),
+    ] = ()
 
     smtp_host: Annotated[str | None, _Option(_address, "mail server; without one, mail codes go to the log")] = None
     smtp_port: Annotated[int, _Option(_whole(1, 65535), "port of the mail server")] = 587
@@ -196,7 +213,7 @@ def _options() -> Iterator[tuple[str, object, _Option]]:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` one flag per setting. Values stay text, absent flags stay out: `load` judges them."""
     for name, default, option in _options():
-        shown = "" if default is None else f"; default: {default}"
+        shown = "" if default is None or default == () else f"; default: {default}"
         parser.add_argument(
             _flag(name),
             dest=name,
