@@ -191,6 +191,9 @@ def _access_limits(settings: Settings) -> AccessLimits:
         max_keep_alive_s=settings.max_keep_alive_s,
         max_packet_size=settings.max_packet_size,
         max_unanswered=settings.max_unanswered,
+        message_rate=settings.message_rate,
+        message_burst=settings.message_burst,
+        max_messages_per_day=settings.max_messages_per_day,
     )
 
 

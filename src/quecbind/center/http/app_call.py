@@ -1,7 +1,7 @@
 """One App API call: a row of the route table, what its handler gets to see, and the way from request to envelope.
 
-A handler sees parameters, never carriers, and the address the request counts for: the socket's peer, or what a proxy says
-that the operator trusts (`trusted_proxy`).
+A handler sees parameters, never carriers, and the address the request counts for: the socket's peer, or what a proxy
+says that the operator trusts (`trusted_proxy`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable

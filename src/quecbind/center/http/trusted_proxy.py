@@ -1,6 +1,7 @@
 """ASGI middleware that puts the address a request counts for where the socket's peer stood (`domain.addresses`).
 
-First of all that looks at a request: whatever limits, logs or audits by address reads `scope["client"]` and nothing else.
+First of all that looks at a request: whatever limits, logs or audits by address reads `scope["client"]` and nothing
+else.
 """
 
 from collections.abc import Sequence
