@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= 20000
 
-.PHONY: demo test serve check fuzz bench docs clean
+.PHONY: demo test serve check fuzz bench timing docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -31,6 +31,9 @@ bench: $(STAMP)  ## log-ins against mosquitto, and binding; needs gcc, libssl-de
 	$(MAKE) -C tests/bench
 	$(BIN)/quecbind bench log-in --lg tests/bench/lg --plugin tests/bench/auth.so
 	$(BIN)/quecbind bench bind
+
+timing: $(STAMP)  ## whether the time an answer takes tells a stranger what exists; prints, asserts nothing
+	$(BIN)/python -m tests.bench.timing
 
 docs: $(STAMP)  ## links, commands, settings and snippets of the documents, against the program
 	$(BIN)/python -m pytest -q tests/docs

@@ -7,6 +7,7 @@ serving somebody who has lost it.
 from typing import Literal
 
 from quecbind.center.domain.ids import ClientId, Uid
+from quecbind.center.services.find import row_of
 from quecbind.center.services.rows import Tx
 
 Right = Literal["owner", "member"]
@@ -15,6 +16,4 @@ Right = Literal["owner", "member"]
 def right_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Right | None:
     """The right `uid` has to the device at `now_ms` (UTC milliseconds); None when there is none."""
     device = tx.devices.get(client_id)
-    if device is not None and tx.owners.get(device.id, uid) is not None:
-        return "owner"
-    return None
+    return None if tx.owners.get(row_of(device), uid) is None else "owner"
