@@ -1,6 +1,8 @@
 """Admin commands on a data directory that nobody serves: each one goes through the operator API all the same."""
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +163,61 @@ def test_the_audit_log_is_listed_newest_first_and_checked(command: Command) -> N
     assert [entry["action"] for entry in entries] == ["domain.created", "product.created"]
     assert newest == entries[:1]
     assert of_device == []
-    assert command.json("audit", "check") == {"entry_count": 2, "problem": None}
+    assert command.json("audit", "check") == {"entry_count": 2, "problem": None, "last_hash": entries[0]["hash"]}
     assert "product.created" in command.run("audit", "list")[1]
     assert "is whole, 2 entries" in command.run("audit", "check")[1]
+
+
+def test_the_audit_log_is_exported_line_by_line_oldest_first(command: Command) -> None:
+    for name in ("Lamp", "Fan", "\u2028Plug"):
+        command.json("product", "create", name)
+
+    code, out = command.run("audit", "export")
+    told = command.err
+    quiet = command.run("audit", "export", "--json")[1]
+
+    entries = [json.loads(line) for line in out.splitlines()]
+    assert code == DONE
+    assert [entry["seq"] for entry in entries] == [1, 2, 3]
+    assert entries[::-1] == command.json("audit", "list")
+    assert told == "3 entries, up to 3 of 3\n"
+    assert (quiet, command.err) == (out, "")
+    assert out.isascii()
+
+
+def test_the_audit_log_is_exported_in_pieces_from_a_time_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quecbind.cli.center_api.MAX_PIECE", 2)
+    for number in range(5):
+        command.json("product", "create", f"Lamp {number}")
+
+    lines = command.run("audit", "export")[1].splitlines()
+    told = command.err.splitlines()
+    later = command.run("audit", "export", "--since", "2999-01-01")
+
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4, 5]
+    assert told == ["2 entries, up to 2 of 5", "4 entries, up to 4 of 5", "5 entries, up to 5 of 5"]
+    assert later == (DONE, "")
+    assert command.err == "no audit entries\n"
+
+
+@pytest.mark.parametrize("time", ["yesterday", "", "1"])
+def test_a_time_that_is_none_is_a_usage_error(command: Command, time: str) -> None:
+    assert command.run("audit", "export", "--since", time) == (USAGE, "")
+
+
+def test_verify_finds_what_was_changed_and_says_it_by_its_exit_code(command: Command) -> None:
+    for name in ("Lamp", "Fan"):
+        command.json("product", "create", name)
+    noted = command.run("audit", "verify")[1].splitlines()[1].removeprefix("to note elsewhere: ")
+    assert command.run("audit", "verify", "--noted", noted)[0] == DONE
+    assert command.run("audit", "verify", "--noted", "1:" + noted.partition(":")[2])[0] == REFUSED
+
+    with contextlib.closing(sqlite3.connect(command.data / "quecbind.db")) as database, database:
+        database.execute("UPDATE audit SET who = 'operator mallory' WHERE seq = 1")
+    code, out = command.run("audit", "verify")
+
+    assert code == REFUSED
+    assert out == "the audit log is NOT whole: entry 1 was changed, or the one before it\n"
 
 
 def test_a_refusal_carries_the_platforms_number(command: Command) -> None:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 PREFIX = "/api/v1"
 SERVE_FILE = "serve.json"
 MAX_PAGE_SIZE = 100  # of the operator API
+MAX_PIECE = 1000
 
 _WAIT_S = 10.0
 _POLL_S = 0.1
@@ -53,6 +54,26 @@ def ask_pages(
 ) -> list[Any]:
     """All items of a list of the operator API, or the first `at_most`; raises as `ask`."""
     return _with_api(data, lambda api: api.ask_pages(where, query or {}, at_most), may_create=False)
+
+
+def ask_pieces(data: Path, where: str, query: Mapping[str, object], take: Callable[[Any], None]) -> None:
+    """Give `take` every answer of a list that is read by `after`, one at a time; raises as `ask`.
+
+    None is kept: a log of any length takes no more memory than one piece. What was given once is not given again when
+    the server goes away in between and another process takes over.
+    """
+    after = 0
+
+    async def work(api: OperatorApi) -> None:
+        nonlocal after
+        while True:
+            answer = await api.ask("GET", where, query={**query, "after": after, "count": MAX_PIECE})
+            if not answer["items"]:
+                return
+            after = answer["items"][-1]["seq"]
+            take(answer)
+
+    _with_api(data, work, may_create=False)
 
 
 class OperatorApi:

@@ -402,6 +402,22 @@ async def test_attributes_are_what_the_device_told(http: Http) -> None:
     assert listed[0]["signalStrength"] == -71
 
 
+async def test_an_owner_reads_what_happened_to_the_device(http: Http) -> None:
+    dk = await http.owned()
+    await http.alice.call("PUT", "setDeviceInfo", pk=http.pk, dk=dk, deviceName="hall")
+    await http.operator.post(f"/api/v1/devices/{http.pk}/{dk}/disable")
+
+    answer = await http.alice.call("GET", "deviceAudit", pk=http.pk, dk=dk, pageSize=2)
+
+    assert (answer.code, answer.data["total"], answer.data["pages"]) == (200, 3, 2)
+    by_operator, own = answer.data["list"]
+    assert (by_operator["who"], by_operator["action"], by_operator["address"]) == ("operator", "device.disabled", None)
+    assert (own["who"], own["action"], own["result"], own["details"]) == ("you", "owner.renamed", "ok", {})
+    assert own["address"].startswith("192.0.2.")
+    assert own["timeTs"] == int(http.world.clock.now() * 1000)
+    assert list(own) == ["time", "timeTs", "who", "action", "result", "address", "details"]
+
+
 # ---- another user's device
 
 
@@ -415,6 +431,7 @@ async def test_attributes_are_what_the_device_told(http: Http) -> None:
         ("DELETE", "unbundlingDeviceDk", {"isInit": "true"}, 5052),
         ("POST", "getAuthKey", {}, 5041),
         ("GET", "getDeviceBusinessAttributes", {}, 5052),
+        ("GET", "deviceAudit", {}, 5052),
     ],
 )
 async def test_another_users_device_is_answered_like_none_at_all(

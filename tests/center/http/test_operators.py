@@ -418,7 +418,7 @@ async def test_the_audit_log_is_read_by_device_and_checked(http: Http) -> None:
     assert [entry["seq"] for entry in every["items"]] == [every["total_count"], every["total_count"] - 1]
     assert CODE not in str(of_one)
     checked = check(await http.operator.get(PREFIX + "/audit/check"), 200)
-    assert checked == {"entry_count": every["total_count"], "problem": None}
+    assert checked == {"entry_count": every["total_count"], "problem": None, "last_hash": every["items"][0]["hash"]}
 
 
 async def test_what_users_are_refused_for_guessing_is_in_the_audit_log(http: Http) -> None:

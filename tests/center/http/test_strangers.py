@@ -93,6 +93,7 @@ CALLS: list[tuple[str, str, dict[str, str]]] = [
     ("DELETE", "unbundlingDeviceDk", {"isInit": "true"}),
     ("POST", "getAuthKey", {}),
     ("GET", "getDeviceBusinessAttributes", {}),
+    ("GET", "deviceAudit", {"page": "1"}),
 ]
 
 

@@ -58,8 +58,15 @@ def chain(before: ChainHead, entry: AuditEntry) -> ChainedEntry:
     return ChainedEntry(seq, entry, _hash(before.hash, seq, entry))
 
 
-def find_break(entries: Iterable[ChainedEntry], head: ChainHead) -> tuple[int, str | None]:
-    """Check a whole log against its head; gives how many entries it read and a sentence about the first problem."""
+def find_break(
+    entries: Iterable[ChainedEntry], head: ChainHead, noted: ChainHead | None = None
+) -> tuple[int, str | None]:
+    """Check a whole log against its head; gives how many entries it read and a sentence about the first problem.
+
+    Args:
+        noted: a place and hash that somebody wrote down elsewhere. A log put back to an earlier state of itself, head
+            included, is whole in itself; only this shows it.
+    """
     last = ChainHead(0, FIRST_HASH)
     for chained in entries:
         if chained.seq != last.seq + 1:
@@ -67,9 +74,43 @@ def find_break(entries: Iterable[ChainedEntry], head: ChainHead) -> tuple[int, s
         if chained.hash != _hash(last.hash, chained.seq, chained.entry):
             return last.seq, f"entry {chained.seq} was changed, or the one before it"
         last = ChainHead(chained.seq, chained.hash)
+        if noted is not None and noted.seq == last.seq and noted.hash != last.hash:
+            return last.seq, f"entry {last.seq} is not the one whose hash was noted"
     if last != head:
         return last.seq, f"the log ends at entry {last.seq}, but {head.seq} entries were written"
+    if noted is not None and noted.seq > last.seq:
+        return last.seq, f"the log ends at entry {last.seq}, but entry {noted.seq} was noted"
     return last.seq, None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerEntry:
+    """What the owner of a device sees of an entry about it.
+
+    Attributes:
+        who: `you`, `another user`, `operator`, `device` or `center`.
+        peer: the owner's own address; empty when it was anybody else's.
+    """
+
+    at: int
+    who: str
+    action: str
+    result: str
+    peer: str
+    details: dict[str, object]
+
+
+# What tells of the device and of nobody else.
+_SHOWN_TO_OWNERS = frozenset({"seconds", "reason"})
+
+
+def seen_by_owner(entry: AuditEntry, uid: str) -> OwnerEntry:
+    """An entry without what is others': who they are, where they were, what it says of them."""
+    is_own = entry.who == f"user {uid}"
+    kind = entry.who.partition(" ")[0]
+    who = "you" if is_own else {"user": "another user"}.get(kind, kind)
+    details = {name: value for name, value in entry.details.items() if name in _SHOWN_TO_OWNERS}
+    return OwnerEntry(entry.at, who, entry.action, entry.result, entry.peer if is_own else "", details)
 
 
 def _hash(before: bytes, seq: int, entry: AuditEntry) -> bytes:

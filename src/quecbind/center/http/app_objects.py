@@ -9,6 +9,7 @@ from typing import Self
 
 import msgspec
 
+from quecbind.center.domain.audit import OwnerEntry
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.services.views import BindOutlook, BindResult, OwnedDevice, Tokens, UserInfo
 
@@ -103,6 +104,25 @@ class Bound(msgspec.Struct, rename="camel"):
     def of(cls, result: BindResult) -> Self:
         """The result as Apps read it, auth key included: it is the caller's now."""
         return cls(result.auth_key.reveal(), result.binding_mode, result.product_name)
+
+
+class AuditObject(msgspec.Struct, rename="camel"):
+    """One entry of deviceAudit, a quecbind extension. `address` is the caller's own, null for what others did."""
+
+    time: str | None
+    time_ts: int
+    who: str
+    action: str
+    result: str
+    address: str | None
+    details: dict[str, object]
+
+    @classmethod
+    def of(cls, entry: OwnerEntry) -> Self:
+        """The entry as Apps read it."""
+        return cls(
+            text_time(entry.at), entry.at, entry.who, entry.action, entry.result, entry.peer or None, entry.details
+        )
 
 
 class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):

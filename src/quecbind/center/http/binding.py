@@ -8,7 +8,7 @@ import msgspec
 
 from quecbind.center.domain import refusal
 from quecbind.center.http.app_call import AppCall, Endpoint
-from quecbind.center.http.app_objects import Bound, DeviceObject, Outlook
+from quecbind.center.http.app_objects import AuditObject, Bound, DeviceObject, Outlook
 from quecbind.center.http.attributes import Attributes
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
@@ -133,6 +133,20 @@ async def attributes(call: AppCall) -> Attributes:
     return Attributes.of(await call.center.ownership.device(who, take.text("pk"), take.text("dk")))
 
 
+async def audit(call: AppCall) -> PageInfo:
+    """What happened to a device of the caller since they own it."""
+    who, take = await call.signed_in(), call.parameters
+    found = await call.center.ownership.audit(
+        who,
+        take.text("pk"),
+        take.text("dk"),
+        take.whole("page", "pageNumber", default=1, lowest=1, highest=MAX_PAGE),
+        take.whole("pageSize", default=DEFAULT_PAGE_SIZE, lowest=1, highest=MAX_PAGE_SIZE),
+    )
+    objects: list[object] = [AuditObject.of(entry) for entry in found.items]
+    return page_info(Page(objects, found.page, found.page_size, found.total_count))
+
+
 def _capabilities(take: Parameters) -> int:
     return take.whole("capabilitiesBitmask", default=0, lowest=0, highest=MAX_CAPABILITIES)
 
@@ -150,4 +164,5 @@ ENDPOINTS = (
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
+    Endpoint("GET", _BINDING + "/deviceAudit", audit),
 )

@@ -16,6 +16,7 @@ from quecbind.center.domain.product import (
     BindMode,
     ReEnrol,
 )
+from quecbind.center.services.keys import MAX_EXPORT
 from quecbind.center.services.products import MAX_DEVICE_LIMIT
 from quecbind.center.services.views import MAX_PAGE_SIZE
 
@@ -122,6 +123,21 @@ class UserQuery(PageQuery):
     """Which users to list."""
 
     user_domain: UserDomainName | None = None
+
+
+class AuditExportQuery(Body):
+    """Which audit entries to export, oldest first."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    since: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    count: Annotated[int, Meta(ge=1, le=MAX_EXPORT)] = MAX_EXPORT
+
+
+class AuditCheckQuery(Body):
+    """An entry that was noted elsewhere, and must still be the same; 0 for none."""
+
+    noted_seq: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    noted_hash: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?" + _END)] = ""
 
 
 class AuditQuery(PageQuery):

@@ -13,6 +13,8 @@ from quecbind import __version__
 from quecbind.center.http import openapi
 from quecbind.center.http.operation import BULK_LIMITS, Operation, OperatorCall
 from quecbind.center.http.operator_bodies import (
+    AuditCheckQuery,
+    AuditExportQuery,
     AuditQuery,
     DeviceQuery,
     NewAccessKey,
@@ -28,6 +30,7 @@ from quecbind.center.http.operator_bodies import (
 from quecbind.center.services.views import (
     AccessKeyView,
     AuditCheck,
+    AuditExport,
     AuditView,
     DeviceImport,
     DeviceView,
@@ -173,9 +176,14 @@ async def list_audit(call: OperatorCall[None, AuditQuery]) -> Page[AuditView]:
     return await call.center.operators.audit(query.page, query.page_size, query.product_key, query.device_key)
 
 
-async def check_audit(call: OperatorCall[None, None]) -> AuditCheck:
+async def export_audit(call: OperatorCall[None, AuditExportQuery]) -> AuditExport:
+    """The next entries, oldest first."""
+    return await call.center.operators.export_audit(call.query.after, call.query.since, call.query.count)
+
+
+async def check_audit(call: OperatorCall[None, AuditCheckQuery]) -> AuditCheck:
     """Check the audit log's chain."""
-    return await call.center.operators.verify_audit()
+    return await call.center.operators.verify_audit(call.query.noted_seq, call.query.noted_hash)
 
 
 async def get_server(call: OperatorCall[None, None]) -> ServerView:
@@ -390,10 +398,20 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        path="/audit/export",
+        tag="audit",
+        summary="Read the whole audit log in pieces, oldest first; ask for what is `after` the last one",
+        handler=export_audit,
+        query=AuditExportQuery,
+        answer=AuditExport,
+    ),
+    Operation(
+        method="GET",
         path="/audit/check",
         tag="audit",
         summary="Check the audit log for changes and gaps",
         handler=check_audit,
+        query=AuditCheckQuery,
         answer=AuditCheck,
     ),
     Operation(

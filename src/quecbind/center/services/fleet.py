@@ -160,9 +160,12 @@ class FleetDesk(Desk):
         now_ms = self._now_ms()
 
         def work(tx: Tx) -> tuple[Device, DeviceView]:
-            change(tx, _existing(tx, product_key, device_key))
-            tx.audit.append(entry(by, action, now_ms, product_key=product_key, device_key=device_key))
-            return _existing(tx, product_key, device_key), self._look(tx, product_key, device_key)
+            before = _existing(tx, product_key, device_key)
+            change(tx, before)
+            after = _existing(tx, product_key, device_key)
+            if after != before:
+                tx.audit.append(entry(by, action, now_ms, product_key=product_key, device_key=device_key))
+            return after, self._look(tx, product_key, device_key)
 
         def applied(result: tuple[Device, DeviceView]) -> None:
             self._registry.put(result[0])

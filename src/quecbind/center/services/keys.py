@@ -1,7 +1,7 @@
 """Access keys of operators, and what operators read in the audit log."""
 
 from quecbind.center.domain import refusal
-from quecbind.center.domain.audit import ChainedEntry, find_break
+from quecbind.center.domain.audit import ChainedEntry, ChainHead, find_break
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.text import is_text
 from quecbind.center.services.desk import Desk, checked_name, entry
@@ -9,12 +9,21 @@ from quecbind.center.services.errors import NotFound, Rejected, Unauthenticated
 from quecbind.center.services.records import AccessKey
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.tokens import PREFIX
-from quecbind.center.services.views import AccessKeyView, AuditCheck, AuditView, Operator, Page, bounded_page
+from quecbind.center.services.views import (
+    AccessKeyView,
+    AuditCheck,
+    AuditExport,
+    AuditView,
+    Operator,
+    Page,
+    bounded_page,
+)
 
 KEY_PREFIX = "qbk_"
 KEY_LENGTH = 40
 ID_LENGTH = 12
 LOCAL_OPERATOR = "local"
+MAX_EXPORT = 1000
 
 
 class KeyDesk(Desk):
@@ -94,10 +103,35 @@ class KeyDesk(Desk):
         )
         return Page([_audit_view(chained) for chained in found], page, page_size, count)
 
-    async def verify_audit(self) -> AuditCheck:
-        """Read the whole audit log and check its chain, away from the event loop."""
-        count, problem = await self._storage.scan(lambda tx: find_break(tx.audit.all(), tx.audit.head()))
-        return AuditCheck(count, problem)
+    async def export_audit(self, after: int = 0, since: int = 0, count: int = MAX_EXPORT) -> AuditExport:
+        """The next `count` entries behind the one numbered `after`, oldest first, so that a growing log is read once.
+
+        Args:
+            after: `seq` of the last entry of the answer before; 0 to begin.
+            since: UTC milliseconds; where to begin: with the first entry that is not earlier, and all behind it.
+            count: 1 to 1000.
+        """
+        count = min(max(1, count), MAX_EXPORT)
+
+        def look(tx: Tx) -> tuple[list[ChainedEntry], ChainHead]:
+            first = tx.audit.first_since(since) if since and not after else after + 1
+            return [] if first is None else tx.audit.after(first - 1, count), tx.audit.head()
+
+        found, head = await self._storage.scan(look)
+        return AuditExport([_audit_view(chained) for chained in found], head.seq)
+
+    async def verify_audit(self, noted_seq: int = 0, noted_hash: str = "") -> AuditCheck:
+        """Read the whole audit log and check its chain, away from the event loop.
+
+        Args:
+            noted_seq: of an entry that was noted elsewhere and must still be the same; 0 for none.
+            noted_hash: its hash, in hex.
+        """
+        noted = ChainHead(noted_seq, bytes.fromhex(noted_hash)) if noted_seq else None
+        (count, problem), head = await self._storage.scan(
+            lambda tx: (find_break(tx.audit.all(), tx.audit.head(), noted), tx.audit.head())
+        )
+        return AuditCheck(count, problem, head.hash.hex())
 
     def _new_access_key(self) -> Secret:
         return Secret(KEY_PREFIX + self._entropy.text(KEY_LENGTH))

@@ -12,7 +12,7 @@ import base64
 from dataclasses import dataclass
 
 from quecbind.center.domain import binding, permission, refusal
-from quecbind.center.domain.audit import AuditEntry
+from quecbind.center.domain.audit import AuditEntry, OwnerEntry, seen_by_owner
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
@@ -232,6 +232,19 @@ class Ownership:
         if row is None:
             raise NotFound(refusal.NO_PERMISSION)
         return row.auth_key
+
+    async def audit(
+        self, who: SignedIn, product_key: str | None, device_key: str | None, page: int = 1, page_size: int = 10
+    ) -> Page[OwnerEntry]:
+        """What happened to a device of the caller since they own it, newest first; 5052 for any other."""
+        row = self._owned(who, product_key, device_key)
+        if row is None:
+            raise NotFound(refusal.NOT_BOUND)
+        page, page_size, offset = bounded_page(page, page_size)
+        found, count = self._storage.read(
+            lambda tx: tx.audit.page_since_bound(who.uid, row.owner.product_key, row.device_key, offset, page_size)
+        )
+        return Page([seen_by_owner(chained.entry, who.uid) for chained in found], page, page_size, count)
 
     async def approve_re_enrolment(
         self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = ""

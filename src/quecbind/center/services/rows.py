@@ -168,6 +168,20 @@ class AuditRows(Protocol):
     def page(
         self, offset: int, limit: int, product_key: str | None, device_key: str | None
     ) -> tuple[list[ChainedEntry], int]: ...
+    def page_since_bound(
+        self, uid: str, product_key: str, device_key: str, offset: int, limit: int
+    ) -> tuple[list[ChainedEntry], int]:
+        """Entries about a device from the one on that says that this user owns it, newest first, and their number."""
+        ...
+
+    def after(self, seq: int, limit: int) -> list[ChainedEntry]:
+        """Entries behind `seq`, oldest first."""
+        ...
+
+    def first_since(self, at: int) -> int | None:
+        """`seq` of the first entry that is not before `at` (UTC milliseconds); None when all are."""
+        ...
+
     def all(self) -> Iterator[ChainedEntry]: ...
     def head(self) -> ChainHead: ...
 

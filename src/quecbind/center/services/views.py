@@ -279,7 +279,20 @@ class AuditView:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
-    """Whether the audit log is whole; `problem` is a sentence about the first entry that is not."""
+    """Whether the audit log is whole; `problem` is a sentence about the first entry that is not.
+
+    `last_hash` is that of the last entry: noted elsewhere, it shows later whether the log was put back to an earlier
+    state.
+    """
 
     entry_count: int
     problem: str | None
+    last_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditExport:
+    """The next entries of the audit log, oldest first; `last_seq` is where the log ends now."""
+
+    items: list[AuditView]
+    last_seq: int

@@ -16,6 +16,16 @@ _FILTER = """
 """
 _PAGE = f"{_ENTRY} {_FILTER} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
 _COUNT = f"SELECT count(*) FROM audit {_FILTER}"  # noqa: S608
+_SINCE_BOUND = """
+    WHERE product_key = :product_key AND device_key = :device_key AND seq >= (
+        SELECT max(seq) FROM audit
+        WHERE product_key = :product_key AND device_key = :device_key AND action = 'owner.bound' AND who = :who
+    )
+"""
+_OWNER_PAGE = f"{_ENTRY} {_SINCE_BOUND} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
+_OWNER_COUNT = f"SELECT count(*) FROM audit {_SINCE_BOUND}"  # noqa: S608
+_AFTER = f"{_ENTRY} WHERE seq > ? ORDER BY seq LIMIT ?"
+_FIRST_SINCE = "SELECT min(seq) FROM audit WHERE at >= ?"
 _INSERT = """
     INSERT INTO audit (seq, at, who, action, result, product_key, device_key, peer, details, hash)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -60,6 +70,19 @@ class SqliteAudit:
         values = {"product_key": product_key, "device_key": device_key, "offset": offset, "limit": limit}
         rows = self._connection.execute(_PAGE, values).fetchall()
         return [_chained(row) for row in rows], self._connection.execute(_COUNT, values).fetchone()[0]
+
+    def page_since_bound(
+        self, uid: str, product_key: str, device_key: str, offset: int, limit: int
+    ) -> tuple[list[ChainedEntry], int]:
+        values = {"product_key": product_key, "device_key": device_key, "who": f"user {uid}"}
+        rows = self._connection.execute(_OWNER_PAGE, {**values, "offset": offset, "limit": limit}).fetchall()
+        return [_chained(row) for row in rows], self._connection.execute(_OWNER_COUNT, values).fetchone()[0]
+
+    def after(self, seq: int, limit: int) -> list[ChainedEntry]:
+        return [_chained(row) for row in self._connection.execute(_AFTER, (seq, limit))]
+
+    def first_since(self, at: int) -> int | None:
+        return self._connection.execute(_FIRST_SINCE, (at,)).fetchone()[0]  # type: ignore[no-any-return]  # INTEGER
 
     def all(self) -> Iterator[ChainedEntry]:
         for row in self._connection.execute(_ALL):
