@@ -1,9 +1,10 @@
 """Tables of cases: what a test tried, what had to come of it, what came of it.
 
-A test asks for the fixture `row` and calls `row(case, expected, got)`: the row is kept and the two compared, so a table
-that prints is a table that holds. A test that asked for `row` and fell over or was skipped has a row that says so: nothing
-that was meant to be tried is missing in silence. `--table` prints the table after the run, `--table-file=PATH` writes it as
-Markdown, one heading a module. Rows travel as user properties, so they arrive from the processes of xdist as well.
+A test asks for the fixture `row` and calls `row(case, expected, got)`: the row is kept and the two compared, so a
+table that prints is a table that holds. A test that asked for `row` and fell over or was skipped has a row that says
+so: nothing that was meant to be tried is missing in silence. `--table` prints the table after the run,
+`--table-file=PATH` writes it as Markdown, a heading for each module. Rows travel as user properties: they arrive from
+the processes of xdist too.
 """
 
 from collections.abc import Callable, Generator
