@@ -59,7 +59,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     rows = [value for name, value in report.user_properties if name == PROPERTY]
     told = any(row[1] != row[2] for row in rows)
     if "row" in getattr(item, "fixturenames", ()) and not report.passed and not told:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(call.excinfo and call.excinfo.value)
+        reason = (
+            report.longrepr[2] if isinstance(report.longrepr, tuple) else call.excinfo.exconly() if call.excinfo else ""
+        )
         report.user_properties.append((PROPERTY, (item.name, "", f"{report.outcome}: {reason.partition(chr(10))[0]}")))
 
 

@@ -47,7 +47,7 @@ def test_rows_are_held_and_written_in_the_order_of_the_file_and_none_is_missing(
         "|---|---|---|",
         "| second \\| case | 5213 | 5213 |",
         "| a wrong guess | refused | bound |",
-        "| test_crash |  | failed: fell over |",
+        "| test_crash |  | failed: ValueError: fell over |",
         "| test_skip |  | skipped: Skipped: no tmpfs |",
         "",
     ]

@@ -184,6 +184,6 @@ def _resolve(group: list[_Job[Any]]) -> None:
                 job.applied(job.result)
             except Exception:
                 logger.exception("storage.apply_failed")
-            faults.reach(faults.AFTER_APPLIED, group)
+        faults.reach(faults.AFTER_APPLIED, group)
         if not job.future.done():
             job.future.set_result(job.result)
