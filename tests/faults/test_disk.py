@@ -165,3 +165,18 @@ def test_sigterm_under_load_loses_nothing_acknowledged(tmp_path: Path, row: Row)
     assert scene.audit_is_whole()
     assert scene.center.stop() == 0
     row("SIGTERM under load: acknowledged reports lost", "0", str(len(lost)))
+
+
+@pytest.mark.parametrize("disk", ["tmpfs"], indirect=True)
+def test_a_read_only_directory_is_told_and_serves_again_when_it_is_not(disk: Disk, row: Row) -> None:
+    data = disk.place / "data"
+    assert run_command("product", "create", "lamp", "--data", str(data)).returncode == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(disk.place)], check=True)
+
+    started = run_command("serve", "--http-port", "0", "--mqtt-port", "0", "--data", str(data))
+    subprocess.run(["mount", "-o", "remount,rw", str(disk.place)], check=True)
+    center = CenterProcess(data, disk.place / "serve.log").start()
+
+    assert center.stop() == 0
+    assert "cannot be used: Read-only file system" in started.stderr
+    row("start on a read-only directory", "exit 1 and a sentence", f"exit {started.returncode} and a sentence")
