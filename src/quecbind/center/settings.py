@@ -172,8 +172,11 @@ class Settings:
         int, _Option(_whole(1, 100_000), "devices that one WebSocket connection subscribes to")
     ] = 200
     max_push_rate: Annotated[
-        int, _Option(_whole(1, 10_000), "messages within a second from one WebSocket connection before it is dropped")
-    ] = 20
+        int,
+        _Option(
+            _whole(1, 10_000), "messages a second from one WebSocket connection, over ten seconds, before it is dropped"
+        ),
+    ] = 50
     push_queue_size: Annotated[
         int, _Option(_whole(4_096, 16_777_216), "bytes waiting for an App that does not read before it is dropped")
     ] = 262_144

@@ -38,7 +38,7 @@ class PushLimits:
     max_push_connections_per_user: int = 10
     max_push_connections_per_address: int = 200
     max_push_subscriptions: int = 200
-    max_push_rate: int = 20
+    max_push_rate: int = 50
     push_queue_size: int = 262_144
     push_log_in_time_s: int = 10
 

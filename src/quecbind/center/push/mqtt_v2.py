@@ -13,18 +13,16 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from quecbind.center.domain.ids import ClientId
-from quecbind.center.domain.limits import SlidingCounter
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json, UnsendableError
 from quecbind.center.services.changes import ADDED, Change, PresenceChanged, Reported, RightChanged, SessionEnded
-from quecbind.center.services.push import Kind, Subscriber
+from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
 
 SILENCE_S: Final = 130
 MAX_SILENCE_S: Final = 900
 GRACE: Final = 1.5  # MQTT 3.1.1, 3.1.2.10
-MAX_FILTERS: Final = 100
 MAX_PACKET: Final = 65_536
 
 WRONG_LEVEL, BAD_CREDENTIALS, UNAVAILABLE = 1, 4, 3  # CONNACK return codes
@@ -56,7 +54,7 @@ class MqttV2Session:
 
     def __init__(self) -> None:
         self._subscriber: Subscriber
-        self._rate: SlidingCounter
+        self._pace: Pace
         self._reader = mqtt.PacketReader(max_packet=MAX_PACKET)
         self._log_in_by = 0.0
         self._silence_s: float = SILENCE_S
@@ -68,7 +66,7 @@ class MqttV2Session:
     def attach(self, subscriber: Subscriber, now: float) -> None:
         """The connection begins. `now` is in seconds that never go back."""
         self._subscriber = subscriber
-        self._rate = SlidingCounter(subscriber.limits.max_push_rate, 1.0)
+        self._pace = Pace(subscriber.limits)
         self._log_in_by = now + subscriber.limits.push_log_in_time_s
         self.heard(now)
 
@@ -105,10 +103,9 @@ class MqttV2Session:
         for packet in packets:
             if self._subscriber.is_over:
                 return
-            if self._rate.retry_after_s("", now) is not None:
+            if not self._pace.take(now):
                 self._subscriber.end("too_fast")
                 return
-            self._rate.add("", now)
             self._serve(packet, now)
         if refusal is not None:
             if self._token_ends_at is None and refusal.return_code:
@@ -144,7 +141,7 @@ class MqttV2Session:
         elif self._subscriber.who is None:
             self._subscriber.end("unreadable")
         elif isinstance(packet, mqtt.Subscribe):
-            self._subscribe(packet)
+            self._subscribe(packet, now)
         elif isinstance(packet, mqtt.Unsubscribe):
             for topic_filter in packet.filters:
                 self._unsubscribe(topic_filter)
@@ -186,9 +183,10 @@ class MqttV2Session:
         self._put(mqtt.Connack(code))
         self._subscriber.end(reason)
 
-    def _subscribe(self, packet: mqtt.Subscribe) -> None:
-        if len(packet.filters) > MAX_FILTERS:
-            self._subscriber.end("unreadable")
+    def _subscribe(self, packet: mqtt.Subscribe, now: float) -> None:
+        # Seven topics of a device are one piece of work.
+        if not self._pace.take(now, len(packet.filters) // 7):
+            self._subscriber.end("too_fast")
             return
         self._put(mqtt.Suback(packet.packet_id, [self._grant(topic_filter) for topic_filter, _ in packet.filters]))
 

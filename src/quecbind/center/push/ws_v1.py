@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
-from quecbind.center.domain.limits import SlidingCounter
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json, UnsendableError
 from quecbind.center.services.changes import Change, PresenceChanged, Reported, RightChanged
-from quecbind.center.services.push import Kind, Subscriber
+from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands
 
 SILENCE_S: Final = 130
@@ -103,7 +102,7 @@ class WsV1Session:
 
     def __init__(self) -> None:
         self._subscriber: Subscriber
-        self._rate: SlidingCounter
+        self._pace: Pace
         self._log_in_by = 0.0
         self._silent_at = 0.0
         self._token_ends_at: float | None = None
@@ -112,7 +111,7 @@ class WsV1Session:
     def attach(self, subscriber: Subscriber, now: float) -> None:
         """The connection begins. `now` is in seconds that never go back."""
         self._subscriber = subscriber
-        self._rate = SlidingCounter(subscriber.limits.max_push_rate, 1.0)
+        self._pace = Pace(subscriber.limits)
         self._log_in_by = now + subscriber.limits.push_log_in_time_s
         self.heard(now)
 
@@ -140,11 +139,9 @@ class WsV1Session:
     def receive(self, data: str | bytes, now: float) -> None:
         """Take one message of the App and answer it."""
         self.heard(now)
-        if self._rate.retry_after_s("", now) is not None:
-            self._error(TOO_FAST)
-            self._subscriber.end("too_fast")
+        if not self._pace.take(now):
+            self._too_fast()
             return
-        self._rate.add("", now)
         try:
             self._serve(data, now)
         except _RefusedError as refused:
@@ -189,7 +186,7 @@ class WsV1Session:
         elif command == "send":
             self._send(content)
         else:
-            self._change_subscriptions(command, content)
+            self._change_subscriptions(command, content, now)
 
     def _log_in(self, content: object, now: float) -> None:
         if self._subscriber.who is not None:
@@ -208,12 +205,15 @@ class WsV1Session:
         self._token_ends_at = now + seconds_left
         self._answer("login_resp", {"code": OK, "msg": SENTENCE_BY_CODE[OK]})
 
-    def _change_subscriptions(self, command: str, content: object) -> None:
+    def _change_subscriptions(self, command: str, content: object, now: float) -> None:
         if not content:
             raise _RefusedError(DATA_EMPTY)
         items = content if isinstance(content, list) else [content]
         if len(items) > _MAX_ITEMS:
             raise _RefusedError(TOO_MANY)
+        if not self._pace.take(now, len(items) - 1):
+            self._too_fast()
+            return
         answers = []
         for item in items:
             asked = _object(item)
@@ -277,6 +277,10 @@ class WsV1Session:
         if client_id is None:
             raise _RefusedError(NOT_BOUND)
         return client_id
+
+    def _too_fast(self) -> None:
+        self._error(TOO_FAST)
+        self._subscriber.end("too_fast")
 
     def _answer(self, command: str, content: object) -> None:
         self._subscriber.put(_command(command, content))

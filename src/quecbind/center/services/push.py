@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from quecbind.center.domain.ids import ClientId, Uid
-from quecbind.center.domain.limits import PushLimits
+from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts, is_signed_in
 from quecbind.center.services.changes import ADDED, Change, Changes, PresenceChanged, RightChanged, SessionEnded
@@ -49,6 +49,22 @@ USER_COMMANDS: Final = frozenset(
 GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013  # WebSocket close codes
 # Beside its text a message costs its place in the queue.
 _MESSAGE_COST = 64
+_PACE_S = 10
+
+
+class Pace:
+    """How much one App may send: `max_push_rate` pieces a second, averaged over ten, so that a start is quick."""
+
+    def __init__(self, limits: PushLimits) -> None:
+        self._counter = SlidingCounter(limits.max_push_rate * _PACE_S, _PACE_S)
+
+    def take(self, now: float, count: int = 1) -> bool:
+        """Count that many; False when it was too much."""
+        for _ in range(count):
+            if self._counter.retry_after_s("", now) is not None:
+                return False
+            self._counter.add("", now)
+        return True
 
 
 class Line(Protocol):
