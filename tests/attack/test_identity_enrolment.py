@@ -79,6 +79,26 @@ def test_enrol_a_live_device_with_the_leaked_product_secret(world: World, victim
     row(f"... and the real device (flag {flag})", "undisturbed", victim.undisturbed())
 
 
+def test_enrol_a_device_that_never_used_its_secret(scene: Scene, world: World, row: Row) -> None:
+    # What a leaked product secret does allow: until a device has used its secret, nobody can tell it from the thief.
+    dk = world.new_device_key()
+    first = scene.enrol(world, dk)
+    with scene.raw(world, dk, ELSEWHERE) as thief:
+        stolen = scene.secret("device secret", thief.enrol(world.ps))
+    with scene.raw(world, dk, ELSEWHERE) as thief:
+        got = log_in(thief, login_password(world.ps, stolen))
+    row("enrol before a device has used its secret; leaked product secret, no defence in the protocol", "in", got)
+    with scene.raw(world, dk) as device:
+        row("... the real device learns it", "CONNACK 5", log_in(device, login_password(world.ps, first)))
+
+    assert scene.operator("POST", f"/devices/{world.pk}/{dk}/approve-re-enrolment")[0] == 200
+    renewed = scene.enrol(world, dk)
+    with scene.raw(world, dk, ELSEWHERE) as thief:
+        row("... an operator's approval gives it back", "CONNACK 5", log_in(thief, login_password(world.ps, stolen)))
+    with scene.raw(world, dk) as device:
+        row("... to the real device, which then is in use", "in", log_in(device, login_password(world.ps, renewed)))
+
+
 def test_go_on_after_a_refused_enrolment(scene: Scene, world: World, victim: Victim, row: Row) -> None:
     with victim.raw(ELSEWHERE) as phantom:
         refused = phantom.complaint(enrolment_password(world.pk, world.ps, victim.dk))

@@ -65,7 +65,7 @@ def pages(scene: Scene, path: str) -> Iterator[object]:
         status, answer = scene.operator("GET", f"{path}page={number}&page_size=100")
         assert status == 200, answer
         yield answer
-        if number * 100 >= answer["total"]:
+        if number * 100 >= answer["total_count"]:
             return
 
 
@@ -81,6 +81,15 @@ def disguises(secret: str) -> set[str]:
     return {bare, urllib.parse.quote(bare, safe=""), bare.encode().hex(), base64.b64encode(bare.encode()).decode()}
 
 
+def found_in(text: str, scene: Scene) -> list[str]:
+    """The kinds of secrets that stand in it."""
+    return sorted(
+        kind
+        for kind, secrets in scene.secrets.items()
+        if any(form in text for secret in secrets for form in disguises(secret))
+    )
+
+
 @pytest.mark.last
 def test_search_everything_for_secrets(scene: Scene, produced: dict[str, str], row: Row) -> None:
     assert set(scene.secrets) >= {
@@ -89,9 +98,14 @@ def test_search_everything_for_secrets(scene: Scene, produced: dict[str, str], r
     }  # fmt: skip
     assert all(produced.values())
     for place, text in produced.items():
-        found = sorted(
-            kind
-            for kind, secrets in scene.secrets.items()
-            if any(form in text for secret in secrets for form in disguises(secret))
-        )
-        row(f"secrets in {place}", [], found)
+        row(f"secrets in {place}", [], found_in(text, scene))
+
+
+@pytest.mark.last
+def test_the_search_finds_what_is_there(scene: Scene) -> None:
+    status, key = scene.operator("POST", "/keys", {"name": "found"})
+    assert status == 201
+    scene.secret("access key", key["access_key"])
+
+    assert found_in(json.dumps(key), scene) == ["access key"]
+    assert found_in("of " + key["access_key"].encode().hex(), scene) == ["access key"]
