@@ -26,9 +26,12 @@ from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http, t
 from quecbind.center.mail.log import LogMailer
 from quecbind.center.mail.smtp import SmtpMailer, SmtpSettings
 from quecbind.center.metrics import registry_of
+from quecbind.center.push.line import MAX_MESSAGE_SIZE, PushProtocol
+from quecbind.center.push.line import routes as push_routes
 from quecbind.center.services.center import Center
 from quecbind.center.services.errors import StartError
 from quecbind.center.services.ports import Mailer
+from quecbind.center.services.push import Hub
 from quecbind.center.settings import Settings
 from quecbind.center.storage import faults
 from quecbind.center.storage.opening import open_center
@@ -93,7 +96,15 @@ async def _run(
         center.gate, center.uplink, center.presence, clock=center.clock, limits=_access_limits(settings)
     )
     center.attach(access)
-    http = _http_server(settings, center, access)
+    hub = Hub(
+        center.storage,
+        center.accounts,
+        access,
+        center.changes,
+        clock=center.clock,
+        limits=settings.push_limits,
+    )
+    http = _http_server(settings, center, access, hub)
     addresses = _addresses(settings, http_socket, mqtt_socket, mqtts_socket)
     try:
         await access.listen(mqtt_socket)
@@ -164,12 +175,16 @@ def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Ite
         path.unlink(missing_ok=True)
 
 
-def _http_server(settings: Settings, center: Center, access: AccessServer) -> HttpServer:
+def _http_server(settings: Settings, center: Center, access: AccessServer, hub: Hub) -> HttpServer:
     return HttpServer(
         uvicorn.Config(
-            app.build(center, registry_of(center, access)),
+            app.build(center, registry_of(center, access, hub), more_routes=push_routes(hub)),
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
-            ws="none",
+            ws=PushProtocol,
+            ws_max_size=MAX_MESSAGE_SIZE,
+            # Apps send the heartbeat; compression would cost memory for every connection.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -177,7 +192,8 @@ def _http_server(settings: Settings, center: Center, access: AccessServer) -> Ht
             # Limits go by address: a header that anybody can send must not choose it.
             proxy_headers=False,
             backlog=BACKLOG,
-            limit_concurrency=settings.max_http_connections,
+            # uvicorn counts both kinds of connections together; those of push have a limit of their own.
+            limit_concurrency=settings.max_http_connections + settings.max_push_connections,
             timeout_keep_alive=settings.http_idle_time_s,
             timeout_graceful_shutdown=settings.stop_time_s,
         )
@@ -214,7 +230,7 @@ def _mailer(settings: Settings) -> Mailer:
 
 def _connections_possible(settings: Settings) -> int:
     """How many devices this process can hold at once, after raising its limit of open files as far as it may."""
-    spare = settings.max_http_connections + SPARE_FILES
+    spare = settings.max_http_connections + settings.max_push_connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.max_connections + spare
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

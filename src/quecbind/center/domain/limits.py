@@ -30,6 +30,19 @@ class Limits:
     refusal_audit_s: int = 60
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushLimits:
+    """What one App connection, and all of them, may take."""
+
+    max_push_connections: int = 5_000
+    max_push_connections_per_user: int = 10
+    max_push_connections_per_address: int = 200
+    max_push_subscriptions: int = 200
+    max_push_rate: int = 50
+    push_queue_size: int = 262_144
+    push_log_in_time_s: int = 10
+
+
 class SlidingCounter:
     """Counts what happened to each key within the last `window_s` seconds."""
 

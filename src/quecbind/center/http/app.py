@@ -4,7 +4,7 @@ Only wiring. A path nobody serves is 404 and a method nobody serves 405, in the 
 is never redirected, its query may hold what must not be sent twice.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -28,12 +28,18 @@ _SENTENCE_BY_STATUS = {
 }
 
 
-def build(center: Center, registry: CollectorRegistry | None = None, limits: Limits = DEFAULT_LIMITS) -> Starlette:
+def build(
+    center: Center,
+    registry: CollectorRegistry | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    more_routes: Iterable[BaseRoute] = (),
+) -> Starlette:
     """The ASGI app that serves `center`.
 
     Args:
         registry: what /metrics shows; without one the path does not exist.
         limits: how much of an App API request is read.
+        more_routes: what else is served on the same port.
     """
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
@@ -41,6 +47,7 @@ def build(center: Center, registry: CollectorRegistry | None = None, limits: Lim
         *operation.routes(operators.OPERATIONS, center, operators.PREFIX),
         Route("/healthz", _healthz, methods=["GET"]),
     ]
+    routes += more_routes
     if registry is not None:
         routes.append(Route("/metrics", _metrics(registry), methods=["GET"]))
     app = Starlette(

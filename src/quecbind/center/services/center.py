@@ -44,13 +44,25 @@ class Center:
         self.events = events
         self.changes = Changes()
         self.clock = clock
-        self.gate = DeviceGate(storage, registry, links, clock=clock, entropy=entropy, events=events, limits=limits)
-        self.uplink = Uplink(storage, events=events)
-        self.presence = Presence(storage, clock=clock, events=events)
-        self.accounts = Accounts(
-            storage, signer, passwords, mailer, clock=clock, entropy=entropy, events=events, limits=limits
+        self.gate = DeviceGate(
+            storage, registry, links, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
-        self.ownership = Ownership(storage, registry, clock=clock, entropy=entropy, events=events, limits=limits)
+        self.uplink = Uplink(storage, events=events, changes=self.changes)
+        self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
+        self.accounts = Accounts(
+            storage,
+            signer,
+            passwords,
+            mailer,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+            limits=limits,
+        )
+        self.ownership = Ownership(
+            storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+        )
         self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
         self._links = links
         self._passwords = passwords

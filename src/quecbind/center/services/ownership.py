@@ -10,18 +10,29 @@ does not exist.
 
 import base64
 from dataclasses import dataclass
+from typing import Literal
 
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
-from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
+from quecbind.center.domain.ids import (
+    DeviceKey,
+    ProductKey,
+    Secret,
+    Uid,
+    UserDomain,
+    client_id,
+    is_device_key,
+    is_product_key,
+)
 from quecbind.center.domain.limits import GuessLimits, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
+from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, RightChanged
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
@@ -75,8 +86,10 @@ class Ownership:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        changes: Changes,
         limits: Limits,
     ) -> None:
+        self._changes = changes
         self._storage = storage
         self._registry = registry
         self._clock = clock
@@ -138,7 +151,7 @@ class Ownership:
                 tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
-        return self._bound(request, await self._storage.transact(work))
+        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
 
     async def bind_by_device_key(
         self,
@@ -167,7 +180,7 @@ class Ownership:
             )
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
 
-        return self._bound(request, await self._storage.transact(work))
+        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
 
     async def unbind(self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = "") -> int:
         """Give a device up; gives how many users own it after that. The device keeps its secret."""
@@ -185,7 +198,10 @@ class Ownership:
             tx.audit.append(_audit(who, product, key, peer, "owner.unbound", now_ms))
             return left_count
 
-        left_count = await self._storage.transact(work)
+        def applied(_: int) -> None:
+            self._changes.tell([_right_changed(product, key, who.uid, who.user_domain, REMOVED)])
+
+        left_count = await self._storage.transact(work, applied)
         self._events.publish("device.unbound", product_key=product, device_key=key, uid=who.uid)
         return left_count
 
@@ -252,6 +268,14 @@ class Ownership:
         row = None if client_id is None else self._storage.read(lambda tx: tx.owners.owned(who.uid, client_id))
         return row if row is not None and row.owner.product_key == product_key else None
 
+    def _tell(self, request: _Request, outcome: _Outcome | Refused) -> None:
+        if isinstance(outcome, Refused) or not outcome.is_new:
+            return
+        # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
+        keys, domain = (request.product_key, request.device_key), request.who.user_domain
+        changed = [_right_changed(*keys, uid, domain, REMOVED) for uid in outcome.leaving]
+        self._changes.tell([*changed, _right_changed(*keys, request.who.uid, domain, ADDED)])
+
     def _bound(self, request: _Request, outcome: _Outcome | Refused) -> BindResult:
         if isinstance(outcome, Refused):
             self._events.publish(
@@ -301,6 +325,22 @@ class Ownership:
             status=row.facts.status,
             info=row.facts.info,
         )
+
+
+def _right_changed(
+    product_key: str, device_key: str, uid: Uid, user_domain: UserDomain, value: Literal[0, 1]
+) -> RightChanged:
+    product, key = ProductKey(product_key), DeviceKey(device_key)
+    return RightChanged(
+        client_id=client_id(product, key),
+        product_key=product,
+        device_key=key,
+        uid=uid,
+        user_domain=user_domain,
+        right="owner",
+        value=value,
+        cause=None if value == ADDED else UNBOUND,
+    )
 
 
 def latest(in_memory: int | None, stored: int | None) -> int | None:
