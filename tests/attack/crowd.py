@@ -43,6 +43,7 @@ class Caller:
     address: str
     token: str = ""
     uid: str = ""
+    refresh_token: str = ""
 
     def call(self, method: str, path: str, body: object = None, /, **query: object) -> dict[str, Any]:
         headers = {"Authorization": self.token} if self.token else {}
@@ -72,13 +73,13 @@ class Caller:
     def raw(self, data: bytes, within_s: float = 10) -> bytes:
         """All that the server says to these bytes until it closes; ends the test when it does not."""
         with socket.create_connection((self.center.host, self.center.http_port), within_s) as line:
-            line.sendall(data)
             said = bytearray()
             try:
+                line.sendall(data)
                 while more := line.recv(65536):
                     said += more
-            except ConnectionResetError:
-                pass
+            except (ConnectionResetError, BrokenPipeError):
+                pass  # closed while we still spoke
             return bytes(said)
 
     def bind(self, product: Product, dk: str, code: object, **more: object) -> int:
@@ -102,7 +103,8 @@ class Crowd:
     products: dict[str, Product]
     domain: str
     domain_secret: str
-    tokens: list[tuple[str, str]]
+    tokens: list[tuple[str, str, str]]
+    public_key: str
     _people: Iterator[int] = field(default_factory=itertools.count)
     devices: list[Device] = field(default_factory=list)
     _device_keys: Iterator[int] = field(default_factory=lambda: itertools.count(861000000000000))
@@ -114,8 +116,8 @@ class Crowd:
     def person(self, address: str | None = None) -> Caller:
         """The next of the crowd, at an address nobody else has used."""
         number = next(self._people)
-        uid, token = self.tokens[number]
-        return Caller(self.center, address or f"127.1.{number // 250}.{number % 250 + 1}", token, uid)
+        uid, token, refresh = self.tokens[number]
+        return Caller(self.center, address or f"127.1.{number // 250}.{number % 250 + 1}", token, uid, refresh)
 
     def people(self, count: int) -> list[Caller]:
         return [self.person() for _ in range(count)]
@@ -161,18 +163,18 @@ class Device:
         return self
 
 
-def run_crowd(place: Path, count: int) -> Iterator[Crowd]:
+def run_crowd(place: Path, count: int, *options: str) -> Iterator[Crowd]:
     """Lay a crowd of `count` down in `place`, serve it, stop it."""
     data = place / "data"
     laid = asyncio.run(_lay_down(data, count))
-    center = CenterProcess(data, place / "serve.log").start()
+    center = CenterProcess(data, place / "serve.log", options=options).start()
     crowd = Crowd(center, *laid)
     yield crowd
     if center.process is not None:
         assert center.stop() == 0
 
 
-async def _lay_down(data: Path, count: int) -> tuple[dict[str, Product], str, str, list[tuple[str, str]]]:
+async def _lay_down(data: Path, count: int) -> tuple[dict[str, Product], str, str, list[tuple[str, str, str]], str]:
     from quecbind.center.system import SystemClock
 
     world = await World.open(data, clock=SystemClock())  # type: ignore[arg-type]  # tokens must be good today
@@ -190,7 +192,10 @@ async def _lay_down(data: Path, count: int) -> tuple[dict[str, Product], str, st
         for start in range(0, count, AT_ONCE):
             few = users[start : start + AT_ONCE]
             pairs += await asyncio.gather(*(accounts._open_session(user, "") for user in few))
-        tokens = [(str(who.uid), pair.access_token) for who, pair in zip(people, pairs, strict=True)]
-        return products, domain.user_domain, domain.user_domain_secret, tokens
+        tokens = [
+            (str(who.uid), pair.access_token, pair.refresh_token) for who, pair in zip(people, pairs, strict=True)
+        ]
+        public_key = read(lambda tx: tx.signing_keys.all()[0].public_key)
+        return products, domain.user_domain, domain.user_domain_secret, tokens, public_key
     finally:
         await world.center.close()
