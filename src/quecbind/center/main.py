@@ -188,7 +188,12 @@ def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Ite
 def _http_server(settings: Settings, center: Center, access: AccessServer, hub: Hub) -> HttpServer:
     return HttpServer(
         uvicorn.Config(
-            app.build(center, registry_of(center, access, hub), more_routes=push_routes(hub)),
+            app.build(
+                center,
+                registry_of(center, access, hub),
+                more_routes=push_routes(hub),
+                trusted_proxies=settings.trusted_proxy,
+            ),
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
             ws=PushProtocol,
             ws_max_size=MAX_MESSAGE_SIZE,
@@ -199,7 +204,7 @@ def _http_server(settings: Settings, center: Center, access: AccessServer, hub: 
             log_config=None,
             access_log=False,
             server_header=False,
-            # Limits go by address: a header that anybody can send must not choose it.
+            # Limits go by address: `trusted_proxy` decides who may name another, uvicorn believes too many.
             proxy_headers=False,
             backlog=BACKLOG,
             # uvicorn counts both kinds of connections together; those of push have a limit of their own.
@@ -220,6 +225,9 @@ def _access_limits(settings: Settings) -> AccessLimits:
         max_keep_alive_s=settings.max_keep_alive_s,
         max_packet_size=settings.max_packet_size,
         max_unanswered=settings.max_unanswered,
+        message_rate=settings.message_rate,
+        message_burst=settings.message_burst,
+        max_messages_per_day=settings.max_messages_per_day,
     )
 
 

@@ -4,13 +4,14 @@ Counting costs the hot path an addition; nothing here runs unless somebody looks
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from quecbind.center.access.server import AccessServer
+from quecbind.center.access.server import ACCESS_LIMITS, AccessServer
 from quecbind.center.services.center import Center
 from quecbind.center.services.push import Hub
 
@@ -41,6 +42,19 @@ class CenterCollector(Collector):
         yield ended
         if self._hub is not None:
             yield from _push(self._hub)
+        limited = CounterMetricFamily("quecbind_limited", "What was refused or dropped, by limit.", labels=["limit"])
+        counted = GaugeMetricFamily(
+            "quecbind_limit_keys", "Users, addresses, devices... that a limit counts now.", labels=["limit"]
+        )
+        refused = Counter({name: limit.refused_count for name, limit in self._center.limit_counters.items()})
+        refused.update(dict.fromkeys(ACCESS_LIMITS, 0))
+        refused.update(counters.limited_count_by_limit)
+        for name, count in sorted(refused.items()):
+            limited.add_metric([name], count)
+        for name, limit in sorted(self._center.limit_counters.items()):
+            counted.add_metric([name], len(limit))
+        yield limited
+        yield counted
         events = CounterMetricFamily("quecbind_events", "What happened, by event.", labels=["event"])
         for name, count in sorted(self._center.events.count_by_name.items()):
             events.add_metric([name], count)

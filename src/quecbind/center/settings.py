@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
+from quecbind.center.domain.addresses import Network
 from quecbind.center.domain.limits import Limits, PushLimits
 
 MailEncryption = Literal["starttls", "tls", "none"]
@@ -58,6 +59,13 @@ def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
 def _one_of(*choices: str) -> Callable[[str], Any]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -96,6 +104,15 @@ class Settings:
     lan_host: Annotated[
         str | None, _Option(_address, "host name or address under which devices and Apps on the LAN reach this server")
     ] = None
+
+    trusted_proxy: Annotated[
+        tuple[Network, ...],
+        _Option(
+            _networks,
+            "networks, by comma, of HTTP proxies that may name the client's address in X-Forwarded-For or Forwarded; "
+            "without any, these headers are ignored",
+        ),
+    ] = ()
 
     smtp_host: Annotated[str | None, _Option(_address, "mail server; without one, mail codes go to the log")] = None
     smtp_port: Annotated[int, _Option(_whole(1, 65535), "port of the mail server")] = 587
@@ -143,6 +160,13 @@ class Settings:
     max_sign_ins_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")
     ] = 100
+    max_sign_ins_per_account: Annotated[
+        int,
+        _Option(
+            _whole(1, 1_000_000),
+            "... to one account, from all addresses; then only addresses from which it was signed in to before may try",
+        ),
+    ] = 100
     code_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which mail codes are counted")] = 600
     max_codes_per_email: Annotated[
         int, _Option(_whole(1, 1_000_000), "mail codes to one mail address in that span")
@@ -153,6 +177,38 @@ class Settings:
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60
+
+    log_in_rate_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "log-ins of devices a second from one address, right or wrong")
+    ] = 2_000
+    log_in_burst_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "... at once, as when a fleet comes back after an outage")
+    ] = 20_000
+    failed_log_in_window_s: Annotated[
+        int, _Option(_whole(1, 86_400), "span in which failed log-ins of devices are counted")
+    ] = 600
+    max_failed_log_ins_per_device: Annotated[
+        int,
+        _Option(
+            _whole(1, 1_000_000),
+            "failed log-ins with one client id in that span before failures get no answer; a right one always does",
+        ),
+    ] = 60
+    max_failed_log_ins_per_address: Annotated[int, _Option(_whole(1, 10_000_000), "... from one address")] = 3_000
+    enrolment_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which enrolments are counted")] = 3_600
+    max_enrolments_per_product: Annotated[
+        int, _Option(_whole(1, 10_000_000), "devices of one product that may enrol in that span")
+    ] = 10_000
+    max_enrolments_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "devices that may enrol from one address in that span")
+    ] = 5_000
+    message_rate: Annotated[
+        int, _Option(_whole(1, 1_000_000), "messages a second of one device; what is over is acknowledged and dropped")
+    ] = 20
+    message_burst: Annotated[int, _Option(_whole(1, 1_000_000), "... at once")] = 400
+    max_messages_per_day: Annotated[
+        int, _Option(_whole(1, 1_000_000_000), "messages of one device in a day of UTC")
+    ] = 200_000
 
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_header_size: Annotated[
@@ -221,7 +277,7 @@ def _options() -> Iterator[tuple[str, object, _Option]]:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` one flag per setting. Values stay text, absent flags stay out: `load` judges them."""
     for name, default, option in _options():
-        shown = "" if default is None else f"; default: {default}"
+        shown = "" if default is None or default == () else f"; default: {default}"
         parser.add_argument(
             _flag(name),
             dest=name,

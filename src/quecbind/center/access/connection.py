@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from quecbind.center.access.arrivals import Message
 from quecbind.center.access.session import CLOSED, Ask, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
+from quecbind.center.domain import refusal
 from quecbind.center.domain.connection import Accepted, Unavailable
 from quecbind.center.services.gate import is_outdated
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.wire import commands, ttlv
 from quecbind.wire.mqtt import Connect
 
 if TYPE_CHECKING:
@@ -191,7 +193,12 @@ class DeviceConnection(asyncio.Protocol):
         assert message.frame is not None
         access.counters.message_count += 1
         proof = access.gate.used(entry) if message.proves_secret else None
-        stored = access.uplink.receive(entry, message.frame, access.clock.now())
+        too_fast = access.take_message(entry)
+        stored = None if too_fast else access.uplink.receive(entry, message.frame, access.clock.now())
+        if too_fast is not None and too_fast.is_told:
+            code = refusal.DEVICE_LIMIT_REACHED if too_fast.limit == "messages_per_day" else refusal.TOO_FREQUENT
+            payload = ttlv.encode([(commands.EXCEPTION_CODE, code)])
+            self._session.send_frame(commands.EXCEPTION_DOWN, payload, "sys", now)
         if proof is None and stored is None:
             return self._session.answer_message(message, now)
         access.pending_count += 1

@@ -12,6 +12,7 @@ ALREADY_ENROLLED = 10422
 UNKNOWN_PRODUCT = 10423
 LOGIN_UNREADABLE = 10424
 WRONG_SIGNATURE = 10425
+TOO_FREQUENT = 10428
 DEVICE_LIMIT_REACHED = 10429
 WRONG_DEVICE_SECRET = 10430
 DEVICE_NOT_ALLOWED = 10431
@@ -85,6 +86,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     UNKNOWN_PRODUCT: "there is no product with this product key",
     LOGIN_UNREADABLE: "the log-in cannot be read with this product's secret",
     WRONG_SIGNATURE: "the signature of the log-in is wrong",
+    TOO_FREQUENT: "this comes too often, wait a while",
     DEVICE_LIMIT_REACHED: "the product has reached its device limit",
     WRONG_DEVICE_SECRET: "the device secret is wrong",
     DEVICE_NOT_ALLOWED: "this device is not allowed here",

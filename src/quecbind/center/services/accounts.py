@@ -13,9 +13,10 @@ import hmac
 from weakref import WeakValueDictionary
 
 from quecbind.center.domain import accounts, refusal
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import Secret, Uid, UserDomain
-from quecbind.center.domain.limits import Limits, LockOut, SlidingCounter
+from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.changes import Changes, SessionEnded
@@ -58,13 +59,21 @@ class Accounts:
         self._clock = clock
         self._entropy = entropy
         self._events = events
-        self._lock_out = LockOut(accounts.MAX_TRIES, accounts.FREEZE_S)
-        self._wrong_by_address = SlidingCounter(limits.max_sign_ins_per_address, limits.sign_in_window_s)
+        self._sign_ins = SignInLimits(limits, accounts.MAX_TRIES, accounts.FREEZE_S)
         self._codes_by_email = SlidingCounter(limits.max_codes_per_email, limits.code_window_s)
         self._codes_by_address = SlidingCounter(limits.max_codes_per_address, limits.code_window_s)
         self._mails_under_way_count = 0
         # One sign-in at a time for each account: tries that run together would all count as the first.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def limit_counters(self) -> dict[str, SlidingCounter | LockOut]:
+        """What is counted here, by limit."""
+        return {
+            **self._sign_ins.counters,
+            "max_codes_per_email": self._codes_by_email,
+            "max_codes_per_address": self._codes_by_address,
+        }
 
     async def send_email_code(self, email: str | None, email_type: int, user_domain: str | None, peer: str) -> None:
         """Mail a code that is good for ten minutes, in place of the one before it.
@@ -298,22 +307,15 @@ class Accounts:
     async def _user_with(self, account: tuple[str, str], password: str, peer: str) -> User:
         """The user with this password, or the right refusal for another try."""
         now = self._clock.now()
-        wait_s = self._wrong_by_address.retry_after_s(peer, now) if peer else None
-        if wait_s is not None:
-            raise Rejected(refusal.ADDRESS_FROZEN, retry_after_s=wait_s)
-        frozen_s = self._lock_out.frozen_for_s(account, now)
-        if frozen_s is not None:
-            raise Rejected(refusal.ACCOUNT_FROZEN, retry_after_s=frozen_s)
+        _raise(self._sign_ins.check(account, peer, now))
         user = self._storage.read(lambda tx: tx.users.by_email(*account))
         is_right = await self._passwords.is_right(None if user is None else user.password_hash, password)
         if user is None or not is_right:
             now = self._clock.now()
-            if peer:
-                self._wrong_by_address.add(peer, now)
-            refused = accounts.wrong_password(self._lock_out.wrong(account, now))
+            refused = accounts.wrong_password(self._sign_ins.wrong(account, peer, now))
             self._events.publish("session.refused", user_domain=account[0], code=refused.code, peer=peer)
             raise Rejected(refused)
-        self._lock_out.right(account)
+        self._sign_ins.right(account, peer, self._clock.now())
         return user
 
     async def _open_session(self, user: User, peer: str) -> Tokens:
@@ -365,13 +367,14 @@ class Accounts:
         return domain
 
     def _count_mail(self, account: tuple[str, str], peer: str, now: float) -> None:
-        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(peer, now)]
-        longest = max((wait for wait in waits if wait is not None), default=None)
+        where = counted_address(peer)
+        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(where, now)]
+        longest = longest_wait_s(waits)
         if longest is not None:
             raise Rejected(refusal.CODES_TOO_OFTEN, retry_after_s=longest)
         self._codes_by_email.add(account, now)
         if peer:
-            self._codes_by_address.add(peer, now)
+            self._codes_by_address.add(where, now)
 
     def _code_mac(self, user_domain: UserDomain, email: str, email_type: int, code: str) -> bytes:
         return self._storage.mac("email code", user_domain, email, str(email_type), code)

@@ -3,7 +3,7 @@
 Knows no socket and no file; main gives it a storage and attaches the device links.
 """
 
-from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.changes import Changes
@@ -92,6 +92,11 @@ class Center:
             mailer=mailer,
             limits=limits or Limits(),
         )
+
+    @property
+    def limit_counters(self) -> dict[str, Counted]:
+        """What the services count and limit, by the name of the limit."""
+        return {**self.gate.limit_counters, **self.accounts.limit_counters, **self.ownership.limit_counters}
 
     def attach(self, link: DeviceLink) -> None:
         """From now on devices are reached through `link`."""

@@ -6,6 +6,11 @@ what is in memory; judge by the enrolment table on committed data, so that hopel
 again inside the transaction that stores the new secret.
 
 Counts and audits what is refused, a known device at most once a minute; it never puts a secret or a password in either.
+
+Its limits shut no device out. A client id or address with too many failures gets no more answers to failures, only a
+closed connection, and still lets the right signature in. The caps on enrolments do not hold for a device that proves
+its reset or whose owner approved it. Only an address that opens log-ins by the thousand a second is told to come
+later.
 """
 
 import asyncio
@@ -16,14 +21,16 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from quecbind.center.domain import refusal
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, Unavailable, decide_connection
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
 from quecbind.center.domain.ids import client_id as client_id_for
-from quecbind.center.domain.limits import Limits, SlidingCounter
+from quecbind.center.domain.limits import Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.changes import INVALID, RESET, Changes, RightChanged
 from quecbind.center.services.errors import StorageError
@@ -75,6 +82,23 @@ class DeviceGate:
         self._events = events
         self._audited = SlidingCounter(1, limits.refusal_audit_s)
         self._first_uses: dict[ClientId, asyncio.Future[bool]] = {}
+        self._log_ins = Rates(limits.log_in_rate_per_address, limits.log_in_burst_per_address)
+        span, hour = limits.failed_log_in_window_s, limits.enrolment_window_s
+        self._failed_by_device = SlidingCounter(limits.max_failed_log_ins_per_device, span)
+        self._failed_by_address = SlidingCounter(limits.max_failed_log_ins_per_address, span)
+        self._enrolled_by_product = SlidingCounter(limits.max_enrolments_per_product, hour)
+        self._enrolled_by_address = SlidingCounter(limits.max_enrolments_per_address, hour)
+
+    @property
+    def limit_counters(self) -> dict[str, SlidingCounter | Rates]:
+        """What is counted here, by limit."""
+        return {
+            "log_in_rate_per_address": self._log_ins,
+            "max_failed_log_ins_per_device": self._failed_by_device,
+            "max_failed_log_ins_per_address": self._failed_by_address,
+            "max_enrolments_per_product": self._enrolled_by_product,
+            "max_enrolments_per_address": self._enrolled_by_address,
+        }
 
     def connect(
         self, client_id: str, user_name: bytes | None, password: bytes | None, peer: str
@@ -87,6 +111,8 @@ class DeviceGate:
             password: None when the CONNECT had none.
             peer: the address it came from, for logs and the audit log.
         """
+        if peer and not self._log_ins.take(counted_address(peer), self._clock.now()):
+            return Unavailable()
         if password is None:
             return self._denied(client_id, peer, "no password")
         try:
@@ -204,6 +230,8 @@ class DeviceGate:
             return Unavailable()
         if isinstance(decision, Refused):
             return self._complain(client_id, peer, decision.code, entry)
+        if self._enrols_too_often(decision, product.product_key, peer):
+            return self._complain(client_id, peer, refusal.TOO_FREQUENT, entry)
 
         secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
         session_key = self._entropy.octets(SESSION_KEY_SIZE) if first.session_flag else None
@@ -241,11 +269,45 @@ class DeviceGate:
         entry.connection_count += 1
         return Accepted(entry, session_key, secret, entry.generation)
 
-    def _denied(self, client_id: str, peer: str, reason: str) -> Denied:
+    def _enrols_too_often(self, decision: Create | IssueAgain, product_key: ProductKey, peer: str) -> bool:
+        """Whether a cap stands against it; counted before it is stored, so that many at once do not get past."""
+        now, where = self._clock.now(), counted_address(peer)
+        if not isinstance(decision, IssueAgain) or decision.reason in ("unused", "open"):
+            waits = [
+                self._enrolled_by_product.retry_after_s(product_key, now),
+                self._enrolled_by_address.retry_after_s(where, now),
+            ]
+            if longest_wait_s(waits) is not None:
+                return True
+        self._enrolled_by_product.add(product_key, now)
+        if where:
+            self._enrolled_by_address.add(where, now)
+        return False
+
+    def _fails_too_often(self, client_id: str, peer: str) -> bool:
+        """One more log-in has failed; whether there were too many to answer it."""
+        now, where = self._clock.now(), counted_address(peer)
+        waits = [self._failed_by_device.retry_after_s(client_id, now)]
+        if where:
+            waits.append(self._failed_by_address.retry_after_s(where, now))
+        if longest_wait_s(waits) is not None:
+            return True
+        self._failed_by_device.add(client_id, now)
+        if where:
+            self._failed_by_address.add(where, now)
+        return False
+
+    def _denied(self, client_id: str, peer: str, reason: str) -> Denied | Unavailable:
+        if self._fails_too_often(client_id, peer):
+            return Unavailable()
         self._events.publish("device.denied", client_id=client_id, reason=reason, peer=peer)
         return Denied()
 
-    def _complain(self, client_id: str, peer: str, code: int, entry: DeviceEntry | None = None) -> Complaint:
+    def _complain(
+        self, client_id: str, peer: str, code: int, entry: DeviceEntry | None = None
+    ) -> Complaint | Unavailable:
+        if self._fails_too_often(client_id, peer):
+            return Unavailable()
         self._events.publish("device.refused", client_id=client_id, code=code, peer=peer)
         if entry is not None:
             self._audit(entry, "device.enrolment_refused", f"refused {code}", peer)

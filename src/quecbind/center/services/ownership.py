@@ -97,6 +97,7 @@ class Ownership:
         self._events = events
         # Touched in the writer's thread only: there, one work runs at a time.
         self._guesses = GuessLimits(limits)
+        self.limit_counters = self._guesses.counters
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from quecbind.center.domain.device import Device, DeviceState
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
 from quecbind.center.domain.product import Product
+from quecbind.center.domain.rates import Meter
 
 RANDOM_DIGEST_SIZE = 8
 REMEMBERED_RANDOMS = 64
@@ -23,6 +24,7 @@ class DeviceEntry:
         device_secret: the present secret, in clear; never logged, not in the repr.
         state: `issued`, `active` or `disabled`.
         epoch: of the device; `generation`: of its secret.
+        meter: how much it has sent lately; None before its first message.
         recent_randoms: 8-byte digests of the last 64 log-in nonces, oldest first.
     """
 
@@ -39,6 +41,7 @@ class DeviceEntry:
         "last_bind_report",
         "last_offline_at",
         "last_online_at",
+        "meter",
         "product",
         "recent_randoms",
         "session_count",
@@ -63,6 +66,7 @@ class DeviceEntry:
         self.connection_count = 0
         self.status_digest: bytes | None = None
         self.info_digest: bytes | None = None
+        self.meter: Meter | None = None
         self.last_bind_report: tuple[object, asyncio.Future[None]] | None = None
 
     def __repr__(self) -> str:
