@@ -110,6 +110,7 @@ async def _run(
         await access.listen(mqtt_socket)
         if mqtts_socket is not None:
             await access.listen(mqtts_socket, tls)
+        center.sharing.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

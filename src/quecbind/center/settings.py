@@ -156,6 +156,9 @@ class Settings:
     max_guesses_per_product: Annotated[
         int, _Option(_whole(1, 10_000_000), "... against one product, by strangers together")
     ] = 1_000
+    max_pending_shares: Annotated[
+        int, _Option(_whole(1, 10_000), "invitations of one owner to one device that nobody has accepted yet")
+    ] = 20
     sign_in_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which failed sign-ins are counted")] = 1_200
     max_sign_ins_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")

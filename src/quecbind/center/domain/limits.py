@@ -28,6 +28,7 @@ class Limits:
     max_guesses_per_address: int = 50
     max_guesses_per_device: int = 100
     max_guesses_per_product: int = 1000
+    max_pending_shares: int = 20
     sign_in_window_s: int = 1200
     max_sign_ins_per_address: int = 100
     max_sign_ins_per_account: int = 100

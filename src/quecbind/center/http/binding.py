@@ -19,9 +19,6 @@ from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE = 1_000_000
 
-_GIVE_DEVICE_OR_SHARE_CODE = 5140
-_SHARE_CODE_INVALID = 5137
-
 
 class AuthKey(msgspec.Struct, rename="camel"):
     """Base64 of the 16 bytes that open LAN and BLE sessions with the device."""
@@ -93,8 +90,8 @@ async def device(call: AppCall) -> DeviceObject:
     product_key, device_key = take.text("pk"), take.text("dk")
     if not product_key and not device_key:
         if take.text("shareCode"):
-            raise Rejected(_SHARE_CODE_INVALID, "the share code is invalid")
-        raise Rejected(_GIVE_DEVICE_OR_SHARE_CODE, "give pk and dk, or a share code")
+            return DeviceObject.of(await call.center.ownership.shared_device(who, take.text("shareCode")))
+        raise Rejected(refusal.SHARE_OR_DEVICE_MISSING)
     return DeviceObject.of(await call.center.ownership.device(who, product_key, device_key))
 
 

@@ -18,6 +18,7 @@ from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.rows import Tx
+from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.tokens import TokenSigner, make_key
 from quecbind.center.services.uplink import Uplink
 
@@ -63,7 +64,19 @@ class Center:
         self.ownership = Ownership(
             storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
-        self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self.operators = Operators(
+            storage,
+            registry,
+            links,
+            passwords,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+        )
+        self.sharing = Sharing(
+            storage, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+        )
         self._links = links
         self._passwords = passwords
 
@@ -104,6 +117,7 @@ class Center:
 
     async def close(self) -> None:
         """Write down what is only in memory and let go of the data. Doing it twice is fine."""
+        self.sharing.close()
         await self.presence.close()
         self._passwords.close()
         await self.storage.close()

@@ -32,11 +32,12 @@ from quecbind.center.domain.limits import Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.services.changes import INVALID, RESET, Changes, RightChanged
+from quecbind.center.services.changes import RESET, Changes, RightChanged
+from quecbind.center.services.endings import members_lost, owners_lost
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
-from quecbind.center.services.records import Owner
+from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
 from quecbind.center.services.rows import Tx
 from quecbind.wire import signing
@@ -56,6 +57,7 @@ class _Enrolled:
     device: Device
     reason: str
     lost: tuple[Owner, ...]
+    members: tuple[Member, ...] = ()
 
 
 class DeviceGate:
@@ -389,8 +391,9 @@ class _Attempt:
             )
             enrolled = _Enrolled(tx.devices.insert(new), "new", ())
         else:
+            members = tuple(tx.shares.granted_by(device.id))
             lost = tuple(tx.owners.delete_all(device.id))
-            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost)
+            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost, members)
         is_reset = isinstance(decision, IssueAgain) and decision.is_reset
         tx.audit.append(
             AuditEntry(
@@ -431,19 +434,8 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
 
 def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
     device = enrolled.device
-    return [
-        RightChanged(
-            client_id=device.client_id,
-            product_key=device.product_key,
-            device_key=device.device_key,
-            uid=owner.uid,
-            user_domain=owner.user_domain,
-            right="owner",
-            value=INVALID,
-            cause=RESET,
-        )
-        for owner in enrolled.lost
-    ]
+    owners = owners_lost(device.client_id, device.product_key, device.device_key, enrolled.lost, RESET)
+    return [*owners, *members_lost(enrolled.members, RESET)]
 
 
 def _digest(random: str) -> bytes:
