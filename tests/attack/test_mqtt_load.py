@@ -111,7 +111,8 @@ def flood(device: RawDevice, stop: threading.Event, qos: int, sent: list[int]) -
 def test_flood_with_reports_while_another_device_is_served(
     scene: Scene, world: World, victim: Victim, row: Row
 ) -> None:
-    memory, user = scene.memory_kib(), scene.new_user(world)
+    user = scene.new_user(world)
+    memory = scene.memory_kib()
     for qos in (0, 1):
         dk, secret = scene.active(world)
         stop, sent = threading.Event(), []

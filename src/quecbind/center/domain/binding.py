@@ -18,6 +18,7 @@ from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
 
+_NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
 
 
@@ -77,13 +78,15 @@ def bind_by_code(
         bind_mode: of the product.
         now_ms: UTC milliseconds; the window's last moment is the one before its end.
     """
+    # Compared in any case: who asks for a device without a code must not have the answer sooner.
+    is_right = hmac.compare_digest(_NO_MAC if window is None else window.code_mac, code_mac)
     if user in owners:
         return AlreadyOwner()
     if window is None:
         return Refused(refusal.BIND_CODE_NOT_REPORTED)
     if now_ms >= window.end_ms:
         return Refused(refusal.BIND_CODE_EXPIRED)
-    if not hmac.compare_digest(window.code_mac, code_mac):
+    if not is_right:
         return Refused(refusal.BIND_CODE_DIFFERS)
     return take_over(owners, bind_mode)
 

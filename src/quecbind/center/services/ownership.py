@@ -35,7 +35,7 @@ from quecbind.center.domain.text import is_text
 from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, RightChanged
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
-from quecbind.center.services.find import client_id_of, find_device
+from quecbind.center.services.find import client_id_of, find_device, row_of
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, OwnedRow, Owner
 from quecbind.center.services.registry import Registry
@@ -111,7 +111,7 @@ class Ownership:
             if not is_product_key(key) or not tx.products.is_open_to(key, who.user_domain):
                 return None
             device = find_device(tx, key, device_key) if device_key else None
-            if device is not None and tx.owners.get(device.id, who.uid) is not None:
+            if tx.owners.get(row_of(device), who.uid) is not None:
                 raise Rejected(refusal.ALREADY_BOUND)
             return tx.products.get(key)
 
@@ -193,8 +193,8 @@ class Ownership:
 
         def work(tx: Tx) -> tuple[int, list[Member]]:
             device = find_device(tx, product, key)
-            members = [] if device is None else tx.shares.granted_by(device.id, who.uid)
-            if device is None or not tx.owners.delete(device.id, who.uid):
+            members = tx.shares.granted_by(row_of(device), who.uid)
+            if not tx.owners.delete(row_of(device), who.uid) or device is None:
                 raise NotFound(refusal.NOT_BOUND)
             left_count = len(tx.owners.of_device(device.id))
             # Whoever leaves must not be able to use the LAN with the key they had.
@@ -241,7 +241,7 @@ class Ownership:
 
         def work(tx: Tx) -> None:
             device = find_device(tx, product, key)
-            if device is None or not tx.owners.rename(device.id, who.uid, name):
+            if not tx.owners.rename(row_of(device), who.uid, name):
                 raise NotFound(refusal.NO_PERMISSION)
             tx.audit.append(_audit(who, product, key, peer, "owner.renamed", now_ms))
 
@@ -263,7 +263,7 @@ class Ownership:
 
         def work(tx: Tx) -> None:
             device = find_device(tx, product, key)
-            if device is None or tx.owners.get(device.id, who.uid) is None:
+            if tx.owners.get(row_of(device), who.uid) is None or device is None:
                 raise NotFound(refusal.NOT_BOUND)
             approve(tx, device, now_ms, who=f"user {who.uid}", peer=peer)
 
@@ -442,7 +442,7 @@ def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[
     product = tx.products.get(request.product_key)
     assert product is not None, "an unknown product is open to nobody"
     device = find_device(tx, request.product_key, request.device_key)
-    return device, product, [] if device is None else tx.owners.of_device(device.id)
+    return device, product, tx.owners.of_device(row_of(device))
 
 
 def _window(device: Device | None) -> Window | None:

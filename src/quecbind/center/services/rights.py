@@ -8,6 +8,7 @@ from typing import Literal
 
 from quecbind.center.domain import sharing
 from quecbind.center.domain.ids import ClientId, Uid
+from quecbind.center.services.find import row_of
 from quecbind.center.services.rows import Tx
 
 Right = Literal["owner", "member"]
@@ -16,9 +17,8 @@ Right = Literal["owner", "member"]
 def right_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Right | None:
     """The right `uid` has to the device at `now_ms` (UTC milliseconds); None when there is none."""
     device = tx.devices.get(client_id)
-    if device is None:
-        return None
-    if tx.owners.get(device.id, uid) is not None:
+    row = row_of(device)
+    if tx.owners.get(row, uid) is not None:
         return "owner"
-    is_member = any(sharing.is_granted(share, now_ms) for share in tx.shares.of_member(device.id, uid))
+    is_member = any(sharing.is_granted(share, now_ms) for share in tx.shares.of_member(row, uid))
     return "member" if is_member else None

@@ -31,7 +31,7 @@ from quecbind.center.services.changes import (
 )
 from quecbind.center.services.endings import member_gained, members_lost, without_right
 from quecbind.center.services.errors import Rejected, StorageError
-from quecbind.center.services.find import find_device
+from quecbind.center.services.find import find_device, row_of
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, User
 from quecbind.center.services.rows import Tx
@@ -369,7 +369,7 @@ def _owned(tx: Tx, who: SignedIn, product_key: str, device_key: str) -> Device |
     if not device_key:
         raise Rejected(refusal.DEVICE_KEY_MISSING)
     device = find_device(tx, product_key, device_key)
-    return device if device is not None and tx.owners.get(device.id, who.uid) is not None else None
+    return device if tx.owners.get(row_of(device), who.uid) is not None else None
 
 
 def _in_domain(tx: Tx, share: Share | None, who: SignedIn) -> Share | None:

@@ -59,6 +59,7 @@ _PRESENCE = """
 
 FACT_COLUMNS = _FACTS
 _STATE_SIZE = 14
+_DECOY_LENGTH = 32  # as long as the secrets that are issued
 
 
 class SqliteDevices:
@@ -67,6 +68,8 @@ class SqliteDevices:
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self._connection = connection
         self._seal = seal
+        decoy = seal.seal(Secret("0" * _DECOY_LENGTH), _place("device_secret", "decoy"))
+        self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0)
 
     def all(self) -> Iterator[Device]:
         for row in self._connection.execute(_ALL):
@@ -74,7 +77,11 @@ class SqliteDevices:
 
     def get(self, client_id: str) -> Device | None:
         row = self._connection.execute(_GET, (client_id,)).fetchone()
-        return None if row is None else self._device(row)
+        if row is None:
+            # Whoever asks for a device that does not exist must not have the answer sooner.
+            self._device(self._decoy)
+            return None
+        return self._device(row)
 
     def by_id(self, device_id: int) -> Device | None:
         row = self._connection.execute(_BY_ID, (device_id,)).fetchone()
