@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quecbind.center.access.server import ACCESS_LIMITS
-from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.limits import Limits, PushLimits
 from quecbind.center.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
         "--" + field.name.removesuffix("_s").replace("_", "-"): field.default for field in dataclasses.fields(Settings)
     }
     documented = dict(LIMIT.findall((ROOT / "docs/reference/limits.md").read_text()))
-    limits = [field.name for field in dataclasses.fields(Limits)] + list(ACCESS_LIMITS)
+    limits = [field.name for kind in (Limits, PushLimits) for field in dataclasses.fields(kind)] + list(ACCESS_LIMITS)
 
     assert {flag: str(flags.get(flag)) for flag in documented} == documented
     assert {"--" + name.removesuffix("_s").replace("_", "-") for name in limits} <= documented.keys()

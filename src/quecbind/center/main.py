@@ -28,10 +28,14 @@ from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http
 from quecbind.center.mail.log import LogMailer
 from quecbind.center.mail.smtp import SmtpMailer, SmtpSettings
 from quecbind.center.metrics import registry_of
+from quecbind.center.push.line import MAX_MESSAGE_SIZE, PushProtocol
+from quecbind.center.push.line import routes as push_routes
 from quecbind.center.services.center import Center
 from quecbind.center.services.errors import StartError
 from quecbind.center.services.ports import Mailer
+from quecbind.center.services.push import Hub
 from quecbind.center.settings import Settings
+from quecbind.center.storage import faults
 from quecbind.center.storage.opening import open_center
 from quecbind.center.system import SystemClock, SystemEntropy
 from quecbind.center.tls import Tls, TlsFiles
@@ -99,23 +103,35 @@ async def _run(
         center.gate, center.uplink, center.presence, clock=center.clock, limits=_access_limits(settings)
     )
     center.attach(access)
+    hub = Hub(
+        center.storage,
+        center.accounts,
+        access,
+        center.changes,
+        clock=center.clock,
+        limits=settings.push_limits,
+    )
     center.gate.requires_certificates = (
         settings.mqtts_client_ca is not None and settings.mqtts_client_cert == "required"
     )
     https = (listeners["https"], tls["https"].context) if "https" in listeners else None
-    http = _http_server(settings, center, access, https)
+    http = _http_server(settings, center, access, hub, https)
     center.addresses = addresses = _addresses(settings, listeners)
     try:
         if "mqtt" in listeners:
             await access.listen(listeners["mqtt"])
         if "mqtts" in listeners:
             await access.listen(listeners["mqtts"], tls["mqtts"].context)
+        center.sharing.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        told = contextlib.ExitStack()
+        told.enter_context(_serve_file(settings, addresses, center.operators.local_key().reveal()))
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(http.serve([listeners["http"]] if "http" in listeners else []), name="http")
-            with _serve_file(settings, addresses, center.operators.local_key().reveal()):
+            with told:
+                plain = [listeners["http"]] if "http" in listeners else []
+                serving = tasks.create_task(http.serve(plain), name="http")
                 announce(_ready_line(settings, addresses))
                 ending = tasks.create_task(stopped.wait(), name="stop signal")
                 await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -179,17 +195,27 @@ def _ready_line(settings: Settings, addresses: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def _serve_file(settings: Settings, addresses: Mapping[str, str], local_key: str) -> Iterator[None]:
-    """Says, to this user's own processes, where this server is and with which key it can be administered."""
+    """Says, to this user's own processes, where this server is and with which key it can be administered.
+
+    Raises:
+        StartError: the file cannot be written.
+    """
     path = settings.data / SERVE_FILE
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
     facts: dict[str, object] = {"pid": os.getpid(), **addresses, "local_key": local_key}
     if settings.tls_cert is not None:
         facts["tls_cert"] = str(settings.tls_cert.absolute())
     content = json.dumps(facts)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-    new.replace(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        new.unlink(missing_ok=True)
+        with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(content)
+        faults.reach(faults.SERVE_FILE_WRITTEN)
+        new.replace(path)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from error
+    faults.reach(faults.SERVE_FILE_NAMED)
     try:
         yield
     finally:
@@ -200,13 +226,23 @@ def _http_server(
     settings: Settings,
     center: Center,
     access: AccessServer,
+    hub: Hub,
     https: tuple[socket.socket, ssl.SSLContext] | None,
 ) -> HttpServer:
     return HttpServer(
         uvicorn.Config(
-            app.build(center, registry_of(center, access), trusted_proxies=settings.trusted_proxy),
+            app.build(
+                center,
+                registry_of(center, access, hub),
+                more_routes=push_routes(hub),
+                trusted_proxies=settings.trusted_proxy,
+            ),
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
-            ws="none",
+            ws=PushProtocol,
+            ws_max_size=MAX_MESSAGE_SIZE,
+            # Apps send the heartbeat; compression would cost memory for every connection.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -214,7 +250,8 @@ def _http_server(
             # Limits go by address: `trusted_proxy` decides who may name another, uvicorn believes too many.
             proxy_headers=False,
             backlog=BACKLOG,
-            limit_concurrency=settings.max_http_connections,
+            # uvicorn counts both kinds of connections together; those of push have a limit of their own.
+            limit_concurrency=settings.max_http_connections + settings.max_push_connections,
             timeout_keep_alive=settings.http_idle_time_s,
             timeout_graceful_shutdown=settings.stop_time_s,
         ),
@@ -256,7 +293,7 @@ def _mailer(settings: Settings) -> Mailer:
 
 def _connections_possible(settings: Settings) -> int:
     """How many devices this process can hold at once, after raising its limit of open files as far as it may."""
-    spare = settings.max_http_connections + SPARE_FILES
+    spare = settings.max_http_connections + settings.max_push_connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.max_connections + spare
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -3,6 +3,7 @@
 Counting costs the hot path an addition; nothing here runs unless somebody looks.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 
@@ -12,14 +13,16 @@ from prometheus_client.registry import Collector
 
 from quecbind.center.access.server import ACCESS_LIMITS, AccessServer
 from quecbind.center.services.center import Center
+from quecbind.center.services.push import Hub
 
 
 class CenterCollector(Collector):
     """Devices, connections, messages and events of one running Developer Center."""
 
-    def __init__(self, center: Center, access: AccessServer) -> None:
+    def __init__(self, center: Center, access: AccessServer, hub: Hub | None = None) -> None:
         self._center = center
         self._access = access
+        self._hub = hub
 
     def collect(self) -> Iterable[Metric]:
         """See `prometheus_client.registry.Collector`."""
@@ -41,6 +44,8 @@ class CenterCollector(Collector):
         for reason, count in sorted(counters.ended_count_by_reason.items()):
             ended.add_metric([reason], count)
         yield ended
+        if self._hub is not None:
+            yield from _push(self._hub)
         limited = CounterMetricFamily("quecbind_limited", "What was refused or dropped, by limit.", labels=["limit"])
         counted = GaugeMetricFamily(
             "quecbind_limit_keys", "Users, addresses, devices... that a limit counts now.", labels=["limit"]
@@ -61,10 +66,27 @@ class CenterCollector(Collector):
         yield events
 
 
-def registry_of(center: Center, access: AccessServer) -> CollectorRegistry:
+def _push(hub: Hub) -> Iterable[Metric]:
+    yield _gauge("push_connections", "Open WebSocket connections of Apps, logged in or not.", hub.connection_count)
+    yield _gauge("push_subscriptions", "Devices subscribed to, counted per connection.", hub.subscription_count)
+    yield _gauge("push_queued_bytes", "Bytes that wait for Apps to read.", hub.queued_size)
+    yield _counter("push_messages", "Messages sent to Apps.", hub.sent_count)
+    ended = CounterMetricFamily(
+        "quecbind_push_connections_ended", "WebSocket connections by why they ended.", labels=["reason"]
+    )
+    for reason, count in sorted(hub.ended_count_by_reason.items()):
+        ended.add_metric([reason], count)
+    yield ended
+    limits = GaugeMetricFamily("quecbind_push_limit", "What Apps may take, by setting.", labels=["setting"])
+    for field in dataclasses.fields(hub.limits):
+        limits.add_metric([field.name], getattr(hub.limits, field.name))
+    yield limits
+
+
+def registry_of(center: Center, access: AccessServer, hub: Hub | None = None) -> CollectorRegistry:
     """Everything this process can be asked about."""
     registry = CollectorRegistry()
-    registry.register(CenterCollector(center, access))
+    registry.register(CenterCollector(center, access, hub))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

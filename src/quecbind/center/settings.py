@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from quecbind.center.domain.addresses import Network
-from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.limits import Limits, PushLimits
 
 MailEncryption = Literal["starttls", "tls", "none"]
 ClientCertificate = Literal["required", "optional"]
@@ -180,6 +180,9 @@ class Settings:
     max_guesses_per_product: Annotated[
         int, _Option(_whole(1, 10_000_000), "... against one product, by strangers together")
     ] = 1_000
+    max_pending_shares: Annotated[
+        int, _Option(_whole(1, 10_000), "invitations of one owner to one device that nobody has accepted yet")
+    ] = 20
     sign_in_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which failed sign-ins are counted")] = 1_200
     max_sign_ins_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")
@@ -241,6 +244,26 @@ class Settings:
     http_idle_time_s: Annotated[
         int, _Option(_whole(1, 3_600), "time an HTTP connection may be idle, or take to send its headers")
     ] = 30
+    max_push_connections: Annotated[
+        int, _Option(_whole(1, 1_000_000), "WebSocket connections of Apps at one time; they count apart from HTTP's")
+    ] = 5_000
+    max_push_connections_per_user: Annotated[int, _Option(_whole(1, 1_000_000), "... of one user")] = 10
+    max_push_connections_per_address: Annotated[
+        int, _Option(_whole(1, 1_000_000), "... from one address; behind a proxy all have the proxy's")
+    ] = 200
+    max_push_subscriptions: Annotated[
+        int, _Option(_whole(1, 100_000), "devices that one WebSocket connection subscribes to")
+    ] = 200
+    max_push_rate: Annotated[
+        int,
+        _Option(
+            _whole(1, 10_000), "messages a second from one WebSocket connection, over ten seconds, before it is dropped"
+        ),
+    ] = 50
+    push_queue_size: Annotated[
+        int, _Option(_whole(4_096, 16_777_216), "bytes waiting for an App that does not read before it is dropped")
+    ] = 262_144
+    push_log_in_time_s: Annotated[int, _Option(_whole(1, 300), "time a new WebSocket connection has to log in")] = 10
     stop_time_s: Annotated[int, _Option(_whole(1, 300), "time that work under way gets to finish after SIGTERM")] = 10
     log_level: Annotated[
         LogLevel, _Option(_one_of("debug", "info", "warning", "error"), "least severe log entry written to stderr")
@@ -250,6 +273,11 @@ class Settings:
     def limits(self) -> Limits:
         """Those of the settings that the rules of the domain need."""
         return Limits(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Limits)})
+
+    @property
+    def push_limits(self) -> PushLimits:
+        """Those of the settings that push needs."""
+        return PushLimits(**{field.name: getattr(self, field.name) for field in dataclasses.fields(PushLimits)})
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -20,6 +20,7 @@ from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.operators import Operators
 from quecbind.center.services.ownership import Ownership
+from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.views import DeviceImport, ProductChanges
 from quecbind.wire import signing
 from tests.center.services.world import CODE, OPERATOR, PASSWORD, World
@@ -99,6 +100,65 @@ async def bind(scene: Scene) -> Deed:
 async def guess(scene: Scene) -> Deed:
     await scene.world.report(scene.entry)
     return lambda _: scene.world.bind(scene.bob, scene.entry, "0" * 16)
+
+
+async def invited(scene: Scene) -> str:
+    """A share code of Ann's that nobody has accepted."""
+    now_ms = int(scene.world.clock.now() * 1000)
+    ends = now_ms + 600_000, now_ms + 3_600_000
+    code = await scene.world.center.sharing.invite(scene.ann, *scene.keys, *ends, 1, "10.0.0.9")
+    scene.secrets.add(code.reveal())
+    return code.reveal()
+
+
+async def shared(scene: Scene) -> str:
+    """A share code of Ann's that Bob has accepted."""
+    code = await invited(scene)
+    await scene.world.center.sharing.accept(scene.bob, code, "", "10.0.0.9")
+    return code
+
+
+async def invite_user(scene: Scene) -> Deed:
+    return lambda s: s.world.center.sharing.invite_user(s.ann, *s.keys, s.bob.uid, "", None, 1, "")
+
+
+async def accept(scene: Scene) -> Deed:
+    code = await invited(scene)
+    return lambda s: s.world.center.sharing.accept(s.bob, code, "", "")
+
+
+async def wrong_share_code(scene: Scene) -> Deed:
+    return lambda s: s.world.center.sharing.accept(s.bob, "x" * 32, "", "")
+
+
+async def set_expiry(scene: Scene) -> Deed:
+    code, end = await shared(scene), int(scene.world.clock.now() * 1000) + 7_200_000
+    return lambda s: s.world.center.sharing.set_expiry(s.ann, code, end, "")
+
+
+async def rename_shared(scene: Scene) -> Deed:
+    code = await shared(scene)
+    return lambda s: s.world.center.sharing.rename(s.bob, code, "theirs", "")
+
+
+async def cancel_share(scene: Scene) -> Deed:
+    code = await shared(scene)
+    return lambda s: s.world.center.sharing.cancel(s.ann, code, "")
+
+
+async def leave_share(scene: Scene) -> Deed:
+    code = await shared(scene)
+    return lambda s: s.world.center.sharing.leave(s.bob, code, "")
+
+
+async def expire_share(scene: Scene) -> Deed:
+    await shared(scene)
+    scene.world.clock.move(3_600)
+
+    async def sweep(s: Scene) -> None:
+        s.world.center.sharing.sweep()
+
+    return sweep
 
 
 async def window(scene: Scene) -> Deed:
@@ -182,6 +242,15 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
         at_once(lambda s: ownership(s).approve_re_enrolment(s.ann, *s.keys)),
         "device.re_enrolment_approved",
     ),
+    "Sharing.invite": (at_once(invited), "share.invited"),
+    "Sharing.invite_user": (invite_user, "share.invited"),
+    "Sharing.accept": (accept, "share.accepted"),
+    "Sharing.accept, wrong": (wrong_share_code, "share.refused"),
+    "Sharing.set_expiry": (set_expiry, "share.prolonged"),
+    "Sharing.rename": (rename_shared, "share.renamed"),
+    "Sharing.cancel": (cancel_share, "share.cancelled"),
+    "Sharing.leave": (leave_share, "share.left"),
+    "Sharing.sweep": (expire_share, "share.expired"),
     "DeviceGate.connect, new": (enrol, "device.enrolled"),
     "DeviceGate.connect, again": (enrol_again, "device.enrolled"),
     "DeviceGate.connect, first use": (first_use, "device.activated"),
@@ -229,8 +298,9 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
 # What changes nothing, and what changes nobody's rights: a mail code on its way, a refresh token exchanged as it
 # should be.
 NO_CHANGES = {
-    "Accounts": {"send_email_code", "authenticate", "user_info"},
-    "Ownership": {"may_bind", "devices", "device", "auth_key", "audit"},
+    "Accounts": {"send_email_code", "authenticate", "signed_in", "user_info"},
+    "Ownership": {"may_bind", "devices", "device", "shared_device", "auth_key", "audit"},
+    "Sharing": {"shared_with", "start", "close"},
     "Operators": {
         *("access_keys", "audit", "authenticate", "device", "devices", "domains", "export_audit", "local_key"),
         *("product", "products", "users", "verify_audit"),
@@ -238,7 +308,7 @@ NO_CHANGES = {
 }
 
 
-@pytest.mark.parametrize("service", [Accounts, Ownership, Operators])
+@pytest.mark.parametrize("service", [Accounts, Ownership, Sharing, Operators])
 def test_every_method_of_a_service_is_known_to_change_something_or_not_to(service: type) -> None:
     methods = {name for name, _ in inspect.getmembers(service, inspect.isfunction) if not name.startswith("_")}
 
@@ -350,6 +420,15 @@ async def test_owners_of_one_device_see_each_other_only_as_another_user(world: W
     assert ("another user", "owner.bound", "") in [(entry.who, entry.action, entry.peer) for entry in page.items]
     assert "203.0.113.5" not in repr(page.items)
     assert scene.bob.uid not in repr(page.items)
+
+
+async def test_a_member_sees_nothing_of_it(world: World) -> None:
+    scene = await Scene(world).set()
+    await shared(scene)
+
+    with pytest.raises(Exception, match="5052"):
+        await ownership(scene).audit(scene.bob, *scene.keys)
+    assert scene.bob.uid not in repr((await ownership(scene).audit(scene.ann, *scene.keys)).items)
 
 
 async def test_whoever_has_lost_the_device_sees_nothing(world: World) -> None:

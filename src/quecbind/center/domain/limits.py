@@ -28,6 +28,7 @@ class Limits:
     max_guesses_per_address: int = 50
     max_guesses_per_device: int = 100
     max_guesses_per_product: int = 1000
+    max_pending_shares: int = 20
     sign_in_window_s: int = 1200
     max_sign_ins_per_address: int = 100
     max_sign_ins_per_account: int = 100
@@ -51,6 +52,30 @@ class Counted(Protocol):
     @property
     def refused_count(self) -> int: ...
     def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushLimits:
+    """What one App connection, and all of them, may take."""
+
+    max_push_connections: int = 5_000
+    max_push_connections_per_user: int = 10
+    max_push_connections_per_address: int = 200
+    max_push_subscriptions: int = 200
+    max_push_rate: int = 50
+    push_queue_size: int = 262_144
+    push_log_in_time_s: int = 10
+
+
+class Tally:
+    """Refusals of a limit that is counted where its things are kept."""
+
+    def __init__(self) -> None:
+        self.refused_count = 0
+
+    def __len__(self) -> int:
+        """Nobody is counted here."""
+        return 0
 
 
 class SlidingCounter:

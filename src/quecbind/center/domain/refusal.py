@@ -69,6 +69,21 @@ BIND_CODE_NOT_REPORTED = 5460
 BIND_CODE_EXPIRED = 5461
 BIND_CODE_DIFFERS = 5462
 DEVICE_UNKNOWN = 5493
+SHARE_EXPIRY_MISSING = 5132
+COVER_MARK_RANGE = 5133
+SHARE_NOT_ADDED = 5134
+SHARE_CODE_MISSING = 5136
+SHARE_CODE_INVALID = 5137
+OWN_SHARE_CODE = 5139
+SHARE_OR_DEVICE_MISSING = 5140
+MAY_NOT_QUERY = 5141
+SHARE_NOT_VALID = 5142
+TIMESTAMP_FORMAT = 5145
+NEW_EXPIRY_TOO_EARLY = 5151
+USE_EXPIRY_TOO_EARLY = 5153
+UNVERIFIED_SHARE = 5360
+SHARE_TARGET_MISSING = 5891
+SHARE_ACCEPTED_ALREADY = 6040
 DEVICE_KEY_BINDING_OFF = 5499
 MAY_NOT_BIND = 5913
 
@@ -141,6 +156,21 @@ SENTENCE_BY_CODE: dict[int, str] = {
     BIND_CODE_NOT_REPORTED: "the device has not reported a bind code",
     BIND_CODE_EXPIRED: "the bind code of the device has expired",
     BIND_CODE_DIFFERS: "the device has reported another bind code",
+    SHARE_EXPIRY_MISSING: "the moment until which the share can be accepted is missing",
+    COVER_MARK_RANGE: "coverMark is 1 replace, 2 in parallel or 3 replace if it lasts longer",
+    SHARE_NOT_ADDED: "too many invitations are open, cancel some or wait until they expire",
+    SHARE_CODE_MISSING: "the share code is missing",
+    SHARE_CODE_INVALID: "the share code is invalid",
+    OWN_SHARE_CODE: "this is your own share code",
+    SHARE_OR_DEVICE_MISSING: "give pk and dk, or a share code",
+    MAY_NOT_QUERY: "you may not ask about this device",
+    SHARE_NOT_VALID: "the share is no longer valid",
+    TIMESTAMP_FORMAT: "a time is UTC milliseconds and lies ahead",
+    NEW_EXPIRY_TOO_EARLY: "you hold a share that lasts as long or longer",
+    USE_EXPIRY_TOO_EARLY: "the use must end after the time for accepting",
+    UNVERIFIED_SHARE: "only the owner of a device can share it",
+    SHARE_TARGET_MISSING: "name the user by uid or e-mail address",
+    SHARE_ACCEPTED_ALREADY: "you have accepted this share already",
     DEVICE_UNKNOWN: "there is no such device",
     DEVICE_KEY_BINDING_OFF: "this product does not allow binding by device key alone",
     MAY_NOT_BIND: "you have no right to bind this device",

@@ -19,9 +19,6 @@ from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE = 1_000_000
 
-_GIVE_DEVICE_OR_SHARE_CODE = 5140
-_SHARE_CODE_INVALID = 5137
-
 
 class AuthKey(msgspec.Struct, rename="camel"):
     """Base64 of the 16 bytes that open LAN and BLE sessions with the device."""
@@ -93,8 +90,8 @@ async def device(call: AppCall) -> DeviceObject:
     product_key, device_key = take.text("pk"), take.text("dk")
     if not product_key and not device_key:
         if take.text("shareCode"):
-            raise Rejected(_SHARE_CODE_INVALID, "the share code is invalid")
-        raise Rejected(_GIVE_DEVICE_OR_SHARE_CODE, "give pk and dk, or a share code")
+            return DeviceObject.of(await call.center.ownership.shared_device(who, take.text("shareCode")))
+        raise Rejected(refusal.SHARE_OR_DEVICE_MISSING)
     return DeviceObject.of(await call.center.ownership.device(who, product_key, device_key))
 
 
@@ -108,6 +105,12 @@ async def unbind(call: AppCall) -> BindingSum:
     """End the caller's ownership of a device."""
     who, take = await call.signed_in(), call.parameters
     return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
+
+
+async def approve_re_enrolment(call: AppCall) -> None:
+    """Let a device of the caller enrol again once within 15 minutes. quecbind extension."""
+    who, take = await call.signed_in(), call.parameters
+    await call.center.ownership.approve_re_enrolment(who, take.text("pk"), take.text("dk"), call.peer)
 
 
 async def auth_key(call: AppCall) -> AuthKey:
@@ -161,6 +164,7 @@ ENDPOINTS = (
     Endpoint("GET", _BINDING + "/deviceInfo", device),
     Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),
     Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
+    Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),

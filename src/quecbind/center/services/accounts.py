@@ -19,6 +19,7 @@ from quecbind.center.domain.ids import Secret, Uid, UserDomain
 from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.changes import Changes, SessionEnded
 from quecbind.center.services.errors import Conflict, Rejected, Unauthenticated
 from quecbind.center.services.passwords import Passwords
 from quecbind.center.services.ports import Clock, Entropy, Events, Mailer, MailError, Storage
@@ -47,9 +48,11 @@ class Accounts:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        changes: Changes,
         limits: Limits,
     ) -> None:
         self._storage = storage
+        self._changes = changes
         self._signer = signer
         self._passwords = passwords
         self._mailer = mailer
@@ -229,6 +232,10 @@ class Accounts:
         new_mac = self._refresh_mac(claims.session_id, tokens.refresh_id)
         now_ms = to_ms(now)
 
+        def applied(is_rotated: bool) -> None:
+            if not is_rotated:
+                self._tell_ended(claims.uid, claims.session_id)
+
         def work(tx: Tx) -> bool:
             session = tx.sessions.get(claims.session_id)
             if not _is_alive(session, claims.uid, now_ms) or session is None:
@@ -240,7 +247,7 @@ class Accounts:
             tx.sessions.rotate(session.id, claims.rotation + 1, new_mac, tokens.pair.refresh_expires_at * 1000)
             return True
 
-        if not await self._storage.transact(work):
+        if not await self._storage.transact(work, applied):
             self._events.publish("session.refresh_refused", uid=claims.uid, peer=peer)
             raise Rejected(refusal.REFRESH_TOKEN_INVALID)
         return tokens.pair
@@ -251,6 +258,10 @@ class Accounts:
         Raises:
             Unauthenticated: 5106 there is none, 5032 it is not good, or its session has ended.
         """
+        return self.signed_in(authorization)[0]
+
+    def signed_in(self, authorization: str | None) -> tuple[SignedIn, int]:
+        """As `authenticate`, with the end of the token in UTC seconds, for whoever serves it longer than a moment."""
         if not authorization:
             raise Unauthenticated(refusal.TOKEN_MISSING)
         now = self._clock.now()
@@ -261,7 +272,7 @@ class Accounts:
         session = self._storage.read(lambda tx: tx.sessions.get(claims.session_id))
         if not _is_alive(session, claims.uid, to_ms(now)) or session is None:
             raise Unauthenticated(refusal.TOKEN_INVALID)
-        return SignedIn(session.uid, session.user_domain, session.id)
+        return SignedIn(session.uid, session.user_domain, session.id), claims.ends_at
 
     async def user_info(self, who: SignedIn) -> UserInfo:
         """What a user may see of their own account."""
@@ -288,7 +299,10 @@ class Accounts:
             if tx.sessions.end(who.session_id, now_ms):
                 tx.audit.append(_audit(who.uid, "session.ended", peer, now_ms))
 
-        await self._storage.transact(work)
+        await self._storage.transact(work, lambda _: self._tell_ended(who.uid, who.session_id))
+
+    def _tell_ended(self, uid: Uid, session_id: str) -> None:
+        self._changes.tell([SessionEnded(uid=uid, session_id=session_id)])
 
     async def _user_with(self, account: tuple[str, str], password: str, peer: str) -> User:
         """The user with this password, or the right refusal for another try."""
@@ -404,6 +418,11 @@ def _check_code(tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms:
     # Also where there is nothing to count: whether a code was asked for is not to be seen from the time it takes.
     tx.users.wrong_code(user_domain, email, accounts.REGISTER)
     return Refused(refusal.EMAIL_CODE_WRONG)
+
+
+def is_signed_in(tx: Tx, who: SignedIn, now_ms: int) -> bool:
+    """Whether the sign-in behind `who` still stands."""
+    return _is_alive(tx.sessions.get(who.session_id), who.uid, now_ms)
 
 
 def _is_alive(session: Session | None, uid: Uid, now_ms: int) -> bool:

@@ -20,6 +20,7 @@ from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.rows import Tx
+from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.tokens import TokenSigner, make_key
 from quecbind.center.services.uplink import Uplink
 
@@ -50,14 +51,38 @@ class Center:
         self.events = events
         self.changes = Changes()
         self.clock = clock
-        self.gate = DeviceGate(storage, registry, links, clock=clock, entropy=entropy, events=events, limits=limits)
-        self.uplink = Uplink(storage, events=events)
-        self.presence = Presence(storage, clock=clock, events=events)
-        self.accounts = Accounts(
-            storage, signer, passwords, mailer, clock=clock, entropy=entropy, events=events, limits=limits
+        self.gate = DeviceGate(
+            storage, registry, links, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
-        self.ownership = Ownership(storage, registry, clock=clock, entropy=entropy, events=events, limits=limits)
-        self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self.uplink = Uplink(storage, events=events, changes=self.changes)
+        self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
+        self.accounts = Accounts(
+            storage,
+            signer,
+            passwords,
+            mailer,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+            limits=limits,
+        )
+        self.ownership = Ownership(
+            storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+        )
+        self.operators = Operators(
+            storage,
+            registry,
+            links,
+            passwords,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+        )
+        self.sharing = Sharing(
+            storage, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+        )
         self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
@@ -91,7 +116,8 @@ class Center:
     @property
     def limit_counters(self) -> dict[str, Counted]:
         """What the services count and limit, by the name of the limit."""
-        return {**self.gate.limit_counters, **self.accounts.limit_counters, **self.ownership.limit_counters}
+        services = (self.gate, self.accounts, self.ownership, self.sharing)
+        return {name: counted for service in services for name, counted in service.limit_counters.items()}
 
     def attach(self, link: DeviceLink) -> None:
         """From now on devices are reached through `link`."""
@@ -99,6 +125,7 @@ class Center:
 
     async def close(self) -> None:
         """Write down what is only in memory and let go of the data. Doing it twice is fine."""
+        self.sharing.close()
         await self.presence.close()
         self._passwords.close()
         await self.storage.close()

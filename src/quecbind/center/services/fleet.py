@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from quecbind.center.domain import refusal
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, client_id, is_device_key
+from quecbind.center.services.changes import UNBOUND, RightChanged
 from quecbind.center.services.desk import Desk, entry
+from quecbind.center.services.endings import members_lost, owners_lost
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.find import find_device
 from quecbind.center.services.ownership import approve, latest
@@ -85,20 +87,24 @@ class FleetDesk(Desk):
         """Forget a device with its owners; a live session ends. What the audit log says about it stays."""
         now_ms = self._now_ms()
 
-        def work(tx: Tx) -> Device:
+        def work(tx: Tx) -> tuple[Device, list[RightChanged]]:
             device = _existing(tx, product_key, device_key)
-            lost = [owner.uid for owner in tx.owners.delete_all(device.id)]
+            members = tx.shares.granted_by(device.id)
+            owners = tx.owners.delete_all(device.id)
+            lost = [owner.uid for owner in owners]
             tx.devices.delete(device.id)
             tx.products.free_place(device.product_key)
             details: dict[str, object] = {"lost_owners": lost}
             tx.audit.append(
                 entry(by, "device.deleted", now_ms, product_key=product_key, device_key=device_key, details=details)
             )
-            return device
+            changed = owners_lost(device.client_id, device.product_key, device.device_key, owners, UNBOUND)
+            return device, [*changed, *members_lost(members, UNBOUND)]
 
-        def applied(device: Device) -> None:
-            self._registry.drop(device.client_id)
-            self._links.disconnect(device.client_id, "deleted")
+        def applied(outcome: tuple[Device, list[RightChanged]]) -> None:
+            self._registry.drop(outcome[0].client_id)
+            self._links.disconnect(outcome[0].client_id, "deleted")
+            self._changes.tell(outcome[1])
 
         await self._storage.transact(work, applied)
 

@@ -34,15 +34,18 @@ from quecbind.center.domain.connection import (
 )
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
-from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, is_device_key
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
 from quecbind.center.domain.ids import client_id as client_id_for
 from quecbind.center.domain.limits import Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.changes import RESET, Changes, RightChanged
+from quecbind.center.services.endings import members_lost, owners_lost
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
+from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
 from quecbind.center.services.rows import Tx
 from quecbind.wire import signing
@@ -61,7 +64,8 @@ SESSION_KEY_SIZE = 16
 class _Enrolled:
     device: Device
     reason: str
-    lost: tuple[Uid, ...]
+    lost: tuple[Owner, ...]
+    members: tuple[Member, ...] = ()
 
 
 class DeviceGate:
@@ -80,8 +84,10 @@ class DeviceGate:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        changes: Changes,
         limits: Limits,
     ) -> None:
+        self._changes = changes
         self._storage = storage
         self._registry = registry
         self._links = links
@@ -262,6 +268,7 @@ class DeviceGate:
                 # The earlier secret has died, and with it the session that was opened with it.
                 self._links.disconnect(result.device.client_id, "secret issued again")
                 self._registry.put(result.device).saw_random(_digest(random))
+                self._changes.tell(_ended_by_reset(result))
                 self._events.publish(
                     "device.enrolled",
                     client_id=client_id,
@@ -406,8 +413,9 @@ class _Attempt:
             )
             enrolled = _Enrolled(tx.devices.insert(new), "new", ())
         else:
-            lost = tuple(owner.uid for owner in tx.owners.delete_all(device.id))
-            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost)
+            members = tuple(tx.shares.granted_by(device.id))
+            lost = tuple(tx.owners.delete_all(device.id))
+            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost, members)
         is_reset = isinstance(decision, IssueAgain) and decision.is_reset
         tx.audit.append(
             AuditEntry(
@@ -420,7 +428,7 @@ class _Attempt:
                 details={
                     "reason": enrolled.reason,
                     "epoch": enrolled.device.epoch,
-                    "lost_owners": list(enrolled.lost),
+                    "lost_owners": [owner.uid for owner in enrolled.lost],
                 },
             )
         )
@@ -444,6 +452,12 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     """
     entry = accepted.entry
     return accepted.generation is not None and (accepted.generation != entry.generation or entry.state == "disabled")
+
+
+def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
+    device = enrolled.device
+    owners = owners_lost(device.client_id, device.product_key, device.device_key, enrolled.lost, RESET)
+    return [*owners, *members_lost(enrolled.members, RESET)]
 
 
 def _digest(random: str) -> bytes:

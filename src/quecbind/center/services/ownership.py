@@ -10,22 +10,34 @@ does not exist.
 
 import base64
 from dataclasses import dataclass
+from typing import Literal
 
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry, OwnerEntry, seen_by_owner
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
-from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
+from quecbind.center.domain.ids import (
+    DeviceKey,
+    ProductKey,
+    Secret,
+    Uid,
+    UserDomain,
+    client_id,
+    is_device_key,
+    is_product_key,
+)
 from quecbind.center.domain.limits import GuessLimits, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
+from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, RightChanged
+from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.find import client_id_of, find_device, row_of
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
-from quecbind.center.services.records import OwnedRow, Owner
+from quecbind.center.services.records import Member, OwnedRow, Owner
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import (
@@ -62,6 +74,7 @@ class _Outcome:
     auth_key: Secret
     leaving: tuple[Uid, ...]
     is_new: bool
+    members: tuple[Member, ...] = ()
 
 
 class Ownership:
@@ -75,8 +88,10 @@ class Ownership:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        changes: Changes,
         limits: Limits,
     ) -> None:
+        self._changes = changes
         self._storage = storage
         self._registry = registry
         self._clock = clock
@@ -139,7 +154,7 @@ class Ownership:
                 tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
-        return self._bound(request, await self._storage.transact(work))
+        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
 
     async def bind_by_device_key(
         self,
@@ -168,7 +183,7 @@ class Ownership:
             )
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
 
-        return self._bound(request, await self._storage.transact(work))
+        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
 
     async def unbind(self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = "") -> int:
         """Give a device up; gives how many users own it after that. The device keeps its secret."""
@@ -176,17 +191,22 @@ class Ownership:
         now_ms = to_ms(self._clock.now())
         fresh_key = self._new_auth_key()
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> tuple[int, list[Member]]:
             device = find_device(tx, product, key)
+            members = tx.shares.granted_by(row_of(device), who.uid)
             if not tx.owners.delete(row_of(device), who.uid) or device is None:
                 raise NotFound(refusal.NOT_BOUND)
             left_count = len(tx.owners.of_device(device.id))
             # Whoever leaves must not be able to use the LAN with the key they had.
             tx.devices.set_auth_key(device.id, fresh_key if left_count else None)
             tx.audit.append(_audit(who, product, key, peer, "owner.unbound", now_ms))
-            return left_count
+            return left_count, without_right(tx, members, now_ms)
 
-        left_count = await self._storage.transact(work)
+        def applied(outcome: tuple[int, list[Member]]) -> None:
+            owner = _right_changed(product, key, who.uid, who.user_domain, REMOVED)
+            self._changes.tell([owner, *members_lost(outcome[1], UNBOUND)])
+
+        left_count, _ = await self._storage.transact(work, applied)
         self._events.publish("device.unbound", product_key=product, device_key=key, uid=who.uid)
         return left_count
 
@@ -198,12 +218,13 @@ class Ownership:
         if not all(map(is_text, (wanted.name or "", wanted.device_key or "", *wanted.product_keys))):
             raise Rejected(refusal.INVALID, "the filter is no text")
         page, page_size, offset = bounded_page(page, page_size)
-        rows, count = self._storage.read(lambda tx: tx.owners.page_owned(who.uid, wanted, offset, page_size))
+        now_ms = to_ms(self._clock.now())
+        rows, count = self._storage.read(lambda tx: tx.owners.page_held(who.uid, wanted, offset, page_size, now_ms))
         return Page([self._view(row) for row in rows], page, page_size, count)
 
     async def device(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedDevice:
-        """One device of the caller; 5052 for any other."""
-        row = self._owned(who, product_key, device_key)
+        """One device that the caller owns or uses; 5052 for any other."""
+        row = self._held(who, product_key, device_key)
         if row is None:
             raise NotFound(refusal.NOT_BOUND)
         return self._view(row)
@@ -228,8 +249,8 @@ class Ownership:
 
     async def auth_key(self, who: SignedIn, product_key: str | None, device_key: str | None) -> Secret:
         """The key for LAN and BLE sessions, Base64 of 16 bytes; 5041 when the device is not the caller's."""
-        row = self._owned(who, product_key, device_key)
-        if row is None:
+        row = self._held(who, product_key, device_key)
+        if row is None or row.owner_uid != who.uid:
             raise NotFound(refusal.NO_PERMISSION)
         return row.auth_key
 
@@ -237,8 +258,8 @@ class Ownership:
         self, who: SignedIn, product_key: str | None, device_key: str | None, page: int = 1, page_size: int = 10
     ) -> Page[OwnerEntry]:
         """What happened to a device of the caller since they own it, newest first; 5052 for any other."""
-        row = self._owned(who, product_key, device_key)
-        if row is None:
+        row = self._held(who, product_key, device_key)
+        if row is None or row.owner_uid != who.uid:
             raise NotFound(refusal.NOT_BOUND)
         page, page_size, offset = bounded_page(page, page_size)
         found, count = self._storage.read(
@@ -261,10 +282,35 @@ class Ownership:
 
         await self._storage.transact(work)
 
-    def _owned(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedRow | None:
+    async def shared_device(self, who: SignedIn, share_code: str) -> OwnedDevice:
+        """The device that the caller uses by this share; 5137 for any other code."""
+        mac = self._storage.mac("share code", share_code)
+        now_ms = to_ms(self._clock.now())
+
+        def look(tx: Tx) -> OwnedRow | None:
+            share = tx.shares.by_code(mac)
+            device = None if share is None or share.member_uid != who.uid else tx.devices.by_id(share.device_id)
+            return None if device is None else tx.owners.held(who.uid, device.client_id, now_ms)
+
+        row = self._storage.read(look)
+        if row is None:
+            raise NotFound(refusal.SHARE_CODE_INVALID)
+        return self._view(row)
+
+    def _held(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedRow | None:
         client_id = client_id_of(_product_key(product_key), _device_key(device_key))
-        row = None if client_id is None else self._storage.read(lambda tx: tx.owners.owned(who.uid, client_id))
+        now_ms = to_ms(self._clock.now())
+        row = None if client_id is None else self._storage.read(lambda tx: tx.owners.held(who.uid, client_id, now_ms))
         return row if row is not None and row.owner.product_key == product_key else None
+
+    def _tell(self, request: _Request, outcome: _Outcome | Refused) -> None:
+        if isinstance(outcome, Refused) or not outcome.is_new:
+            return
+        # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
+        keys, domain = (request.product_key, request.device_key), request.who.user_domain
+        changed = [_right_changed(*keys, uid, domain, REMOVED) for uid in outcome.leaving]
+        members = members_lost(outcome.members, UNBOUND)
+        self._changes.tell([*changed, *members, _right_changed(*keys, request.who.uid, domain, ADDED)])
 
     def _bound(self, request: _Request, outcome: _Outcome | Refused) -> BindResult:
         if isinstance(outcome, Refused):
@@ -309,12 +355,31 @@ class Ownership:
             is_active=row.is_active,
             auth_key=row.auth_key,
             uid=owner.uid,
+            owner_uid=row.owner_uid,
+            share_code=row.share_code,
+            sharing_expires_at=row.sharing_expires_at,
             bound_at=owner.bound_at,
             last_online_at=latest(None if entry is None else entry.last_online_at, row.facts.last_online_at),
             last_offline_at=latest(None if entry is None else entry.last_offline_at, row.facts.last_offline_at),
             status=row.facts.status,
             info=row.facts.info,
         )
+
+
+def _right_changed(
+    product_key: str, device_key: str, uid: Uid, user_domain: UserDomain, value: Literal[0, 1]
+) -> RightChanged:
+    product, key = ProductKey(product_key), DeviceKey(device_key)
+    return RightChanged(
+        client_id=client_id(product, key),
+        product_key=product,
+        device_key=key,
+        uid=uid,
+        user_domain=user_domain,
+        right="owner",
+        value=value,
+        cause=None if value == ADDED else UNBOUND,
+    )
 
 
 def latest(in_memory: int | None, stored: int | None) -> int | None:
@@ -426,7 +491,9 @@ def _carry_out(
         assert auth_key is not None, "it was stored with the first owner"
         return _Outcome(product, auth_key, (), is_new=False)
     tx.devices.close_window(device.id, device.epoch)
+    members: list[Member] = []
     for uid in decision.leaving:
+        members += tx.shares.granted_by(device.id, uid)
         tx.owners.delete(device.id, uid)
         tx.audit.append(_audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
     if auth_key is None or decision.leaving or not owners:
@@ -448,7 +515,8 @@ def _carry_out(
         )
     )
     tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
-    return _Outcome(product, auth_key, decision.leaving, is_new=True)
+    lost = tuple(without_right(tx, members, now_ms))
+    return _Outcome(product, auth_key, decision.leaving, is_new=True, members=lost)
 
 
 def _audit_bind(

@@ -7,6 +7,7 @@ import asyncio
 import logging
 
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.services.changes import Changes, PresenceChanged
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.ports import Clock, Events, Storage
 from quecbind.center.services.records import Presence as PresenceRecord
@@ -22,10 +23,11 @@ MAX_BATCH = 5000
 class Presence:
     """Told by the access layer when a session begins and ends, exactly once each."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, events: Events) -> None:
+    def __init__(self, storage: Storage, *, clock: Clock, events: Events, changes: Changes) -> None:
         self._storage = storage
         self._clock = clock
         self._events = events
+        self._changes = changes
         self._changed: dict[int, DeviceEntry] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.online_count = 0
@@ -39,6 +41,7 @@ class Presence:
         entry.last_online_at = to_ms(self._clock.now())
         self._events.publish("device.connected", client_id=entry.client_id, peer=peer)
         self._note(entry)
+        self._tell(entry, is_online=True)
 
     def offline(self, entry: DeviceEntry) -> None:
         """A session of the device has ended."""
@@ -50,6 +53,16 @@ class Presence:
             entry.last_offline_at = to_ms(self._clock.now())
             self._events.publish("device.disconnected", client_id=entry.client_id)
             self._note(entry)
+            self._tell(entry, is_online=False)
+
+    def _tell(self, entry: DeviceEntry, *, is_online: bool) -> None:
+        change = PresenceChanged(
+            client_id=entry.client_id,
+            product_key=entry.product_key,
+            device_key=entry.device_key,
+            is_online=is_online,
+        )
+        self._changes.tell([change])
 
     def _note(self, entry: DeviceEntry) -> None:
         self._changed[entry.id] = entry

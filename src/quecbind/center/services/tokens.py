@@ -4,7 +4,7 @@ Whether a token's session still lives is not decided here; whether it is ours, i
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import jwt
@@ -43,12 +43,13 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a good token says."""
+    """What a good token says. `ends_at` is UTC seconds."""
 
     uid: Uid
     session_id: str
     rotation: int
     token_id: str
+    ends_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,13 @@ class TokenSigner:
                 options=_OPTIONS,
             )
             return _Checked(
-                Claims(Uid(str(claims["uid"])), str(claims["sid"]), int(claims["rot"]), str(claims["jti"])),
+                Claims(
+                    Uid(str(claims["uid"])),
+                    str(claims["sid"]),
+                    int(claims["rot"]),
+                    str(claims["jti"]),
+                    int(claims["exp"]),
+                ),
                 str(claims["type"]),
                 int(claims["nbf"]),
                 int(claims["exp"]),

@@ -2,7 +2,8 @@
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
 acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
-information are written only when they differ from what was written last. Everything else passes by.
+information are written only when they differ from what was written last. What users may see is told to whoever
+listens: after it is stored where it is stored, at once where it is not. Everything else passes by.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import is_bind_code, window_end
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.services.changes import Changes, Reported
 from quecbind.center.services.ports import Events, Storage
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.rows import Tx
@@ -28,12 +30,15 @@ MAX_REPORT_ID = 63
 MAX_REPORT_TEXT = 256
 MAX_BIND_SECRET = 64
 
+TOLD_AT_ONCE = frozenset({commands.TSL_REPORT, commands.TSL_READ_ANSWER, commands.TRANSPARENT_UP})
+
 
 class Uplink:
     """Receives frames of devices that have logged in."""
 
-    def __init__(self, storage: Storage, *, events: Events) -> None:
+    def __init__(self, storage: Storage, *, events: Events, changes: Changes) -> None:
         self._storage = storage
+        self._changes = changes
         self._events = events
 
     def receive(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
@@ -47,6 +52,8 @@ class Uplink:
             return self._report(entry, frame, is_status=True)
         if frame.command == commands.INFO_REPORT:
             return self._report(entry, frame, is_status=False)
+        if frame.command in TOLD_AT_ONCE:
+            self._tell(entry, frame)
         return None
 
     def _bind_code(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
@@ -95,6 +102,7 @@ class Uplink:
     def _report(self, entry: DeviceEntry, frame: Frame, *, is_status: bool) -> "asyncio.Future[None] | None":
         digest = _digest(frame.payload)
         if digest == (entry.status_digest if is_status else entry.info_digest):
+            self._tell(entry, frame)
             return None
         try:
             text = _json(ttlv.decode(frame.payload, parse_float=_parse_float))
@@ -115,8 +123,20 @@ class Uplink:
             else:
                 entry.info_digest = digest
             self._events.publish("device.reported", client_id=entry.client_id)
+            self._tell(entry, frame)
 
         return self._storage.transact(work, applied)
+
+    def _tell(self, entry: DeviceEntry, frame: Frame) -> None:
+        change = Reported(
+            client_id=entry.client_id,
+            product_key=entry.product_key,
+            device_key=entry.device_key,
+            command=frame.command,
+            packet_id=frame.packet_id,
+            payload=frame.payload,
+        )
+        self._changes.tell([change])
 
 
 def _window(fields: Fields, default_s: int, now_ms: int) -> tuple[int | None, int]:

@@ -98,7 +98,10 @@ class DeviceFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedDevice:
-    """One device as its owner sees it. `binding_type`: 1 SN, 2 Wi-Fi, 3 device key, 4 BLE (app-api.md B2)."""
+    """One device as its owner sees it, or who uses it by a share.
+
+    `binding_type`: 1 SN, 2 Wi-Fi, 3 device key, 4 BLE (app-api.md B2).
+    """
 
     product_key: ProductKey
     device_key: DeviceKey
@@ -112,6 +115,9 @@ class OwnedDevice:
     is_active: bool
     auth_key: Secret
     uid: Uid
+    owner_uid: Uid
+    share_code: Secret | None = None
+    sharing_expires_at: int | None = None
     bound_at: int
     last_online_at: int | None
     last_offline_at: int | None

@@ -18,6 +18,7 @@ _FACTS = "d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info"
 _ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
 _GET = f"SELECT {_STATE} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _BY_ID = f"SELECT {_STATE} FROM devices d WHERE d.id = ?"  # noqa: S608
+_BY_ID = f"SELECT {_STATE} FROM devices d WHERE d.id = ?"  # noqa: S608
 _ROW = f"SELECT {_STATE}, {_FACTS} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _PAGE = f"SELECT {_STATE}, {_FACTS} FROM devices d ORDER BY d.id LIMIT ? OFFSET ?"  # noqa: S608
 _PAGE_OF_PRODUCT = f"""
@@ -81,6 +82,10 @@ class SqliteDevices:
             self._device(self._decoy)
             return None
         return self._device(row)
+
+    def by_id(self, device_id: int) -> Device | None:
+        row = self._connection.execute(_BY_ID, (device_id,)).fetchone()
+        return None if row is None else self._device(row)
 
     def row(self, client_id: str) -> DeviceRow | None:
         row = self._connection.execute(_ROW, (client_id,)).fetchone()

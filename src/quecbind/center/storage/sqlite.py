@@ -12,12 +12,14 @@ from typing import TypeVar
 
 from quecbind.center.domain.ids import Secret
 from quecbind.center.services.errors import StartError, StorageError
+from quecbind.center.storage import faults
 from quecbind.center.storage.audit import SqliteAudit
 from quecbind.center.storage.devices import SqliteDevices
 from quecbind.center.storage.keys import SqliteAccessKeys, SqliteSigningKeys
 from quecbind.center.storage.owners import SqliteOwners
 from quecbind.center.storage.products import SqliteProducts
 from quecbind.center.storage.seal import Seal, SealError
+from quecbind.center.storage.shares import SqliteShares
 from quecbind.center.storage.users import SqliteDomains, SqliteSessions, SqliteUsers
 from quecbind.center.storage.writer import Writer
 
@@ -44,6 +46,7 @@ class SqliteTx:
         self.products = SqliteProducts(connection, seal)
         self.devices = SqliteDevices(connection, seal)
         self.owners = SqliteOwners(connection, seal)
+        self.shares = SqliteShares(connection, seal)
         self.domains = SqliteDomains(connection, seal)
         self.users = SqliteUsers(connection)
         self.sessions = SqliteSessions(connection)
@@ -138,6 +141,7 @@ def _check_master_key(database: Path, seal: Seal) -> None:
         row = connection.execute(_VAULT_GET).fetchone()
         if row is None:
             connection.execute(_VAULT_PUT, (seal.seal(Secret("quecbind"), _VAULT_PLACE),))
+            faults.reach(faults.VAULT_WRITTEN)
         else:
             seal.open(row[0], _VAULT_PLACE)
     except SealError:

@@ -1,0 +1,288 @@
+"""MQTT 3.1.1 over WebSocket v2 (app-api.md D2), the App's side: packets in, packets out. No I/O and no clock.
+
+The story: CONNECT with the access token as password and a client id that begins `qu_<uid>_`; SUBSCRIBE to topics of
+devices the user has a right to now, each by its full name; PUBLISH commands. A session is never kept, messages go out
+with QoS 0, a will is ignored. A topic of a device that is not the user's, one of a device that does not exist and one
+that makes no sense are refused alike, with 0x80. What is outside the standard ends the connection, and so does QoS 2,
+which no App uses.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final, get_args
+
+from quecbind.center.domain.ids import ClientId
+from quecbind.center.push import messages
+from quecbind.center.push.messages import Json, UnsendableError
+from quecbind.center.services.changes import ADDED, Change, PresenceChanged, Reported, RightChanged, SessionEnded
+from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.wire import commands, frame, mqtt
+from quecbind.wire.errors import FrameError, MqttError
+
+SILENCE_S: Final = 130
+MAX_SILENCE_S: Final = 900
+GRACE: Final = 1.5  # MQTT 3.1.1, 3.1.2.10
+MAX_PACKET: Final = 65_536
+
+WRONG_LEVEL, BAD_CREDENTIALS, UNAVAILABLE = 1, 4, 3  # CONNACK return codes
+REFUSED: Final = 0x80
+
+NOT_BOUND, OPERATION_UNKNOWN, NO_MODEL, PROPERTY_FORMAT, OFFLINE = 4007, 4015, 4020, 4028, 4030
+_SENTENCE_BY_CODE: Final = {
+    NOT_BOUND: "device is not bound",
+    OPERATION_UNKNOWN: "there is no such type of operation",
+    NO_MODEL: "this needs a thing model, which is not known; use property numbers",
+    PROPERTY_FORMAT: "the message is malformed",
+    OFFLINE: "the device is not online",
+}
+
+_TOPIC: Final = re.compile(r"q/([12])/d/(qd[0-9A-Za-z]{2,64})/(bus|ack|onl|ota|inf|loc|sys)(_?)")
+_CLIENT_ID: Final = re.compile(r"qu_([0-9A-Za-z]{1,64})_[0-9]{1,20}")
+_SUFFIX_BY_COMMAND: Final = {
+    commands.TSL_REPORT: "bus",
+    commands.TSL_READ_ANSWER: "bus",
+    commands.TRANSPARENT_UP: "bus",
+    commands.STATUS_REPORT: "sys",
+    commands.INFO_REPORT: "inf",
+}
+_ALL_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+class MqttV2Session:
+    """One connection. `attach` gives it its subscriber; then `receive`, `heard` and `handle_timer` drive it."""
+
+    def __init__(self) -> None:
+        self._subscriber: Subscriber
+        self._pace: Pace
+        self._reader = mqtt.PacketReader(max_packet=MAX_PACKET)
+        self._log_in_by = 0.0
+        self._silence_s: float = SILENCE_S
+        self._silent_at = 0.0
+        self._token_ends_at: float | None = None
+        # Topics as they were subscribed to, with or without the underscore, of each device.
+        self._topics_by_device: dict[ClientId, set[str]] = {}
+
+    def attach(self, subscriber: Subscriber, now: float) -> None:
+        """The connection begins. `now` is in seconds that never go back."""
+        self._subscriber = subscriber
+        self._pace = Pace(subscriber.limits)
+        self._log_in_by = now + subscriber.limits.push_log_in_time_s
+        self.heard(now)
+
+    def heard(self, now: float) -> None:
+        """The App is there: a ping, or anything else."""
+        self._silent_at = now + self._silence_s
+
+    def next_timer(self) -> float:
+        """When `handle_timer` has something to do at the earliest."""
+        if self._token_ends_at is None:
+            return self._log_in_by
+        return min(self._silent_at, self._token_ends_at)
+
+    def handle_timer(self, now: float) -> None:
+        """End the connection if its time is over."""
+        if now < self.next_timer():
+            return
+        if self._token_ends_at is None:
+            self._subscriber.end("log_in_time")
+        else:
+            self._subscriber.end("token_expired" if now >= self._token_ends_at else "silent")
+
+    def receive(self, data: str | bytes, now: float) -> None:
+        """Take what one WebSocket message brought: packets, or parts of some."""
+        if isinstance(data, str):
+            self._subscriber.end("unreadable")
+            return
+        self.heard(now)
+        refusal: MqttError | None = None
+        try:
+            packets = self._reader.feed(data)
+        except MqttError as error:
+            packets, refusal = error.packets, error
+        for packet in packets:
+            if self._subscriber.is_over:
+                return
+            if not self._pace.take(now):
+                self._subscriber.end("too_fast")
+                return
+            self._serve(packet, now)
+        if refusal is not None:
+            if self._token_ends_at is None and refusal.return_code:
+                self._put(mqtt.Connack(refusal.return_code))
+            self._subscriber.end("unreadable")
+
+    def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[bytes]:
+        """How a change reads; see `services.push.Render`."""
+        if isinstance(change, SessionEnded):
+            return
+        client_id = change.client_id
+        suffix = _suffix(change)
+        if suffix is None:
+            return
+        topics = self._topics_by_device.get(client_id, set())
+        wanted = [_topic(client_id, name) for name in (suffix, suffix + "_") if name in topics]
+        if isinstance(change, RightChanged):
+            # Without a subscription there is nothing to revoke, and a client that would be surprised.
+            if not topics:
+                return
+            wanted = wanted or [_topic(client_id, "sys_")]
+            if change.value != ADDED:
+                self._topics_by_device.pop(client_id, None)
+        content = messages.message(change, now_ms, ticket) if wanted else None
+        if content is not None:
+            payload = _json(content)
+            for topic in wanted:
+                yield mqtt.Publish(topic, payload, 0, False, False, 0).encode()
+
+    def _serve(self, packet: mqtt.Packet, now: float) -> None:
+        if isinstance(packet, mqtt.Connect):
+            self._connect(packet, now)
+        elif self._subscriber.who is None:
+            self._subscriber.end("unreadable")
+        elif isinstance(packet, mqtt.Subscribe):
+            self._subscribe(packet, now)
+        elif isinstance(packet, mqtt.Unsubscribe):
+            for topic_filter in packet.filters:
+                self._unsubscribe(topic_filter)
+            self._put(mqtt.Unsuback(packet.packet_id))
+        elif isinstance(packet, mqtt.Publish):
+            self._publish(packet)
+        elif isinstance(packet, mqtt.Pingreq):
+            self._put(mqtt.Pingresp())
+        elif isinstance(packet, mqtt.Disconnect):
+            self._subscriber.end("disconnected", 1000)
+        elif not isinstance(packet, mqtt.Puback):
+            self._subscriber.end("unreadable")
+
+    def _connect(self, packet: mqtt.Connect, now: float) -> None:
+        if self._subscriber.who is not None:
+            self._subscriber.end("unreadable")
+            return
+        if packet.level != 4:
+            self._put(mqtt.Connack(WRONG_LEVEL))
+            self._subscriber.end("unreadable")
+            return
+        name = _CLIENT_ID.fullmatch(packet.client_id)
+        if packet.user_name or name is None or not packet.password:
+            self._refuse(BAD_CREDENTIALS, "log_in_refused")
+            return
+        token = packet.password.decode("latin-1")
+        answer, seconds_left = self._subscriber.log_in(token, uid=name[1], name=packet.client_id)
+        if answer == "full":
+            self._refuse(UNAVAILABLE, "refused_user")
+        elif answer != "ok":
+            self._refuse(BAD_CREDENTIALS, "log_in_refused")
+        else:
+            self._token_ends_at = now + seconds_left
+            self._silence_s = min(packet.keep_alive * GRACE, MAX_SILENCE_S) or SILENCE_S
+            self.heard(now)
+            self._put(mqtt.Connack(0))
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self._put(mqtt.Connack(code))
+        self._subscriber.end(reason)
+
+    def _subscribe(self, packet: mqtt.Subscribe, now: float) -> None:
+        # Seven topics of a device are one piece of work.
+        if not self._pace.take(now, len(packet.filters) // 7):
+            self._subscriber.end("too_fast")
+            return
+        self._put(mqtt.Suback(packet.packet_id, [self._grant(topic_filter) for topic_filter, _ in packet.filters]))
+
+    def _grant(self, topic_filter: str) -> int:
+        topic = _TOPIC.fullmatch(topic_filter)
+        if topic is None:
+            return REFUSED
+        client_id, name = ClientId(topic[2]), topic[3] + topic[4]
+        if not self._subscriber.is_subscribed(client_id):
+            self._topics_by_device.pop(client_id, None)  # of a right that has ended
+        if self._subscriber.subscribe(client_id, _ALL_KINDS) != "ok":
+            return REFUSED
+        if topic[1] == "2":
+            self._topics_by_device.setdefault(client_id, set()).add(name)
+        return 0
+
+    def _unsubscribe(self, topic_filter: str) -> None:
+        topic = _TOPIC.fullmatch(topic_filter)
+        if topic is None or topic[1] != "2":
+            return
+        client_id = ClientId(topic[2])
+        topics = self._topics_by_device.get(client_id, set())
+        topics.discard(topic[3] + topic[4])
+        if not topics:
+            self._topics_by_device.pop(client_id, None)
+            self._subscriber.forget(client_id)
+
+    def _publish(self, packet: mqtt.Publish) -> None:
+        topic = _TOPIC.fullmatch(packet.topic)
+        if packet.qos == 2 or topic is None or topic[1] != "1" or topic[3] not in {"sys", "bus"}:
+            self._subscriber.end("not_allowed")
+            return
+        client_id = ClientId(topic[2])
+        message_id, code = self._command(client_id, topic[3], packet.payload)
+        if self._subscriber.is_over:
+            return
+        if packet.qos:
+            self._put(mqtt.Puback(packet.packet_id))
+        if code is not None:
+            self._say(client_id, "sys_", {"code": code, "msg": _SENTENCE_BY_CODE[code], "msgId": message_id})
+            return
+        for name in sorted({"ack", "ack_"} & self._topics_by_device.get(client_id, set())):
+            self._say(client_id, name, {"status": "succ", "msg": "success", "msgId": message_id})
+
+    def _command(self, client_id: ClientId, kind: str, payload: bytes) -> tuple[object, int | None]:
+        """Do what was published; the App's own number for it, and a code if it was refused."""
+        if not self._subscriber.has_right(client_id):
+            return 0, NOT_BOUND
+        message_id: object = 0
+        try:
+            if payload[:2] == b"\xaa\xaa" and kind == "bus":
+                message_id, command, content = frame.decode(payload)
+            else:
+                asked = messages.loads(payload)
+                if not isinstance(asked, dict):
+                    return 0, PROPERTY_FORMAT
+                given_id = asked.get("msgId", 0)
+                message_id = given_id if isinstance(given_id, int | str) and len(str(given_id)) <= 64 else 0
+                if (
+                    self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey")))
+                    != client_id
+                ):
+                    return message_id, NOT_BOUND
+                operation, kv = asked.get("type"), messages.loads(asked.get("kv"))
+                if operation == "READ-ATTR":
+                    command, content = commands.TSL_READ, messages.read_payload(kv)
+                elif operation == "WRITE-ATTR":
+                    command, content = commands.TSL_WRITE, messages.write_payload(kv)
+                else:
+                    return message_id, OPERATION_UNKNOWN
+        except UnsendableError as error:
+            return message_id, NO_MODEL if error.is_named else PROPERTY_FORMAT
+        except (ValueError, FrameError):
+            return message_id, PROPERTY_FORMAT
+        handed = self._subscriber.hand_over(client_id, command, content)
+        code_by_answer = {"ok": None, "no right": NOT_BOUND, "not allowed": OPERATION_UNKNOWN, "offline": OFFLINE}
+        return message_id, code_by_answer[handed]
+
+    def _say(self, client_id: ClientId, name: str, content: Json) -> None:
+        self._put(mqtt.Publish(_topic(client_id, name), _json(content), 0, False, False, 0))
+
+    def _put(self, packet: mqtt.Packet) -> None:
+        self._subscriber.put(packet.encode())
+
+
+def _suffix(change: Change) -> str | None:
+    if isinstance(change, RightChanged):
+        return "sys"
+    if isinstance(change, PresenceChanged):
+        return "onl"
+    return _SUFFIX_BY_COMMAND.get(change.command) if isinstance(change, Reported) else None
+
+
+def _topic(client_id: ClientId, name: str) -> str:
+    return f"q/2/d/{client_id}/{name}"
+
+
+def _json(content: Json) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()

@@ -1,0 +1,329 @@
+"""WebSocket v1 (app-api.md D1): commands of an App as JSON, answers and messages as JSON. No I/O and no clock.
+
+The story: connect, log in within the time limit, subscribe, listen. A WebSocket ping, a message or {"cmd": "pong"}
+keeps the connection; 130 seconds without any ends it. A device that is not the user's, one that does not exist and one
+whose keys cannot be keys are answered alike.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
+from quecbind.center.push import messages
+from quecbind.center.push.messages import Json, UnsendableError
+from quecbind.center.services.changes import Change, PresenceChanged, Reported, RightChanged
+from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.wire import commands
+
+SILENCE_S: Final = 130
+
+OK: Final = 1
+JSON_FORMAT = 4002
+COMMAND_EMPTY = 4003
+COMMAND_UNKNOWN = 4004
+DATA_EMPTY = 4005
+DATA_FORMAT = 4006
+TOKEN_EMPTY = 4007
+TOKEN_WRONG = 4008
+LOGGED_IN_ALREADY = 4009
+NOT_LOGGED_IN = 4010
+NOT_BOUND = 4011
+TYPE_UNKNOWN = 4012
+NOT_SUBSCRIBED = 4013
+OPERATION_UNKNOWN = 4015
+TOO_FAST = 4019
+NO_MODEL = 4020
+PRODUCT_KEY_EMPTY = 4021
+PRODUCT_KEY_FORMAT = 4022
+DEVICE_KEY_EMPTY = 4023
+DEVICE_KEY_FORMAT = 4024
+TYPE_EMPTY = 4025
+OPERATION_EMPTY = 4026
+TOO_MANY = 4027
+PROPERTY_FORMAT = 4028
+MESSAGE_ID = 4029
+OFFLINE = 4030
+
+SENTENCE_BY_CODE: Final = {
+    OK: "success",
+    JSON_FORMAT: "this is not a JSON object",
+    COMMAND_EMPTY: "cmd is missing",
+    COMMAND_UNKNOWN: "there is no such cmd",
+    DATA_EMPTY: "data is missing",
+    DATA_FORMAT: "data has another form",
+    TOKEN_EMPTY: "the token is missing",
+    TOKEN_WRONG: "the token is not good, or too many connections are open with it",
+    LOGGED_IN_ALREADY: "this connection is logged in already",
+    NOT_LOGGED_IN: "log in first",
+    NOT_BOUND: "the device is not bound",
+    TYPE_UNKNOWN: "there is no such messageType",
+    NOT_SUBSCRIBED: "this is not subscribed to",
+    OPERATION_UNKNOWN: "there is no such type of operation",
+    TOO_FAST: "too many messages",
+    NO_MODEL: "this needs a thing model, which is not known; use property numbers",
+    PRODUCT_KEY_EMPTY: "the product key is missing",
+    PRODUCT_KEY_FORMAT: "the product key is malformed",
+    DEVICE_KEY_EMPTY: "the device key is missing",
+    DEVICE_KEY_FORMAT: "the device key is malformed",
+    TYPE_EMPTY: "messageType is missing",
+    OPERATION_EMPTY: "the type of operation is missing",
+    TOO_MANY: "too many subscriptions",
+    PROPERTY_FORMAT: "the properties are malformed",
+    MESSAGE_ID: "msgId is a whole number from 0 to 2147483647",
+    OFFLINE: "the device is not online",
+}
+
+# The types without a kind are accepted: nothing sends them here yet.
+_KIND_BY_TYPE: Final[dict[str, Kind | None]] = {
+    "ONLINE": "presence",
+    "STATUS": "status",
+    "RAW-UPLINK": "raw",
+    "MATTR-REPORT": "properties",
+    "MEVENT-INFO": None,
+    "MEVENT-WARN": None,
+    "MEVENT-ERROR": None,
+    "LOCATION-INFO-KV": None,
+}
+_MAX_ITEMS: Final = 100
+_MAX_MESSAGE_ID: Final = 2_147_483_647
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: int, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+class WsV1Session:
+    """One connection. `attach` gives it its subscriber; then `receive`, `heard` and `handle_timer` drive it."""
+
+    def __init__(self) -> None:
+        self._subscriber: Subscriber
+        self._pace: Pace
+        self._log_in_by = 0.0
+        self._silent_at = 0.0
+        self._token_ends_at: float | None = None
+        self._online: set[ClientId] = set()
+
+    def attach(self, subscriber: Subscriber, now: float) -> None:
+        """The connection begins. `now` is in seconds that never go back."""
+        self._subscriber = subscriber
+        self._pace = Pace(subscriber.limits)
+        self._log_in_by = now + subscriber.limits.push_log_in_time_s
+        self.heard(now)
+
+    def heard(self, now: float) -> None:
+        """The App is there: a ping, or anything else."""
+        self._silent_at = now + SILENCE_S
+
+    def next_timer(self) -> float:
+        """When `handle_timer` has something to do at the earliest."""
+        if self._subscriber.who is None:
+            return min(self._log_in_by, self._silent_at)
+        assert self._token_ends_at is not None
+        return min(self._silent_at, self._token_ends_at)
+
+    def handle_timer(self, now: float) -> None:
+        """End the connection if its time is over."""
+        if now < self.next_timer():
+            return
+        if self._token_ends_at is not None and now >= self._token_ends_at:
+            self._error(TOKEN_WRONG)
+            self._subscriber.end("token_expired")
+        else:
+            self._subscriber.end("silent" if self._subscriber.who is not None else "log_in_time")
+
+    def receive(self, data: str | bytes, now: float) -> None:
+        """Take one message of the App and answer it."""
+        self.heard(now)
+        if not self._pace.take(now):
+            self._too_fast()
+            return
+        try:
+            self._serve(data, now)
+        except _RefusedError as refused:
+            self._error(refused.code, refused.detail)
+
+    def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[str]:
+        """How a change reads; see `services.push.Render`."""
+        online = 1
+        if isinstance(change, PresenceChanged):
+            online = 2 if change.client_id in self._online else 1
+            if change.is_online:
+                self._online.add(change.client_id)
+            else:
+                self._online.discard(change.client_id)
+        elif isinstance(change, RightChanged):
+            self._online.discard(change.client_id)
+        elif isinstance(change, Reported) and change.command == commands.INFO_REPORT:
+            return  # has no messageType in this protocol
+        content = messages.message(change, now_ms, ticket, online)
+        if content is not None:
+            yield _command("message", content)
+
+    def _serve(self, data: str | bytes, now: float) -> None:
+        try:
+            request = messages.loads(data)
+        except ValueError:
+            raise _RefusedError(JSON_FORMAT) from None
+        if not isinstance(request, dict):
+            raise _RefusedError(JSON_FORMAT)
+        command = request.get("cmd")
+        if not command:
+            raise _RefusedError(COMMAND_EMPTY)
+        content = request.get("data")
+        if command in {"pong", "ping"}:
+            return
+        if command == "login":
+            self._log_in(content, now)
+        elif command not in {"subscribe", "unsubscribe", "send"}:
+            raise _RefusedError(COMMAND_UNKNOWN)
+        elif self._subscriber.who is None:
+            raise _RefusedError(NOT_LOGGED_IN)
+        elif command == "send":
+            self._send(content)
+        else:
+            self._change_subscriptions(command, content, now)
+
+    def _log_in(self, content: object, now: float) -> None:
+        if self._subscriber.who is not None:
+            raise _RefusedError(LOGGED_IN_ALREADY)
+        token = _object(content).get("token")
+        if not token:
+            raise _RefusedError(TOKEN_EMPTY)
+        if not isinstance(token, str):
+            raise _RefusedError(TOKEN_WRONG)
+        answer, seconds_left = self._subscriber.log_in(token)
+        if answer != "ok":
+            # Whoever guesses tokens pays with a connection for each.
+            self._error(TOKEN_WRONG)
+            self._subscriber.end("log_in_refused" if answer == "refused" else "refused_user")
+            return
+        self._token_ends_at = now + seconds_left
+        self._answer("login_resp", {"code": OK, "msg": SENTENCE_BY_CODE[OK]})
+
+    def _change_subscriptions(self, command: str, content: object, now: float) -> None:
+        if not content:
+            raise _RefusedError(DATA_EMPTY)
+        items = content if isinstance(content, list) else [content]
+        if len(items) > _MAX_ITEMS:
+            raise _RefusedError(TOO_MANY)
+        if not self._pace.take(now, len(items) - 1):
+            self._too_fast()
+            return
+        answers = []
+        for item in items:
+            asked = _object(item)
+            shown = {
+                name: asked[name]
+                for name in ("productKey", "deviceKey", "messageType")
+                if isinstance(asked.get(name), str | list)
+            }
+            try:
+                self._change_subscription(command, asked)
+                answers.append({**shown, "code": OK, "msg": SENTENCE_BY_CODE[OK]})
+            except _RefusedError as refused:
+                answers.append({**shown, "code": refused.code, "msg": refused.detail or SENTENCE_BY_CODE[refused.code]})
+        self._answer(command + "_resp", answers)
+
+    def _change_subscription(self, command: str, asked: Json) -> None:
+        types = asked.get("messageType")
+        if not types:
+            raise _RefusedError(TYPE_EMPTY)
+        types = types if isinstance(types, list) else [types]
+        if not all(isinstance(each, str) and each in _KIND_BY_TYPE for each in types):
+            raise _RefusedError(TYPE_UNKNOWN)
+        kinds = [kind for kind in map(_KIND_BY_TYPE.__getitem__, types) if kind is not None]
+        client_id = self._device(asked)
+        if command == "unsubscribe":
+            if not self._subscriber.unsubscribe(client_id, kinds):
+                raise _RefusedError(NOT_SUBSCRIBED)
+            return
+        done = self._subscriber.subscribe(client_id, kinds)
+        if done != "ok":
+            raise _RefusedError(NOT_BOUND if done == "no right" else TOO_MANY)
+
+    def _send(self, content: object) -> None:
+        asked = _object(content)
+        operation = asked.get("type")
+        if not operation:
+            raise _RefusedError(OPERATION_EMPTY)
+        message_id = asked.get("msgId", 0)
+        if isinstance(message_id, bool) or not isinstance(message_id, int) or not 0 <= message_id <= _MAX_MESSAGE_ID:
+            raise _RefusedError(MESSAGE_ID)
+        command, payload = _frame_of(operation, asked)
+        client_id = self._device(asked)
+        handed = self._subscriber.hand_over(client_id, command, payload)
+        if handed != "ok":
+            raise _RefusedError(OFFLINE if handed == "offline" else NOT_BOUND)
+        now_ms, ticket = self._subscriber.stamp()
+        times = {"createdAt": now_ms, "sentAt": now_ms, "ackAt": now_ms}
+        self._answer("send_ack", {"ticket": ticket, "msgId": message_id, **times, "status": "succ"})
+
+    def _device(self, asked: Json) -> ClientId:
+        product_key, device_key = asked.get("productKey"), asked.get("deviceKey")
+        if not product_key:
+            raise _RefusedError(PRODUCT_KEY_EMPTY)
+        if not isinstance(product_key, str) or not is_product_key(product_key):
+            raise _RefusedError(PRODUCT_KEY_FORMAT)
+        if not device_key:
+            raise _RefusedError(DEVICE_KEY_EMPTY)
+        if not isinstance(device_key, str) or not is_device_key(device_key):
+            raise _RefusedError(DEVICE_KEY_FORMAT)
+        client_id = self._subscriber.client_id_of(product_key, device_key)
+        if client_id is None:
+            raise _RefusedError(NOT_BOUND)
+        return client_id
+
+    def _too_fast(self) -> None:
+        self._error(TOO_FAST)
+        self._subscriber.end("too_fast")
+
+    def _answer(self, command: str, content: object) -> None:
+        self._subscriber.put(_command(command, content))
+
+    def _error(self, code: int, detail: str = "") -> None:
+        self._answer("error", {"code": code, "msg": detail or SENTENCE_BY_CODE[code]})
+
+
+def _command(command: str, content: object) -> str:
+    return json.dumps({"cmd": command, "data": content}, separators=(",", ":"))
+
+
+def _object(content: object) -> dict[str, Any]:
+    if content is None:
+        raise _RefusedError(DATA_EMPTY)
+    if not isinstance(content, dict):
+        raise _RefusedError(DATA_FORMAT)
+    return content
+
+
+def _frame_of(operation: object, asked: Json) -> tuple[int, bytes]:
+    if operation == "RAW":
+        return commands.TRANSPARENT_DOWN, _raw(asked)
+    if operation == "EXE-SERV":
+        raise _RefusedError(NO_MODEL)
+    if operation not in {"READ-ATTR", "WRITE-ATTR"}:
+        raise _RefusedError(OPERATION_UNKNOWN)
+    try:
+        kv = messages.loads(asked.get("kv"))
+        if operation == "READ-ATTR":
+            return commands.TSL_READ, messages.read_payload(kv)
+        return commands.TSL_WRITE, messages.write_payload(kv)
+    except UnsendableError as error:
+        raise _RefusedError(NO_MODEL if error.is_named else PROPERTY_FORMAT, str(error)) from None
+    except ValueError:
+        raise _RefusedError(PROPERTY_FORMAT) from None
+
+
+def _raw(asked: Json) -> bytes:
+    raw = asked.get("raw")
+    if not isinstance(raw, str) or not raw:
+        raise _RefusedError(DATA_FORMAT)
+    try:
+        return base64.b64decode(raw, validate=True)
+    except ValueError:
+        raise _RefusedError(DATA_FORMAT) from None
