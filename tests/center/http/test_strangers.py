@@ -94,6 +94,10 @@ CALLS: list[tuple[str, str, dict[str, str]]] = [
     ("POST", "getAuthKey", {}),
     ("GET", "getDeviceBusinessAttributes", {}),
     ("GET", "deviceAudit", {"page": "1"}),
+    ("POST", "approveReEnrolment", {}),
+    ("POST", "shareInfo", {"acceptingExpireAt": "1700000600000", "sharingExpireAt": "1700003600000", "coverMark": "1"}),
+    ("POST", "shareByUid", {"shareUid": "C10001", "coverMark": "1"}),
+    ("GET", "deviceShareUserList", {}),
 ]
 
 
@@ -113,6 +117,33 @@ async def test_no_call_tells_a_stranger_whether_a_device_exists(
     assert answers[0] == answers[1] == answers[2]
     assert works[0] == works[1] == works[2]
     assert any("SELECT" in text for text in works[0])
+
+
+SHARE_CALLS: list[tuple[str, str, dict[str, str]]] = [
+    ("PUT", "setShareTime", {"expireTime": "1700003600000", "sharingExpireAt": "1700003600000"}),
+    ("DELETE", "ownerUserUnshareDevice", {}),
+    ("DELETE", "shareUserUnshareDevice", {}),
+    ("PUT", "changeShareDeviceName", {"deviceName": "mine"}),
+    ("GET", "deviceInfo", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "extra"), SHARE_CALLS, ids=[call[1] for call in SHARE_CALLS])
+async def test_no_call_tells_a_stranger_whether_a_share_code_exists(
+    http: Http, method: str, path: str, extra: dict[str, str]
+) -> None:
+    """The codes are drawn from more than can be tried, so the answer is compared and not the work."""
+    await http.owned("FOREIGN")
+    ends = {"acceptingExpireAt": "1700000600000", "sharingExpireAt": "1700003600000", "coverMark": "1"}
+    code = (await http.alice.call("POST", "shareInfo", pk=http.pk, dk="FOREIGN", **ends)).data
+    assert code
+    answers = [
+        await raw(http.bob, method, "/v2/binding/enduserapi/" + path, params={"shareCode": given, **extra})
+        for given in (code, "x" * len(code))
+    ]
+
+    assert answers[0] == answers[1]
+    assert b'"code":200' not in answers[0][0]
 
 
 async def test_no_call_tells_whether_a_product_exists(http: Http, work: Work) -> None:

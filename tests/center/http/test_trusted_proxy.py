@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from quecbind.center.http import app
+from quecbind.center.http.trusted_proxy import TrustedProxy
 from tests.center.http.callers import App, Http, Network
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)
@@ -51,3 +53,17 @@ async def test_operators_are_audited_under_what_a_trusted_proxy_says(http: Http)
     assert made.status_code == 201
     assert (await http.world.center.operators.audit(1, 1)).items[0].peer == "203.0.113.5"
     await network.close()
+
+
+async def test_a_websocket_counts_for_the_client_too() -> None:
+    seen: list[Scope] = []
+
+    async def serve(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope)
+
+    scope = {"type": "websocket", "client": ("10.0.0.1", 5), "headers": [(b"x-forwarded-for", b"203.0.113.5")]}
+
+    for trusted in (PROXIES, ()):
+        await TrustedProxy(serve, trusted)(scope, None, None)  # type: ignore[arg-type]  # neither is used
+
+    assert [one["client"] for one in seen] == [("203.0.113.5", 0), ("10.0.0.1", 5)]
