@@ -182,6 +182,16 @@ def test_a_certificate_that_cannot_be_used_leaves_the_earlier_one_and_says_so(se
     assert all("the earlier one stays" in line and str(server.certificate) in line for line in said)
 
 
+def test_push_is_served_over_tls_too(server: Server) -> None:
+    wanted = (
+        "GET /ws/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with server.connect("https", server.trusted()) as app:
+        app.sendall(wanted.encode())
+        assert app.recv(1000).startswith(b"HTTP/1.1 101 ")
+
+
 def test_tls_1_1_and_plain_text_are_refused_and_harm_nobody(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port("mqtts")), timeout=10) as plain:
         plain.sendall(NOBODY)
