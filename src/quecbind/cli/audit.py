@@ -30,7 +30,7 @@ def register(subparsers: Subparsers) -> None:
         commands,
         "verify",
         "check the audit log for entries that were changed, removed, put elsewhere or cut off",
-        "quecbind audit verify\nquecbind audit verify --noted 1200:<hash>",
+        "quecbind audit verify",
         run_verify,
     )
     checking = add_command(commands, "check", "the same as verify", "quecbind audit check", run_verify)
@@ -45,7 +45,7 @@ def register(subparsers: Subparsers) -> None:
         commands,
         "export",
         "write the audit log to stdout, oldest first, one JSON object a line",
-        "quecbind audit export > audit.jsonl\nquecbind audit export --since 2026-11-01T00:00:00",
+        "quecbind audit export\nquecbind audit export --since 2026-11-01T00:00:00",
         run_export,
     )
     exporting.add_argument(
