@@ -3,6 +3,8 @@
 Knows no socket and no file; main gives it a storage and attaches the device links.
 """
 
+from collections.abc import Mapping
+
 from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
@@ -25,7 +27,11 @@ KEY_ID_LENGTH = 12
 
 
 class Center:
-    """All services. Open it on the event loop it is used from; close it once."""
+    """All services. Open it on the event loop it is used from; close it once.
+
+    Attributes:
+        addresses: where it is listened to, by scheme, and `lan`, the name for the local network; empty when nowhere.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Center:
         )
         self.ownership = Ownership(storage, registry, clock=clock, entropy=entropy, events=events, limits=limits)
         self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
 
