@@ -46,7 +46,6 @@ ACCESS_LIMITS = (
     "max_messages_per_day",
     "max_pending_per_address",
     "message_rate",
-    "tls_handshakes",
 )
 
 
