@@ -28,6 +28,10 @@ class CenterCollector(Collector):
         """See `prometheus_client.registry.Collector`."""
         access, counters = self._access, self._access.counters
         yield _gauge("device_connections", "Open device connections, logged in or not.", access.connection_count)
+        yield _gauge("tls_handshakes", "TLS handshakes of devices under way.", access.handshakes.count)
+        yield _counter(
+            "tls_handshakes_failed", "TLS handshakes of devices that failed.", access.handshakes.failed_count
+        )
         yield _gauge("devices_online", "Devices that are logged in.", access.session_count)
         yield _gauge("messages_pending", "Device messages that wait for storage.", access.pending_count)
         yield _counter("log_ins", "Log-ins of devices that were accepted.", counters.log_in_count)
@@ -49,6 +53,7 @@ class CenterCollector(Collector):
         refused = Counter({name: limit.refused_count for name, limit in self._center.limit_counters.items()})
         refused.update(dict.fromkeys(ACCESS_LIMITS, 0))
         refused.update(counters.limited_count_by_limit)
+        refused["tls_handshakes"] = access.handshakes.refused_count
         for name, count in sorted(refused.items()):
             limited.add_metric([name], count)
         for name, limit in sorted(self._center.limit_counters.items()):

@@ -16,6 +16,7 @@ from quecbind.center.domain.addresses import Network
 from quecbind.center.domain.limits import Limits, PushLimits
 
 MailEncryption = Literal["starttls", "tls", "none"]
+ClientCertificate = Literal["required", "optional"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _HOST_NAME = re.compile(
@@ -79,6 +80,10 @@ def _one_of(*choices: str) -> Callable[[str], Any]:
 _port = _whole(0, 65535)
 
 
+def _port_or_none(text: str) -> int | None:
+    return None if text == "none" else _port(text)
+
+
 class _Option(NamedTuple):
     """How a setting is read from text, and what it is for."""
 
@@ -94,13 +99,32 @@ class Settings:
     host: Annotated[str, _Option(_address, "address to listen on; 0.0.0.0 for every IPv4 address of this machine")] = (
         "127.0.0.1"
     )
-    http_port: Annotated[int, _Option(_port, "port of the App and operator API; 0 lets the system choose")] = 8080
-    mqtt_port: Annotated[int, _Option(_port, "port for devices; 0 lets the system choose")] = 1883
+    http_port: Annotated[
+        int | None,
+        _Option(_port_or_none, "port of the App and operator API; 0 lets the system choose, none leaves it closed"),
+    ] = 8080
+    mqtt_port: Annotated[
+        int | None, _Option(_port_or_none, "port for devices; 0 lets the system choose, none leaves it closed")
+    ] = 1883
+    https_port: Annotated[
+        int | None, _Option(_port, "port of the same API over TLS; needs --tls-cert and --tls-key")
+    ] = None
     mqtts_port: Annotated[int | None, _Option(_port, "port for devices over TLS; needs --tls-cert and --tls-key")] = (
         None
     )
-    tls_cert: Annotated[Path | None, _Option(_path, "PEM file with the certificate chain of the TLS listener")] = None
+    tls_cert: Annotated[Path | None, _Option(_path, "PEM file with the certificate chain of the TLS listeners")] = None
     tls_key: Annotated[Path | None, _Option(_path, "PEM file with its private key")] = None
+    mqtts_client_ca: Annotated[
+        Path | None, _Option(_path, "PEM file with the authorities that sign certificates of devices; asks for them")
+    ] = None
+    mqtts_client_cert: Annotated[
+        ClientCertificate,
+        _Option(
+            _one_of("required", "optional"),
+            "with --mqtts-client-ca: whether a device must show one, on every port; one that is shown must name its "
+            "client id",
+        ),
+    ] = "required"
     lan_host: Annotated[
         str | None, _Option(_address, "host name or address under which devices and Apps on the LAN reach this server")
     ] = None
@@ -260,11 +284,19 @@ class Settings:
             raise SettingsError("--tls-cert and --tls-key belong together: give both or neither")
         if self.mqtts_port is not None and self.tls_cert is None:
             raise SettingsError("--mqtts-port needs --tls-cert and --tls-key")
-        if self.tls_cert is not None and self.mqtts_port is None:
-            raise SettingsError("--tls-cert and --tls-key are for the TLS listener: give --mqtts-port too")
-        ports = [port for port in (self.http_port, self.mqtt_port, self.mqtts_port) if port]
+        if self.https_port is not None and self.tls_cert is None:
+            raise SettingsError("--https-port needs --tls-cert and --tls-key")
+        if self.tls_cert is not None and self.mqtts_port is None and self.https_port is None:
+            raise SettingsError("--tls-cert and --tls-key are for TLS listeners: give --mqtts-port or --https-port too")
+        if self.mqtts_client_ca is not None and self.mqtts_port is None:
+            raise SettingsError("--mqtts-client-ca is for the TLS listener of devices: give --mqtts-port too")
+        if self.http_port is None and self.https_port is None:
+            raise SettingsError("--http-port none needs --https-port: Apps and operators must come in somewhere")
+        if self.mqtt_port is None and self.mqtts_port is None:
+            raise SettingsError("--mqtt-port none needs --mqtts-port: devices must come in somewhere")
+        ports = [port for port in (self.http_port, self.mqtt_port, self.https_port, self.mqtts_port) if port]
         if len(set(ports)) != len(ports):
-            raise SettingsError("--http-port, --mqtt-port and --mqtts-port must differ")
+            raise SettingsError("--http-port, --https-port, --mqtt-port and --mqtts-port must differ")
         if self.smtp_host is not None and self.smtp_from is None:
             raise SettingsError("--smtp-host needs --smtp-from, the sender of the mails")
         if (self.smtp_user is None) != (self.smtp_password is None):
@@ -325,4 +357,4 @@ def _variable(name: str) -> str:
 
 def _metavar(name: str) -> str:
     last = name.removesuffix("_s").rsplit("_", 1)[-1]
-    return {"data": "DIR", "cert": "FILE", "key": "FILE"}.get(last, last.upper())
+    return {"data": "DIR", "cert": "FILE", "key": "FILE", "ca": "FILE"}.get(last, last.upper())

@@ -31,6 +31,7 @@ class DeviceConnection(asyncio.Protocol):
 
     Attributes:
         address: of the peer; empty when the system did not say.
+        certificate_names: for whom the peer has a certificate that we trust; None when it showed none.
         entry: the device, from its log-in on and after the close too.
         slot: where the timer wheel has it.
     """
@@ -42,6 +43,7 @@ class DeviceConnection(asyncio.Protocol):
         "_session",
         "_transport",
         "address",
+        "certificate_names",
         "entry",
         "is_admitted",
         "slot",
@@ -55,6 +57,7 @@ class DeviceConnection(asyncio.Protocol):
         self._is_over = False
         self.is_admitted = False
         self.address = ""
+        self.certificate_names: tuple[str, ...] | None = None
         self.entry: DeviceEntry | None = None
         self.slot = NO_SLOT
 
@@ -75,6 +78,9 @@ class DeviceConnection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # TCP and TLS give no less
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            self.certificate_names = _names_in(certificate)
         self.is_admitted = access.admit(self)
         if not self.is_admitted:
             self._cut("refused")
@@ -159,7 +165,9 @@ class DeviceConnection(asyncio.Protocol):
         return self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
 
     def _judge(self, connect: Connect, now: float) -> Sequence[Ask]:
-        verdict = self._access.gate.connect(connect.client_id, connect.user_name, connect.password, self.address)
+        verdict = self._access.gate.connect(
+            connect.client_id, connect.user_name, connect.password, self.address, self.certificate_names
+        )
         if isinstance(verdict, asyncio.Future):
             verdict.add_done_callback(self._judged)
             return ()
@@ -276,3 +284,10 @@ class _Pending:
         self._left_count -= 1
         if not self._left_count:
             self._connection.take_answer(self._message, self._failure)
+
+
+def _names_in(certificate: dict[str, Any]) -> tuple[str, ...]:
+    """Common names, DNS names and URIs of a certificate as `ssl` decodes it."""
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    others = [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI")]
+    return (*subject, *others)

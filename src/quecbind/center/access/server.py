@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from quecbind.center.access.connection import DeviceConnection
 from quecbind.center.access.session import SessionLimits
+from quecbind.center.access.tls_door import Handshakes, TlsDoor
 from quecbind.center.access.wheel import TimerWheel
 from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.ids import ClientId
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 ACCEPTS_PER_TURN = 16
-HANDSHAKE_TIME_S = 10.0
 CLOSE_TIME_S = 2.0
 TICK_S = 1.0
 
@@ -128,6 +128,7 @@ class AccessServer:
 
     Attributes:
         pending_count: messages that wait for storage.
+        handshakes: TLS handshakes under way; they have the limit of connections that have not logged in, apart.
     """
 
     def __init__(
@@ -157,7 +158,9 @@ class AccessServer:
         self.is_stopping = False
         self._message_rate = MessageRate(limits.message_rate, limits.message_burst, limits.max_messages_per_day)
         self._presence = presence
+        self.handshakes = Handshakes(limits.max_pending_per_address, limits.max_connections)
         self._servers: list[asyncio.Server] = []
+        self._doors: list[TlsDoor] = []
         self._connections: set[DeviceConnection] = set()
         self._session_by_client_id: dict[str, DeviceConnection] = {}
         self._address_by_name: dict[str, _Address] = {}
@@ -177,16 +180,14 @@ class AccessServer:
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve devices on a bound socket, over TLS when a context is given. Takes the socket over."""
+        make_connection = functools.partial(DeviceConnection, self)
+        if tls is not None:
+            self._doors.append(TlsDoor(listener, tls, make_connection, self.handshakes))
+            return
         with listener:
             for _ in range(ACCEPTS_PER_TURN):
                 self._servers.append(
-                    await self._loop.create_server(
-                        functools.partial(DeviceConnection, self),
-                        sock=listener.dup(),
-                        backlog=BACKLOG,
-                        ssl=tls,
-                        ssl_handshake_timeout=HANDSHAKE_TIME_S if tls else None,
-                    )
+                    await self._loop.create_server(make_connection, sock=listener.dup(), backlog=BACKLOG)
                 )
 
     async def stop(self, time_s: float) -> None:
@@ -194,6 +195,8 @@ class AccessServer:
         self.is_stopping = True
         for server in self._servers:
             server.close()
+        for door in self._doors:
+            await door.close()
         for connection in self._connections:
             connection.stop_reading()
         self._serve_arrivals()

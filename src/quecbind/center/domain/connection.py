@@ -4,6 +4,7 @@ Bytes are not judged here: whether the signature is right, and whether its nonce
 A verdict says what the access layer does on the wire (device-center.md 8.1, 12) and nothing about why; the log knows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -50,6 +51,22 @@ class LetIn:
     """The log-in is right; `is_first_use` asks to have that stored before the CONNACK."""
 
     is_first_use: bool
+
+
+def check_certificate(client_id: str, names: Sequence[str] | None, *, is_required: bool) -> Complaint | None:
+    """What a device is refused for whose TLS certificate is not its own; a second factor beside the signature.
+
+    Args:
+        client_id: as the device sent it.
+        names: for whom the certificate is that it showed and that we trust; None when it showed none, as on plain TCP.
+        is_required: whether a device must show one.
+
+    A certificate is good for the one client id it names. Refused with 10431, not with CONNACK 5: the device keeps its
+    secret, for which nothing is wrong.
+    """
+    is_missing = names is None and is_required
+    is_of_another = names is not None and client_id not in names
+    return Complaint(refusal.DEVICE_NOT_ALLOWED) if is_missing or is_of_another else None
 
 
 def decide_connection(

@@ -3,6 +3,8 @@
 Knows no socket and no file; main gives it a storage and attaches the device links.
 """
 
+from collections.abc import Mapping
+
 from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
@@ -26,7 +28,11 @@ KEY_ID_LENGTH = 12
 
 
 class Center:
-    """All services. Open it on the event loop it is used from; close it once."""
+    """All services. Open it on the event loop it is used from; close it once.
+
+    Attributes:
+        addresses: where it is listened to, by scheme, and `lan`, the name for the local network; empty when nowhere.
+    """
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class Center:
         self.sharing = Sharing(
             storage, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
+        self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
 

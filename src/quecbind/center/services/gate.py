@@ -16,14 +16,22 @@ later.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, Unavailable, decide_connection
+from quecbind.center.domain.connection import (
+    Accepted,
+    Complaint,
+    Denied,
+    LetIn,
+    Unavailable,
+    check_certificate,
+    decide_connection,
+)
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
@@ -61,7 +69,11 @@ class _Enrolled:
 
 
 class DeviceGate:
-    """Lets devices in. All methods run on the event loop."""
+    """Lets devices in. All methods run on the event loop.
+
+    Attributes:
+        requires_certificates: whether a device must show a TLS certificate for its client id, however it connects.
+    """
 
     def __init__(
         self,
@@ -83,6 +95,7 @@ class DeviceGate:
         self._entropy = entropy
         self._events = events
         self._audited = SlidingCounter(1, limits.refusal_audit_s)
+        self.requires_certificates = False
         self._first_uses: dict[ClientId, asyncio.Future[bool]] = {}
         self._log_ins = Rates(limits.log_in_rate_per_address, limits.log_in_burst_per_address)
         span, hour = limits.failed_log_in_window_s, limits.enrolment_window_s
@@ -103,7 +116,12 @@ class DeviceGate:
         }
 
     def connect(
-        self, client_id: str, user_name: bytes | None, password: bytes | None, peer: str
+        self,
+        client_id: str,
+        user_name: bytes | None,
+        password: bytes | None,
+        peer: str,
+        certificate_names: Sequence[str] | None = None,
     ) -> "Verdict | asyncio.Future[Verdict]":
         """What a CONNECT gets: at once, or as a future when something has to be stored first.
 
@@ -112,9 +130,13 @@ class DeviceGate:
             user_name: a reset proof ("rst;...") counts; anything else is ignored.
             password: None when the CONNECT had none.
             peer: the address it came from, for logs and the audit log.
+            certificate_names: for whom the TLS certificate is that it showed; None when it showed none.
         """
         if peer and not self._log_ins.take(counted_address(peer), self._clock.now()):
             return Unavailable()
+        foreign = check_certificate(client_id, certificate_names, is_required=self.requires_certificates)
+        if foreign is not None:
+            return self._complain(client_id, peer, foreign.code)
         if password is None:
             return self._denied(client_id, peer, "no password")
         try:
