@@ -33,6 +33,7 @@ from quecbind.center.services.errors import StartError
 from quecbind.center.services.ports import Mailer
 from quecbind.center.services.push import Hub
 from quecbind.center.settings import Settings
+from quecbind.center.storage import faults
 from quecbind.center.storage.opening import open_center
 from quecbind.center.system import SystemClock, SystemEntropy
 
@@ -112,9 +113,11 @@ async def _run(
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        told = contextlib.ExitStack()
+        told.enter_context(_serve_file(settings.data / SERVE_FILE, addresses, center.operators.local_key().reveal()))
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(http.serve([http_socket]), name="http")
-            with _serve_file(settings.data / SERVE_FILE, addresses, center.operators.local_key().reveal()):
+            with told:
+                serving = tasks.create_task(http.serve([http_socket]), name="http")
                 announce(_ready_line(settings, addresses))
                 ending = tasks.create_task(stopped.wait(), name="stop signal")
                 await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -159,13 +162,23 @@ def _ready_line(settings: Settings, addresses: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Iterator[None]:
-    """Says, to this user's own processes, where this server is and with which key it can be administered."""
+    """Says, to this user's own processes, where this server is and with which key it can be administered.
+
+    Raises:
+        StartError: the file cannot be written.
+    """
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
     content = json.dumps({"pid": os.getpid(), **addresses, "local_key": local_key})
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-    new.replace(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        new.unlink(missing_ok=True)
+        with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(content)
+        faults.reach(faults.SERVE_FILE_WRITTEN)
+        new.replace(path)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from error
+    faults.reach(faults.SERVE_FILE_NAMED)
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
+from quecbind.center.storage import faults
 from quecbind.center.storage.seal import MASTER_KEY_SIZE
 
 LOCK_NAME = "lock"
@@ -19,6 +20,7 @@ MASTER_KEY_NAME = "master.key"
 DATABASE_NAME = "quecbind.db"
 
 _OWNER_ONLY = 0o600
+_NEW = ".new"
 
 
 class DataDirectory:
@@ -73,7 +75,7 @@ class DataDirectory:
             return _decode(given, "QUECBIND_MASTER_KEY")
         path = self.path / MASTER_KEY_NAME
         try:
-            return _decode(path.read_text(encoding="ascii"), str(path))
+            key = _decode(path.read_text(encoding="ascii"), str(path))
         except FileNotFoundError:
             if self.database.exists():
                 raise StartError(
@@ -83,6 +85,9 @@ class DataDirectory:
             return _make(path)
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"the master key {path} cannot be read: {error}") from error
+        # What a start that was killed may have left: the key under its first name.
+        path.with_suffix(_NEW).unlink(missing_ok=True)
+        return key
 
     def make_database_file(self) -> None:
         """Make an empty database file that only its owner can read, unless there is one."""
@@ -90,6 +95,7 @@ class DataDirectory:
             os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
         except OSError as error:
             raise StartError(f"the database {self.database} cannot be opened: {error.strerror}") from error
+        faults.reach(faults.DATABASE_MADE)
 
     def close(self) -> None:
         """Unlock; the next one may open it. The file stays, so that nobody locks a file that is being removed."""
@@ -100,17 +106,20 @@ class DataDirectory:
 
 def _make(path: Path) -> bytes:
     key = os.urandom(MASTER_KEY_SIZE)
-    new = path.with_suffix(".new")
+    new = path.with_suffix(_NEW)
     try:
         new.unlink(missing_ok=True)
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+        faults.reach(faults.MASTER_KEY_NEW)
         try:
             os.write(file, base64.b64encode(key) + b"\n")
             os.fsync(file)
         finally:
             os.close(file)
+        faults.reach(faults.MASTER_KEY_WRITTEN)
         # A link fails when the name is taken: a key that exists is never replaced.
         os.link(new, path)
+        faults.reach(faults.MASTER_KEY_NAMED)
         new.unlink()
         directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
+from quecbind.center.storage import faults
 from quecbind.center.storage.migrations import HEAD
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -36,7 +37,8 @@ def _revision(database: Path) -> str | None:
         try:
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
-                raise StartError(f"the database {database} is damaged ({damage}): restore a backup")
+                what = " ".join(damage.split())
+                raise StartError(f"the database {database} is damaged ({what}): restore a backup")
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone():
                 return None
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -69,6 +71,11 @@ def _upgrade(database: Path) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        faults.reach(faults.MIGRATION_BEGUN)
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        faults.reach(faults.MIGRATION_DONE)
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -76,6 +83,7 @@ def _upgrade(database: Path) -> None:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        faults.reach(faults.MIGRATED)
     except DBAPIError as error:
         raise StartError(f"the database {database} cannot be brought up to date: {error.orig}") from error
     finally:
