@@ -11,7 +11,7 @@ from quecIot._bind_window import BindWindow
 from quecIot._board import Board
 from quecIot._events import Events
 from quecIot._lan import Host, LanServer, Settings
-from quecIot._profile import DEFAULTS, Profile
+from quecIot._profile import DEFAULTS, LATER, Profile
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
 
@@ -80,7 +80,7 @@ class Device:
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
         if not _options.is_device_key(device_key):
             raise _Refused("QUECIOT_DK must be 1 to 16 of 0-9 A-Z a-z")
-        store = Store(home, device_key + ".json", self._files, DEFAULTS)
+        store = Store(home, device_key + ".json", self._files, DEFAULTS, LATER)
         store.load(_platform.log)
         self._profile = Profile(store, device_key, server, self._entropy)
         self._window = BindWindow(store.values["bind_code"] or None)
