@@ -6,6 +6,7 @@ Knows no socket and no file; main gives it a storage and attaches the device lin
 from quecbind.center.domain.limits import Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
+from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
@@ -17,6 +18,7 @@ from quecbind.center.services.ports import Clock, DeviceLink, Entropy, Mailer, S
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.tokens import TokenSigner, make_key
 from quecbind.center.services.uplink import Uplink
@@ -44,8 +46,17 @@ class Center:
         self.events = events
         self.changes = Changes()
         self.clock = clock
+        auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
         self.gate = DeviceGate(
-            storage, registry, links, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage,
+            registry,
+            links,
+            resets,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+            limits=limits,
         )
         self.uplink = Uplink(storage, events=events, changes=self.changes)
         self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
@@ -61,9 +72,11 @@ class Center:
             limits=limits,
         )
         self.ownership = Ownership(
-            storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage, registry, auth_keys, resets, clock=clock, events=events, changes=self.changes, limits=limits
         )
-        self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self.operators = Operators(
+            storage, registry, links, passwords, clock=clock, entropy=entropy, events=events, changes=self.changes
+        )
         self._links = links
         self._passwords = passwords
 

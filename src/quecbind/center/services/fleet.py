@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from quecbind.center.domain import refusal
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, client_id, is_device_key
+from quecbind.center.services.changes import REMOVED, UNBOUND, owner_changed
 from quecbind.center.services.desk import Desk, entry
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.find import find_device
@@ -85,20 +86,24 @@ class FleetDesk(Desk):
         """Forget a device with its owners; a live session ends. What the audit log says about it stays."""
         now_ms = self._now_ms()
 
-        def work(tx: Tx) -> Device:
+        def work(tx: Tx) -> tuple[Device, list[Owner]]:
             device = _existing(tx, product_key, device_key)
-            lost = [owner.uid for owner in tx.owners.delete_all(device.id)]
+            lost = tx.owners.delete_all(device.id)
             tx.devices.delete(device.id)
             tx.products.free_place(device.product_key)
-            details: dict[str, object] = {"lost_owners": lost}
+            details: dict[str, object] = {"lost_owners": [owner.uid for owner in lost]}
             tx.audit.append(
                 entry(by, "device.deleted", now_ms, product_key=product_key, device_key=device_key, details=details)
             )
-            return device
+            return device, lost
 
-        def applied(device: Device) -> None:
+        def applied(result: tuple[Device, list[Owner]]) -> None:
+            device, lost = result
             self._registry.drop(device.client_id)
             self._links.disconnect(device.client_id, "deleted")
+            self._changes.tell(
+                owner_changed(product_key, device_key, owner.uid, owner.user_domain, REMOVED, UNBOUND) for owner in lost
+            )
 
         await self._storage.transact(work, applied)
 

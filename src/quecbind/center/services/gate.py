@@ -17,7 +17,15 @@ from typing import TypeAlias, TypeVar
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, Unavailable, decide_connection
+from quecbind.center.domain.connection import (
+    Accepted,
+    Complaint,
+    Denied,
+    LetIn,
+    StartOver,
+    Unavailable,
+    decide_connection,
+)
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
@@ -25,18 +33,19 @@ from quecbind.center.domain.ids import client_id as client_id_for
 from quecbind.center.domain.limits import Limits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.services.changes import INVALID, RESET, Changes, RightChanged
+from quecbind.center.services.changes import INVALID, RESET, Changes, RightChanged, owner_changed
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Owner
 from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.wire import signing
 from quecbind.wire.errors import LoginError
 
 T = TypeVar("T")
-Verdict: TypeAlias = Accepted[DeviceEntry] | Complaint | Denied | Unavailable
+Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +68,7 @@ class DeviceGate:
         storage: Storage,
         registry: Registry,
         links: Links,
+        resets: Resets,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -70,6 +80,7 @@ class DeviceGate:
         self._storage = storage
         self._registry = registry
         self._links = links
+        self._resets = resets
         self._clock = clock
         self._entropy = entropy
         self._events = events
@@ -110,6 +121,8 @@ class DeviceGate:
             signature_is_right=True,
             is_replay=self._is_replay(entry, login.random, peer),
             replay_strict=entry.product.replay_strict,
+            # A device that may not enrol would be lost without its secret.
+            owes_reset=entry.owes_reset and not entry.product.static_secrets,
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
@@ -118,6 +131,9 @@ class DeviceGate:
             return self._accepted(entry, session_key)
         if isinstance(decision, Complaint):
             return self._complain(client_id, peer, decision.code, entry)
+        if isinstance(decision, StartOver):
+            told = self._resets.let_enrol(entry, peer)
+            return self._answer(told, lambda is_owed: decision if is_owed else Unavailable())
         return decision
 
     def used(self, entry: DeviceEntry) -> "asyncio.Future[bool] | None":
@@ -364,24 +380,14 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     A verdict that had to wait is acted on a moment after it was made; a reset in that moment finds no session to end.
     """
     entry = accepted.entry
-    return accepted.generation is not None and (accepted.generation != entry.generation or entry.state == "disabled")
+    return accepted.generation is not None and (
+        accepted.generation != entry.generation or entry.state == "disabled" or entry.owes_reset
+    )
 
 
 def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
-    device = enrolled.device
-    return [
-        RightChanged(
-            client_id=device.client_id,
-            product_key=device.product_key,
-            device_key=device.device_key,
-            uid=owner.uid,
-            user_domain=owner.user_domain,
-            right="owner",
-            value=INVALID,
-            cause=RESET,
-        )
-        for owner in enrolled.lost
-    ]
+    keys = enrolled.device.product_key, enrolled.device.device_key
+    return [owner_changed(*keys, owner.uid, owner.user_domain, INVALID, RESET) for owner in enrolled.lost]
 
 
 def _digest(random: str) -> bytes:

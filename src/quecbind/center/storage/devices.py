@@ -12,7 +12,7 @@ from quecbind.center.storage.seal import Seal
 
 _STATE = """
     d.id, d.product_key, d.device_key, d.client_id, d.device_secret, d.is_active, d.disabled_at, d.epoch, d.generation,
-    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at
+    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at, d.owes_reset, d.auth_key
 """
 _FACTS = "d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info"
 _ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
@@ -34,7 +34,14 @@ _DELETE = "DELETE FROM devices WHERE id = ?"
 _ISSUE = """
     UPDATE devices SET
         device_secret = ?, issued_at = ?, is_active = 0, epoch = epoch + 1, generation = generation + 1,
-        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL
+        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL,
+        owes_reset = 0
+    WHERE id = ?
+"""
+_OWE_RESET = """
+    UPDATE devices SET
+        epoch = epoch + 1, owes_reset = 1, approved_until = NULL,
+        bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL
     WHERE id = ?
 """
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
@@ -57,7 +64,7 @@ _PRESENCE = """
 """
 
 FACT_COLUMNS = _FACTS
-_STATE_SIZE = 14
+_STATE_SIZE = 16
 
 
 class SqliteDevices:
@@ -108,6 +115,10 @@ class SqliteDevices:
         client_id = self._connection.execute(_BY_ID, (device_id,)).fetchone()[3]
         sealed = self._seal.seal(secret, _place("device_secret", client_id))
         self._connection.execute(_ISSUE, (sealed, now_ms, device_id))
+        return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
+
+    def owe_reset(self, device_id: int) -> Device:
+        self._connection.execute(_OWE_RESET, (device_id,))
         return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
 
     def activate(self, device_id: int, generation: int) -> bool:
@@ -177,6 +188,8 @@ class SqliteDevices:
             bind_window_end=row[11],
             recent_randoms=row[12],
             created_at=row[13],
+            owes_reset=bool(row[14]),
+            auth_key=open_auth_key(self._seal, row[0], row[15]),
         )
 
     def _device_row(self, row: tuple[Any, ...]) -> DeviceRow:
