@@ -67,6 +67,29 @@ class PushLimits:
     push_log_in_time_s: int = 10
 
 
+class Ceiling:
+    """How many of something there may be at one time; whoever asks counts them.
+
+    Attributes:
+        refused_count: how often there were too many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.refused_count = 0
+        self._limit = limit
+
+    def __len__(self) -> int:
+        """It counts no keys of its own."""
+        return 0
+
+    def has_room(self, count: int) -> bool:
+        """Whether one more may be added to `count`."""
+        if count < self._limit:
+            return True
+        self.refused_count += 1
+        return False
+
+
 class SlidingCounter:
     """Counts what happened to each key within the last `window_s` seconds.
 

@@ -12,8 +12,8 @@ from quecbind.center.http.app_objects import Bound, DeviceObject, Outlook
 from quecbind.center.http.attributes import Attributes
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
+from quecbind.center.services.binding import MAX_CAPABILITIES
 from quecbind.center.services.errors import Rejected
-from quecbind.center.services.ownership import MAX_CAPABILITIES
 from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 
 DEFAULT_PAGE_SIZE = 10
@@ -102,9 +102,11 @@ async def rename(call: AppCall) -> None:
 
 
 async def unbind(call: AppCall) -> BindingSum:
-    """End the caller's ownership of a device."""
+    """End the caller's ownership of a device; with `isInit`, and nobody else left, the device starts over too."""
     who, take = await call.signed_in(), call.parameters
-    return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
+    is_init = take.flag("isInit", default=False)
+    left_count = await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer, is_init=is_init)
+    return BindingSum(left_count)
 
 
 async def approve_re_enrolment(call: AppCall) -> None:
@@ -117,6 +119,13 @@ async def auth_key(call: AppCall) -> AuthKey:
     """The auth key of a device of the caller."""
     who, take = await call.signed_in(), call.parameters
     return AuthKey((await call.center.ownership.auth_key(who, take.text("pk"), take.text("dk"))).reveal())
+
+
+async def renew_auth_key(call: AppCall) -> AuthKey:
+    """Another auth key for a device of the caller."""
+    who, take = await call.signed_in(), call.parameters
+    fresh = await call.center.ownership.renew_auth_key(who, take.text("pk"), take.text("dk"), call.peer)
+    return AuthKey(fresh.reveal())
 
 
 async def product_model(call: AppCall) -> ProductModel:
@@ -152,6 +161,7 @@ ENDPOINTS = (
     Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
     Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
+    Endpoint("POST", _BINDING + "/regenerateAuthKey", renew_auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
 )

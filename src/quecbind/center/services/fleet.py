@@ -90,15 +90,14 @@ class FleetDesk(Desk):
         def work(tx: Tx) -> tuple[Device, list[RightChanged]]:
             device = _existing(tx, product_key, device_key)
             members = tx.shares.granted_by(device.id)
-            owners = tx.owners.delete_all(device.id)
-            lost = [owner.uid for owner in owners]
+            lost = tx.owners.delete_all(device.id)
             tx.devices.delete(device.id)
             tx.products.free_place(device.product_key)
-            details: dict[str, object] = {"lost_owners": lost}
+            details: dict[str, object] = {"lost_owners": [owner.uid for owner in lost]}
             tx.audit.append(
                 entry(by, "device.deleted", now_ms, product_key=product_key, device_key=device_key, details=details)
             )
-            changed = owners_lost(device.client_id, device.product_key, device.device_key, owners, UNBOUND)
+            changed = owners_lost(device.client_id, device.product_key, device.device_key, lost, UNBOUND)
             return device, [*changed, *members_lost(members, UNBOUND)]
 
         def applied(outcome: tuple[Device, list[RightChanged]]) -> None:

@@ -74,6 +74,13 @@ class DeviceRows(Protocol):
         """
         ...
 
+    def owe_reset(self, device_id: int) -> Device:
+        """The device is to start over when it is next here: epoch one higher, bind code and approval are gone.
+
+        The owners must have gone before, in the same transaction: the database refuses otherwise.
+        """
+        ...
+
     def activate(self, device_id: int, generation: int) -> bool:
         """The secret of that generation was used; False when it is no longer the present one."""
         ...
