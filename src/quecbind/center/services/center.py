@@ -65,6 +65,7 @@ class Center:
             signer,
             passwords,
             mailer,
+            auth_keys,
             clock=clock,
             entropy=entropy,
             events=events,
