@@ -398,6 +398,28 @@ async def test_is_init_must_be_a_truth_value_and_else_nothing_changes(http: Http
     assert await http.alice.device_keys() == [dk]
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_binding_by_serial_number(http: Http, carrier: str) -> None:
+    made = await http.world.product(allow_serial_binding=True)
+    row = {"product_key": made.product_key, "device_key": "D7", "device_secret": "S" * 32, "serial": "SN-7"}
+    imported = await http.operator.post("/api/v1/devices/import", json=[row])
+    assert imported.status_code == 200
+
+    bound = await http.alice.call(
+        "POST", "bindDeviceSn", carrier, pk=made.product_key, sn="SN-7", deviceName="hall", dk="D1"
+    )
+    wrong = await http.bob.call("POST", "bindDeviceSn", carrier, pk=made.product_key, sn="SN-8")
+
+    key = (await http.alice.call("POST", "getAuthKey", pk=made.product_key, dk="D7")).data["authKey"]
+    assert (bound.code, bound.data) == (
+        200,
+        {"authKey": key, "dk": "D7", "pk": made.product_key, "moduleType": None},
+    )
+    assert (wrong.code, wrong.data) == (5090, None)
+    shown = (await http.alice.call("GET", "deviceInfo", pk=made.product_key, dk="D7")).data
+    assert (shown["sn"], shown["bindingType"], shown["deviceName"]) == ("SN-7", 1, "hall")
+
+
 # ---- what clients call after listing
 
 

@@ -68,3 +68,4 @@ class DeviceFacts:
     last_address: str | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None = None

@@ -26,6 +26,15 @@ class AuthKey(msgspec.Struct, rename="camel"):
     auth_key: str
 
 
+class BoundBySerial(msgspec.Struct, rename="camel"):
+    """The answer to a bind by serial number: which device that is."""
+
+    auth_key: str
+    dk: str
+    pk: str
+    module_type: str | None = None
+
+
 class BindingSum(msgspec.Struct, rename="camel"):
     """How many users still own the device after an unbind."""
 
@@ -69,6 +78,16 @@ async def bind_by_device_key(call: AppCall) -> AuthKey:
         who, take.text("pk"), take.text("dk"), take.text("name"), call.peer, _capabilities(take)
     )
     return AuthKey(result.auth_key.reveal())
+
+
+async def bind_by_serial(call: AppCall) -> BoundBySerial:
+    """Bind by an imported serial number, where the product allows it."""
+    who, take = await call.signed_in(), call.parameters
+    product_key = take.text("pk")
+    result = await call.center.ownership.bind_by_serial(
+        who, product_key, take.text("sn"), take.text("deviceName"), call.peer, _capabilities(take)
+    )
+    return BoundBySerial(result.auth_key.reveal(), result.device_key, product_key)
 
 
 async def devices(call: AppCall) -> PageInfo:
@@ -155,6 +174,7 @@ ENDPOINTS = (
     Endpoint("GET", _BINDING + "/getDeviceInfoByBinding", may_bind),
     Endpoint("POST", _BINDING + "/v2/deviceBindingByWifi", bind_by_code),
     Endpoint("POST", _BINDING + "/bindDeviceDk", bind_by_device_key),
+    Endpoint("POST", _BINDING + "/bindDeviceSn", bind_by_serial),
     Endpoint("GET", _BINDING + "/userDeviceList", devices),
     Endpoint("GET", _BINDING + "/deviceInfo", device),
     Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),

@@ -7,6 +7,7 @@ Wrong codes are counted there too: a thousand guesses at once count as a thousan
 A device that does not exist is answered like one without a bind code.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 from quecbind.center.domain import binding, permission, refusal
@@ -31,7 +32,7 @@ from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
 
 MAX_CAPABILITIES = 15
-BY_WIFI, BY_DEVICE_KEY = 2, 3  # binding types, app-api.md B2
+BY_SERIAL, BY_WIFI, BY_DEVICE_KEY = 1, 2, 3  # binding types, app-api.md B2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
+    request: _Request
     product: Product
     auth_key: Secret
     leaving: tuple[Uid, ...]
@@ -135,7 +137,7 @@ class Binding:
                 tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
-        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
+        return self._bound(request, await self._storage.transact(work, self._tell))
 
     async def bind_by_device_key(
         self,
@@ -157,18 +159,63 @@ class Binding:
             device, product, owners = _situation(tx, request)
             decision = binding.bind_by_device_key(
                 product.allow_device_key_binding,
-                device is not None and device.state == "active" and not device.owes_reset,
+                _can_be_named(device),
                 _uids_in(owners, who),
                 who.uid,
                 product.bind_mode,
             )
             return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
 
-        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
+        return self._bound(request, await self._storage.transact(work, self._tell))
 
-    def _tell(self, request: _Request, outcome: _Outcome | Refused) -> None:
+    async def bind_by_serial(
+        self,
+        who: SignedIn,
+        product_key: str | None,
+        serial: str | None,
+        device_name: str | None,
+        peer: str,
+        capabilities: int | None = None,
+    ) -> BindResult:
+        """Own a device by its imported serial number (`bindDeviceSn`); 5327 unless its product allows that.
+
+        What is refused counts as a guess, for serial numbers can be guessed: 5090 for one that names no device which
+        could be bound, whatever the reason.
+        """
+        product = given_product_key(product_key)
+        raise_refused(binding.check_serial(serial))
+        wish = _wish(who, product, "", device_name, peer, capabilities, BY_SERIAL)
+        fresh_key = self._auth_keys.draw()
+        # All serial numbers of a product count as one device: each guess is about another one.
+        target = f"serials of {product}"
+
+        def work(tx: Tx) -> _Outcome | Refused:
+            now = self._clock.now()
+            refused = self._guesses.check(who.uid, peer, product, target, now) or _check_permission(tx, wish)
+            if refused is not None:
+                return refused
+            device = tx.devices.by_serial(product, serial or "")
+            key = "" if device is None else device.device_key
+            request = dataclasses.replace(wish, device_key=key, device_name=wish.device_name or key)
+            device, product_row, owners = _situation(tx, request)
+            decision = binding.bind_by_serial(
+                product_row.allow_serial_binding,
+                _can_be_named(device),
+                _uids_in(owners, who),
+                who.uid,
+                product_row.bind_mode,
+            )
+            if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
+                self._guesses.add(who.uid, peer, product, target, now)
+                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+            return _carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
+
+        return self._bound(wish, await self._storage.transact(work, self._tell))
+
+    def _tell(self, outcome: _Outcome | Refused) -> None:
         if isinstance(outcome, Refused) or not outcome.is_new:
             return
+        request = outcome.request
         # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
         keys, domain = (request.product_key, request.device_key), request.who.user_domain
         self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
@@ -187,6 +234,7 @@ class Binding:
                 peer=request.peer,
             )
             raise Rejected(outcome)
+        request = outcome.request
         if outcome.is_new:
             self._events.publish(
                 "device.bound",
@@ -197,7 +245,12 @@ class Binding:
             )
         product = outcome.product
         return BindResult(
-            outcome.auth_key, product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name, outcome.is_new
+            outcome.auth_key,
+            product.bind_mode,
+            NUMBER_BY_BIND_MODE[product.bind_mode],
+            product.name,
+            outcome.is_new,
+            request.device_key,
         )
 
 
@@ -210,7 +263,20 @@ def _request(
     capabilities: int | None,
     binding_type: int,
 ) -> _Request:
-    product, key = given_product_key(product_key), given_device_key(device_key)
+    return _wish(
+        who, given_product_key(product_key), given_device_key(device_key), device_name, peer, capabilities, binding_type
+    )
+
+
+def _wish(
+    who: SignedIn,
+    product: str,
+    key: str,
+    device_name: str | None,
+    peer: str,
+    capabilities: int | None,
+    binding_type: int,
+) -> _Request:
     if not is_product_key(product):
         # What cannot be a product key is answered like one that nobody has.
         raise Rejected(refusal.DOMAIN_NOT_LINKED)
@@ -259,6 +325,11 @@ def _window(device: Device | None) -> Window | None:
     return Window(device.bind_code_mac, device.bind_window_end)
 
 
+def _can_be_named(device: Device | None) -> bool:
+    """Whether the device can be bound by naming it, without a code: it has shown that it exists."""
+    return device is not None and device.state == "active" and not device.owes_reset
+
+
 def _uids_in(owners: list[Owner], who: SignedIn) -> tuple[Uid, ...]:
     """Owners of one App do not stand in the way of another App's (app-api.md C5)."""
     return tuple(owner.uid for owner in owners if owner.user_domain == who.user_domain)
@@ -281,7 +352,7 @@ def _carry_out(
     auth_key = tx.devices.auth_key(device.id)
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
-        return _Outcome(product, auth_key, (), is_new=False)
+        return _Outcome(request, product, auth_key, (), is_new=False)
     tx.devices.close_window(device.id, device.epoch)
     members: list[Member] = []
     for uid in decision.leaving:
@@ -308,7 +379,7 @@ def _carry_out(
     )
     tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
-    return _Outcome(product, auth_key, decision.leaving, is_new=True, members=lost)
+    return _Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
 
 
 def _audit_bind(

@@ -72,6 +72,7 @@ class Center:
             signer,
             passwords,
             mailer,
+            auth_keys,
             clock=clock,
             entropy=entropy,
             events=events,

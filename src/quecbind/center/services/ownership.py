@@ -216,6 +216,7 @@ class Ownership(Binding):
             last_offline_at=latest(None if entry is None else entry.last_offline_at, row.facts.last_offline_at),
             status=row.facts.status,
             info=row.facts.info,
+            serial=row.facts.serial,
         )
 
 

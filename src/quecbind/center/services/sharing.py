@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from quecbind.center.domain import binding, refusal, sharing
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, Secret, Uid
-from quecbind.center.domain.limits import Ceiling, Limits, SlidingCounter
+from quecbind.center.domain.limits import Ceiling, Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Share
@@ -135,8 +136,11 @@ class Sharing:
         def work(tx: Tx) -> _Done | Refused:
             now = self._clock.now()
             now_ms = to_ms(now)
-            waits = (self._wrong_by_user.retry_after_s(who.uid, now), self._wrong_by_address.retry_after_s(peer, now))
-            longest = max((wait for wait in waits if wait is not None), default=None)
+            waits = [self._wrong_by_user.retry_after_s(who.uid, now)]
+            if self._wrong_by_user.count(who.uid, now):
+                # Only those who have been wrong themselves pay for their neighbours at one address.
+                waits.append(self._wrong_by_address.retry_after_s(counted_address(peer), now))
+            longest = longest_wait_s(waits)
             if longest is not None:
                 return Refused(refusal.TOO_MANY_GUESSES, longest, "too many wrong share codes")
             share = _in_domain(tx, tx.shares.by_code(mac), who)
@@ -173,6 +177,8 @@ class Sharing:
             now_ms = self._now_ms()
             if share is None or share.owner_uid != who.uid or sharing.is_over(share, now_ms):
                 raise Rejected(refusal.NO_PERMISSION)
+            if share.accepted_at is None and expires <= share.accepting_expires_at:
+                raise Rejected(refusal.USE_EXPIRY_TOO_EARLY)
             tx.shares.set_expiry(share.id, expires)
             self._audit_share(tx, who, share, "share.prolonged", peer, now_ms)
 
@@ -345,7 +351,7 @@ class Sharing:
             )
         self._wrong_by_user.add(who.uid, now)
         if peer:
-            self._wrong_by_address.add(peer, now)
+            self._wrong_by_address.add(counted_address(peer), now)
 
     def _audit_share(self, tx: Tx, who: SignedIn, share: Share, action: str, peer: str, now_ms: int) -> None:
         device = tx.devices.by_id(share.device_id)

@@ -14,10 +14,18 @@ _STATE = """
     d.id, d.product_key, d.device_key, d.client_id, d.device_secret, d.is_active, d.disabled_at, d.epoch, d.generation,
     d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at, d.owes_reset, d.auth_key
 """
-_FACTS = "d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info"
+_FACTS = """
+    d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info,
+    (SELECT s.serial FROM serials s WHERE s.device_id = d.id)
+"""
 _ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
 _GET = f"SELECT {_STATE} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _BY_ID = f"SELECT {_STATE} FROM devices d WHERE d.id = ?"  # noqa: S608
+_BY_SERIAL = f"""
+    SELECT {_STATE} FROM devices d JOIN serials s ON s.device_id = d.id WHERE s.product_key = ? AND s.serial = ?
+"""  # noqa: S608
+_SET_SERIAL = "INSERT INTO serials (device_id, product_key, serial) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_SERIAL = "SELECT serial FROM serials WHERE device_id = ?"
 _ROW = f"SELECT {_STATE}, {_FACTS} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _PAGE = f"SELECT {_STATE}, {_FACTS} FROM devices d ORDER BY d.id LIMIT ? OFFSET ?"  # noqa: S608
 _PAGE_OF_PRODUCT = f"""
@@ -93,6 +101,16 @@ class SqliteDevices:
     def by_id(self, device_id: int) -> Device | None:
         row = self._connection.execute(_BY_ID, (device_id,)).fetchone()
         return None if row is None else self._device(row)
+
+    def by_serial(self, product_key: str, serial: str) -> Device | None:
+        row = self._connection.execute(_BY_SERIAL, (product_key, serial)).fetchone()
+        return None if row is None else self._device(row)
+
+    def set_serial(self, device: Device, serial: str) -> bool:
+        if self._connection.execute(_SET_SERIAL, (device.id, device.product_key, serial)).rowcount == 1:
+            return True
+        present = self._connection.execute(_SERIAL, (device.id,)).fetchone()
+        return present is not None and present[0] == serial
 
     def row(self, client_id: str) -> DeviceRow | None:
         row = self._connection.execute(_ROW, (client_id,)).fetchone()
@@ -237,6 +255,7 @@ def facts(row: tuple[Any, ...]) -> DeviceFacts:
         last_address=row[2],
         status=json.loads(row[3]),
         info=json.loads(row[4]),
+        serial=row[5],
     )
 
 
