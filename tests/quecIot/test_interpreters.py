@@ -162,3 +162,7 @@ def test_discovery_and_pairing(interpreter: Interpreter) -> None:
     assert (pairing.product_key, pairing.device_key, pairing.bind_code) == (PK, DK, CODE)
     assert (hello.packet_id, hello.command) == (3, commands.RANDOM)
     assert process.returncode == 0
+
+
+def test_the_auth_key_is_kept_replaced_and_forgotten(interpreter: Interpreter, tmp_path: Path) -> None:
+    interpreter.run("auth_key.py", str(tmp_path / "keys"))

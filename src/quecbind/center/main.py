@@ -130,8 +130,7 @@ async def _run(
         told.enter_context(_serve_file(settings, addresses, center.operators.local_key().reveal()))
         async with asyncio.TaskGroup() as tasks:
             with told:
-                plain = [listeners["http"]] if "http" in listeners else []
-                serving = tasks.create_task(http.serve(plain), name="http")
+                serving = tasks.create_task(http.serve([listeners["http"]] if "http" in listeners else []), name="http")
                 announce(_ready_line(settings, addresses))
                 ending = tasks.create_task(stopped.wait(), name="stop signal")
                 await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -205,12 +204,11 @@ def _serve_file(settings: Settings, addresses: Mapping[str, str], local_key: str
     facts: dict[str, object] = {"pid": os.getpid(), **addresses, "local_key": local_key}
     if settings.tls_cert is not None:
         facts["tls_cert"] = str(settings.tls_cert.absolute())
-    content = json.dumps(facts)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         new.unlink(missing_ok=True)
         with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(content)
+            file.write(json.dumps(facts))
         faults.reach(faults.SERVE_FILE_WRITTEN)
         new.replace(path)
     except OSError as error:

@@ -347,3 +347,48 @@ async def test_each_change_is_one_audit_entry_and_no_code_is_in_them(http):
         "cancelled",
     ]
     assert code not in repr(entries)
+
+
+async def test_a_members_account_gives_back_what_was_shared_with_it(http):
+    dk, code = await shared(http)
+    key = (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data
+    told = []
+    http.world.center.changes.listen(told.append)
+
+    assert (await http.bob.call("POST", "/v2/enduser/enduserapi/userDelete", pwd="secret1!")).code == 200
+
+    assert (await http.alice.call("GET", "deviceShareUserList", pk=http.pk, dk=dk)).data == []
+    assert (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data != key
+    ended = [change for change in told if isinstance(change, RightChanged)]
+    assert [(change.uid, change.right, change.cause) for change in ended] == [(http.bob.uid, "member", 6)]
+    assert code not in repr(told)
+
+
+async def test_an_owners_account_ends_what_it_shared(http):
+    await shared(http)
+
+    assert (await http.alice.call("POST", "/v2/enduser/enduserapi/userDelete", pwd="secret1!")).code == 200
+
+    assert await http.bob.device_keys() == []
+
+
+async def test_neighbours_who_guess_do_not_shut_out_who_has_the_right_code(http):
+    dk = await http.owned()
+    code = await code_for(http, dk)
+    *thieves, ann = await http.world.users(http.domain, 7)
+    for thief in thieves:
+        for number in range(10):
+            with pytest.raises(Exception, match="5137|8429"):
+                await http.world.center.sharing.accept(thief, f"{number:032d}", "", "10.6.6.6")
+
+    await http.world.center.sharing.accept(ann, code, "", "10.6.6.6")
+
+
+async def test_the_end_of_use_cannot_be_moved_before_the_end_of_accepting(http):
+    dk = await http.owned()
+    code = await code_for(http, dk, accepting=100, use=200)
+
+    moved = await http.alice.call("PUT", "setShareTime", shareCode=code, sharingExpireAt=ms(http, 100))
+
+    assert moved.code == 5153
+    assert (await accept(http.bob, code)).code == 200

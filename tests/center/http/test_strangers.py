@@ -92,6 +92,7 @@ CALLS: list[tuple[str, str, dict[str, str]]] = [
     ("DELETE", "unbundlingDeviceDk", {}),
     ("DELETE", "unbundlingDeviceDk", {"isInit": "true"}),
     ("POST", "getAuthKey", {}),
+    ("POST", "regenerateAuthKey", {}),
     ("GET", "getDeviceBusinessAttributes", {}),
     ("GET", "deviceAudit", {"page": "1"}),
     ("POST", "approveReEnrolment", {}),

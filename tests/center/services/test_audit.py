@@ -57,8 +57,7 @@ class Scene:
         self.secrets.add(self.world.mailbox.last_code)
         return self.world.mailbox.last_code
 
-    async def signed_in(self) -> Any:
-        email = "ann@example.com"
+    async def signed_in(self, email: str = "ann@example.com") -> Any:
         signature = signing.app_signature(email, PASSWORD, "", self.domain.user_domain_secret)
         tokens = await self.world.center.accounts.sign_in(
             email, PASSWORD, None, signature, self.domain.user_domain, "10.0.0.9"
@@ -84,6 +83,21 @@ async def sign_out(scene: Scene) -> Deed:
     accounts = scene.world.center.accounts
     who = await accounts.authenticate((await scene.signed_in()).access_token)
     return lambda _: accounts.sign_out(who)
+
+
+async def cancel_account(scene: Scene) -> Deed:
+    accounts = scene.world.center.accounts
+    who = await accounts.authenticate((await scene.signed_in("bob@example.com")).access_token)
+    return lambda _: accounts.cancel(who, PASSWORD, None, None)
+
+
+async def bind_by_serial(scene: Scene) -> Deed:
+    await operators(scene).change_product(
+        scene.product.product_key, ProductChanges(allow_serial_binding=True), OPERATOR
+    )
+    row = DeviceImport(product_key=scene.product.product_key, device_key="S1", device_secret="S" * 32, serial="SN1")
+    await operators(scene).import_devices([row], OPERATOR)
+    return lambda s: ownership(s).bind_by_serial(s.bob, s.product.product_key, "SN1", None, "10.0.0.9")
 
 
 async def reuse_refresh_token(scene: Scene) -> Deed:
@@ -229,12 +243,18 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
     "Accounts.register": (register, "user.registered"),
     "Accounts.sign_in": (sign_in, "session.opened"),
     "Accounts.sign_out": (sign_out, "session.ended"),
+    "Accounts.cancel": (cancel_account, "user.cancelled"),
     "Accounts.refresh": (reuse_refresh_token, "session.refresh_token_reused"),
     "Ownership.bind_by_code": (bind, "owner.bound"),
     "Ownership.bind_by_code, wrong": (guess, "owner.refused"),
     "Ownership.bind_by_device_key": (
         at_once(lambda s: ownership(s).bind_by_device_key(s.bob, *s.keys, None, "10.0.0.9")),
         "owner.bound",
+    ),
+    "Ownership.bind_by_serial": (bind_by_serial, "owner.bound"),
+    "Ownership.renew_auth_key": (
+        at_once(lambda s: ownership(s).renew_auth_key(s.ann, *s.keys)),
+        "device.auth_key_renewed",
     ),
     "Ownership.unbind": (at_once(lambda s: ownership(s).unbind(s.ann, *s.keys)), "owner.unbound"),
     "Ownership.rename": (at_once(lambda s: ownership(s).rename(s.ann, *s.keys, "hall")), "owner.renamed"),

@@ -20,6 +20,7 @@ MAX_NAME_LENGTH = 254
 
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
+_SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,34 @@ def bind_by_device_key(
         return Refused(refusal.DEVICE_KEY_BINDING_OFF)
     if not is_known:
         return Refused(refusal.MAY_NOT_BIND)
+    if user in owners:
+        return AlreadyOwner()
+    return take_over(owners, bind_mode)
+
+
+def is_serial(serial: str) -> bool:
+    """Whether `serial` can be a serial number: 1 to 64 of 0-9 A-Z a-z . _ -."""
+    return _SERIAL.fullmatch(serial) is not None
+
+
+def check_serial(serial: str | None) -> Refused | None:
+    """What a serial number is refused for before anything is looked up: missing or malformed."""
+    if not serial:
+        return Refused(refusal.SERIAL_MISSING)
+    return None if is_serial(serial) else Refused(refusal.SERIAL_FORMAT)
+
+
+def bind_by_serial(
+    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+) -> Bound | AlreadyOwner | Refused:
+    """What bringing a serial number gets: nothing, unless its product allows that and it names a known device.
+
+    A serial number is on the box and the next one is easily guessed: callers count what is refused as a guess.
+    """
+    if not is_allowed:
+        return Refused(refusal.SERIAL_BINDING_OFF)
+    if not is_known:
+        return Refused(refusal.SERIAL_INVALID)
     if user in owners:
         return AlreadyOwner()
     return take_over(owners, bind_mode)

@@ -67,15 +67,27 @@ class PushLimits:
     push_log_in_time_s: int = 10
 
 
-class Tally:
-    """Refusals of a limit that is counted where its things are kept."""
+class Ceiling:
+    """How many of something there may be at one time; whoever asks counts them.
 
-    def __init__(self) -> None:
+    Attributes:
+        refused_count: how often there were too many.
+    """
+
+    def __init__(self, limit: int) -> None:
         self.refused_count = 0
+        self._limit = limit
 
     def __len__(self) -> int:
-        """Nobody is counted here."""
+        """It counts no keys of its own."""
         return 0
+
+    def has_room(self, count: int) -> bool:
+        """Whether one more may be added to `count`."""
+        if count < self._limit:
+            return True
+        self.refused_count += 1
+        return False
 
 
 class SlidingCounter:

@@ -57,10 +57,14 @@ NOT_BOUND = 5052
 PRODUCT_KEY_MISSING = 5066
 DEVICE_KEY_MISSING = 5067
 DEVICE_NAME_MISSING = 5068
+SERIAL_MISSING = 5088
+SERIAL_INVALID = 5090
+SERIAL_FORMAT = 5178
 BIND_CODE_MISSING = 5179
 BIND_CODE_FORMAT = 5213
 DOMAIN_NOT_LINKED = 5229
 PRODUCT_UNKNOWN = 5313
+SERIAL_BINDING_OFF = 5327
 DEVICE_NAME_TOO_LONG = 5333
 DEVICE_KEY_FORMAT = 5361
 BIND_MODE_LOCKED = 5410
@@ -145,6 +149,10 @@ SENTENCE_BY_CODE: dict[int, str] = {
     PRODUCT_KEY_MISSING: "the product key is missing",
     DEVICE_KEY_MISSING: "the device key is missing",
     DEVICE_NAME_MISSING: "the device name is missing",
+    SERIAL_MISSING: "the serial number is missing",
+    SERIAL_INVALID: "this serial number is not valid",
+    SERIAL_FORMAT: "a serial number has 1 to 64 letters, digits or ._-",
+    SERIAL_BINDING_OFF: "this product does not allow binding by serial number",
     BIND_CODE_MISSING: "the bind code is missing",
     BIND_CODE_FORMAT: "a bind code has 16 characters 0-9 A-F",
     DOMAIN_NOT_LINKED: "the product is not open to this App",
@@ -178,7 +186,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     ACCESS_KEY_INVALID: "the access key is missing, unknown or revoked",
     NOT_FOUND: "not found",
     CONFLICT: "this contradicts what exists",
-    TOO_MANY_GUESSES: "too many wrong bind codes",
+    TOO_MANY_GUESSES: "too many wrong bind codes or serial numbers",
     UNAVAILABLE: "nothing was changed: the data cannot be written now, try again later",
 }
 

@@ -203,6 +203,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             last_conn_time_ts=device.last_online_at,
             last_offline_time=text_time(device.last_offline_at),
             last_offline_time_ts=device.last_offline_at,
+            sn=device.serial,
         )
 
 

@@ -12,8 +12,8 @@ from quecbind.center.http.app_objects import AuditObject, Bound, DeviceObject, O
 from quecbind.center.http.attributes import Attributes
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
+from quecbind.center.services.binding import MAX_CAPABILITIES
 from quecbind.center.services.errors import Rejected
-from quecbind.center.services.ownership import MAX_CAPABILITIES
 from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 
 DEFAULT_PAGE_SIZE = 10
@@ -24,6 +24,15 @@ class AuthKey(msgspec.Struct, rename="camel"):
     """Base64 of the 16 bytes that open LAN and BLE sessions with the device."""
 
     auth_key: str
+
+
+class BoundBySerial(msgspec.Struct, rename="camel"):
+    """The answer to a bind by serial number: which device that is."""
+
+    auth_key: str
+    dk: str
+    pk: str
+    module_type: str | None = None
 
 
 class BindingSum(msgspec.Struct, rename="camel"):
@@ -71,6 +80,16 @@ async def bind_by_device_key(call: AppCall) -> AuthKey:
     return AuthKey(result.auth_key.reveal())
 
 
+async def bind_by_serial(call: AppCall) -> BoundBySerial:
+    """Bind by an imported serial number, where the product allows it."""
+    who, take = await call.signed_in(), call.parameters
+    product_key = take.text("pk")
+    result = await call.center.ownership.bind_by_serial(
+        who, product_key, take.text("sn"), take.text("deviceName"), call.peer, _capabilities(take)
+    )
+    return BoundBySerial(result.auth_key.reveal(), result.device_key, product_key)
+
+
 async def devices(call: AppCall) -> PageInfo:
     """One page of the caller's devices."""
     who, take = await call.signed_in(), call.parameters
@@ -102,9 +121,11 @@ async def rename(call: AppCall) -> None:
 
 
 async def unbind(call: AppCall) -> BindingSum:
-    """End the caller's ownership of a device."""
+    """End the caller's ownership of a device; with `isInit`, and nobody else left, the device starts over too."""
     who, take = await call.signed_in(), call.parameters
-    return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
+    is_init = take.flag("isInit", default=False)
+    left_count = await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer, is_init=is_init)
+    return BindingSum(left_count)
 
 
 async def approve_re_enrolment(call: AppCall) -> None:
@@ -117,6 +138,13 @@ async def auth_key(call: AppCall) -> AuthKey:
     """The auth key of a device of the caller."""
     who, take = await call.signed_in(), call.parameters
     return AuthKey((await call.center.ownership.auth_key(who, take.text("pk"), take.text("dk"))).reveal())
+
+
+async def renew_auth_key(call: AppCall) -> AuthKey:
+    """Another auth key for a device of the caller."""
+    who, take = await call.signed_in(), call.parameters
+    fresh = await call.center.ownership.renew_auth_key(who, take.text("pk"), take.text("dk"), call.peer)
+    return AuthKey(fresh.reveal())
 
 
 async def product_model(call: AppCall) -> ProductModel:
@@ -160,12 +188,14 @@ ENDPOINTS = (
     Endpoint("GET", _BINDING + "/getDeviceInfoByBinding", may_bind),
     Endpoint("POST", _BINDING + "/v2/deviceBindingByWifi", bind_by_code),
     Endpoint("POST", _BINDING + "/bindDeviceDk", bind_by_device_key),
+    Endpoint("POST", _BINDING + "/bindDeviceSn", bind_by_serial),
     Endpoint("GET", _BINDING + "/userDeviceList", devices),
     Endpoint("GET", _BINDING + "/deviceInfo", device),
     Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),
     Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
     Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
+    Endpoint("POST", _BINDING + "/regenerateAuthKey", renew_auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
     Endpoint("GET", _BINDING + "/deviceAudit", audit),

@@ -19,6 +19,8 @@ from quecbind.center.domain.ids import Secret, Uid, UserDomain
 from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.cancelling import Cancelled, cancel
 from quecbind.center.services.changes import Changes, SessionEnded
 from quecbind.center.services.errors import Conflict, Rejected, Unauthenticated
 from quecbind.center.services.passwords import Passwords
@@ -44,6 +46,7 @@ class Accounts:
         signer: TokenSigner,
         passwords: Passwords,
         mailer: Mailer,
+        auth_keys: AuthKeys,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -56,6 +59,7 @@ class Accounts:
         self._signer = signer
         self._passwords = passwords
         self._mailer = mailer
+        self._auth_keys = auth_keys
         self._clock = clock
         self._entropy = entropy
         self._events = events
@@ -301,6 +305,49 @@ class Accounts:
 
         await self._storage.transact(work, lambda _: self._tell_ended(who.uid, who.session_id))
 
+    async def cancel(
+        self, who: SignedIn, password: str | None, random: str | None, code: str | None, peer: str = ""
+    ) -> None:
+        """End the caller's account, for good and at once: devices, sessions and address are given up.
+
+        A token is not enough: it takes the password (encrypted with `random` as for signing in), or the code that was
+        mailed for this (type 5).
+        """
+        user = self._storage.read(lambda tx: tx.users.get(who.uid))
+        if user is None:
+            raise Rejected(refusal.USER_UNKNOWN)
+        account = (user.user_domain, user.email)
+        mac = None
+        if password:
+            plain = _decrypted(password, random)
+            async with self._turns.setdefault(account, asyncio.Lock()):
+                await self._user_with(account, plain, peer)
+        elif code:
+            if not code.isascii():
+                raise Rejected(refusal.EMAIL_CODE_WRONG)
+            mac = self._code_mac(*account, accounts.CANCEL, code)
+        else:
+            raise Rejected(refusal.EMAIL_CODE_MISSING)
+
+        def work(tx: Tx) -> Cancelled | Refused:
+            now_ms = to_ms(self._clock.now())
+            if not is_signed_in(tx, who, now_ms):
+                return Refused(refusal.TOKEN_INVALID)
+            refused = None if mac is None else _check_code(tx, *account, mac, now_ms, accounts.CANCEL)
+            return refused or cancel(tx, user, self._auth_keys.draw, peer, now_ms)
+
+        def applied(result: Cancelled | Refused) -> None:
+            if isinstance(result, Refused):
+                return
+            for client_id, auth_key in result.auth_keys:
+                self._auth_keys.tell(client_id, auth_key)
+            self._changes.tell([*result.rights, SessionEnded(uid=user.uid, session_id=None)])
+
+        result = await self._storage.transact(work, applied)
+        if isinstance(result, Refused):
+            raise Rejected(result)
+        self._events.publish("user.cancelled", uid=user.uid)
+
     def _tell_ended(self, uid: Uid, session_id: str) -> None:
         self._changes.tell([SessionEnded(uid=uid, session_id=session_id)])
 
@@ -409,14 +456,16 @@ def add_user(tx: Tx, user: User, *, who: str, peer: str) -> Uid:
     return uid
 
 
-def _check_code(tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int) -> Refused | None:
-    code = tx.users.code(user_domain, email, accounts.REGISTER)
+def _check_code(
+    tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int, email_type: int = accounts.REGISTER
+) -> Refused | None:
+    code = tx.users.code(user_domain, email, email_type)
     is_right = hmac.compare_digest(mac if code is None else code.code_mac, mac)
     is_good = code is not None and now_ms < code.expires_at and code.wrong_count < accounts.MAX_WRONG_CODES
     if is_good and is_right:
         return None
     # Also where there is nothing to count: whether a code was asked for is not to be seen from the time it takes.
-    tx.users.wrong_code(user_domain, email, accounts.REGISTER)
+    tx.users.wrong_code(user_domain, email, email_type)
     return Refused(refusal.EMAIL_CODE_WRONG)
 
 

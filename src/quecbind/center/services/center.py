@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
+from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
@@ -19,6 +20,7 @@ from quecbind.center.services.ports import Clock, DeviceLink, Entropy, Mailer, S
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.tokens import TokenSigner, make_key
@@ -51,8 +53,17 @@ class Center:
         self.events = events
         self.changes = Changes()
         self.clock = clock
+        auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
         self.gate = DeviceGate(
-            storage, registry, links, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage,
+            registry,
+            links,
+            resets,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+            limits=limits,
         )
         self.uplink = Uplink(storage, events=events, changes=self.changes)
         self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
@@ -61,6 +72,7 @@ class Center:
             signer,
             passwords,
             mailer,
+            auth_keys,
             clock=clock,
             entropy=entropy,
             events=events,
@@ -68,20 +80,13 @@ class Center:
             limits=limits,
         )
         self.ownership = Ownership(
-            storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage, registry, auth_keys, resets, clock=clock, events=events, changes=self.changes, limits=limits
         )
         self.operators = Operators(
-            storage,
-            registry,
-            links,
-            passwords,
-            clock=clock,
-            entropy=entropy,
-            events=events,
-            changes=self.changes,
+            storage, registry, links, passwords, clock=clock, entropy=entropy, events=events, changes=self.changes
         )
         self.sharing = Sharing(
-            storage, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage, auth_keys, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
         self.addresses: Mapping[str, str] = {}
         self._links = links
@@ -116,8 +121,8 @@ class Center:
     @property
     def limit_counters(self) -> dict[str, Counted]:
         """What the services count and limit, by the name of the limit."""
-        services = (self.gate, self.accounts, self.ownership, self.sharing)
-        return {name: counted for service in services for name, counted in service.limit_counters.items()}
+        parts = (self.gate, self.accounts, self.ownership, self.sharing)
+        return {name: counter for part in parts for name, counter in part.limit_counters.items()}
 
     def attach(self, link: DeviceLink) -> None:
         """From now on devices are reached through `link`."""

@@ -28,6 +28,7 @@ from quecbind.center.domain.connection import (
     Complaint,
     Denied,
     LetIn,
+    StartOver,
     Unavailable,
     check_certificate,
     decide_connection,
@@ -47,12 +48,13 @@ from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.wire import signing
 from quecbind.wire.errors import LoginError
 
 T = TypeVar("T")
-Verdict: TypeAlias = Accepted[DeviceEntry] | Complaint | Denied | Unavailable
+Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ class DeviceGate:
         storage: Storage,
         registry: Registry,
         links: Links,
+        resets: Resets,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -91,6 +94,7 @@ class DeviceGate:
         self._storage = storage
         self._registry = registry
         self._links = links
+        self._resets = resets
         self._clock = clock
         self._entropy = entropy
         self._events = events
@@ -160,6 +164,8 @@ class DeviceGate:
             signature_is_right=True,
             is_replay=self._is_replay(entry, login.random, peer),
             replay_strict=entry.product.replay_strict,
+            # A device that may not enrol would be lost without its secret.
+            owes_reset=entry.owes_reset and not entry.product.static_secrets,
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
@@ -168,6 +174,9 @@ class DeviceGate:
             return self._accepted(entry, session_key)
         if isinstance(decision, Complaint):
             return self._complain(client_id, peer, decision.code, entry)
+        if isinstance(decision, StartOver):
+            told = self._resets.let_enrol(entry, peer)
+            return self._answer(told, lambda is_owed: decision if is_owed else Unavailable())
         return decision
 
     def used(self, entry: DeviceEntry) -> "asyncio.Future[bool] | None":
@@ -451,7 +460,9 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     A verdict that had to wait is acted on a moment after it was made; a reset in that moment finds no session to end.
     """
     entry = accepted.entry
-    return accepted.generation is not None and (accepted.generation != entry.generation or entry.state == "disabled")
+    return accepted.generation is not None and (
+        accepted.generation != entry.generation or entry.state == "disabled" or entry.owes_reset
+    )
 
 
 def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:

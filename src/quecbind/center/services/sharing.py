@@ -9,7 +9,6 @@ What ends by time is refused from that moment on by whoever asks; a look once a 
 """
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from quecbind.center.domain import binding, refusal, sharing
 from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.device import Device
-from quecbind.center.domain.ids import Secret, Uid
-from quecbind.center.domain.limits import Counted, Limits, SlidingCounter, Tally, longest_wait_s
+from quecbind.center.domain.ids import ClientId, Secret, Uid
+from quecbind.center.domain.limits import Ceiling, Counted, Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Share
+from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import (
     SHARE_CANCELLED,
     SHARE_EXPIRED,
@@ -40,7 +40,6 @@ from quecbind.center.services.views import SignedIn
 
 logger = logging.getLogger(__name__)
 
-AUTH_KEY_SIZE = 16
 SWEEP_S = 0.5
 MAX_SWEPT = 500
 
@@ -53,12 +52,21 @@ class SharedWith:
     member: User | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What is to be told after a commit: whose right has changed, and the auth keys that devices have now."""
+
+    changes: list[RightChanged]
+    auth_keys: list[tuple[ClientId, Secret]]
+
+
 class Sharing:
     """What users do with shares. Every method is a coroutine and raises Rejected with the platform's code."""
 
     def __init__(
         self,
         storage: Storage,
+        auth_keys: AuthKeys,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -67,12 +75,12 @@ class Sharing:
         limits: Limits,
     ) -> None:
         self._storage = storage
+        self._auth_keys = auth_keys
         self._clock = clock
         self._entropy = entropy
         self._events = events
         self._changes = changes
-        self._max_pending = limits.max_pending_shares
-        self._pending = Tally()
+        self._pending = Ceiling(limits.max_pending_shares)
         self._wrong_by_user = SlidingCounter(limits.max_guesses_per_user, limits.guess_window_s)
         self._wrong_by_address = SlidingCounter(limits.max_guesses_per_address, limits.guess_window_s)
         self._timer: asyncio.TimerHandle | None = None
@@ -131,14 +139,14 @@ class Sharing:
         """Use the device that the code was given for."""
         mac = self._mac(code)
         _raise(binding.check_name(device_name))
-        fresh_key = self._new_auth_key()
+        fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> list[RightChanged] | Refused:
+        def work(tx: Tx) -> _Done | Refused:
             now = self._clock.now()
             now_ms = to_ms(now)
             waits = [self._wrong_by_user.retry_after_s(who.uid, now)]
             if self._wrong_by_user.count(who.uid, now):
-                # Others at the same address are their own affair.
+                # Only those who have been wrong themselves pay for their neighbours at one address.
                 waits.append(self._wrong_by_address.retry_after_s(counted_address(peer), now))
             longest = longest_wait_s(waits)
             if longest is not None:
@@ -156,11 +164,10 @@ class Sharing:
             for share_id in decision.replaced:
                 tx.shares.delete(share_id)
             tx.shares.accept(share.id, who.uid, device_name or share.device_name, now_ms)
-            if overwritten:
-                tx.devices.set_auth_key(share.device_id, fresh_key)
+            keys = _renew(tx, overwritten, fresh_key)
             member = next(each for each in tx.shares.granted_by(share.device_id) if each.share_id == share.id)
             tx.audit.append(_audit(who, member, "share.accepted", peer, now_ms, {"owner": share.owner_uid}))
-            return [*members_lost(overwritten, SHARE_OVERWRITTEN), member_gained(member)]
+            return _Done([*members_lost(overwritten, SHARE_OVERWRITTEN), member_gained(member)], keys)
 
         outcome = await self._storage.transact(work, self._tell)
         if isinstance(outcome, Refused):
@@ -178,6 +185,8 @@ class Sharing:
             now_ms = self._now_ms()
             if share is None or share.owner_uid != who.uid or sharing.is_over(share, now_ms):
                 raise Rejected(refusal.NO_PERMISSION)
+            if share.accepted_at is None and expires <= share.accepting_expires_at:
+                raise Rejected(refusal.USE_EXPIRY_TOO_EARLY)
             tx.shares.set_expiry(share.id, expires)
             self._audit_share(tx, who, share, "share.prolonged", peer, now_ms)
 
@@ -253,13 +262,14 @@ class Sharing:
             logger.warning("share.sweep_failed reason=%s", error)
             return
 
-        def work(tx: Tx) -> list[RightChanged]:
+        def work(tx: Tx) -> _Done:
             over = tx.shares.over(now_ms, MAX_SWEPT)
+            keys: list[tuple[ClientId, Secret]] = []
             for member in over:
                 tx.shares.delete(member.share_id)
-                tx.devices.set_auth_key(member.device_id, self._new_auth_key())
+                keys += _renew(tx, [member], self._auth_keys.draw())
                 tx.audit.append(_audit_ended("center", member, "share.expired", "", now_ms))
-            return members_lost(without_right(tx, over, now_ms), SHARE_EXPIRED)
+            return _Done(members_lost(without_right(tx, over, now_ms), SHARE_EXPIRED), keys)
 
         self._storage.transact(work, self._tell).add_done_callback(_log_failure)
 
@@ -291,8 +301,7 @@ class Sharing:
             for share in given:
                 if share.accepted_at is None and not sharing.is_pending(share, now_ms):
                     tx.shares.delete(share.id)
-            if sum(sharing.is_pending(share, now_ms) for share in given) >= self._max_pending:
-                self._pending.refused_count += 1
+            if not self._pending.has_room(sum(sharing.is_pending(share, now_ms) for share in given)):
                 raise Rejected(refusal.SHARE_NOT_ADDED)
             invitation = Share(
                 id=0,
@@ -316,9 +325,9 @@ class Sharing:
 
     async def _end(self, code: str, may_end: Callable[[Share], bool], who: SignedIn, action: str, peer: str) -> None:
         mac = self._mac(code)
-        fresh_key = self._new_auth_key()
+        fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> list[RightChanged]:
+        def work(tx: Tx) -> _Done:
             share = tx.shares.by_code(mac)
             now_ms = self._now_ms()
             if share is None or not may_end(share):
@@ -326,15 +335,16 @@ class Sharing:
             lost = [each for each in tx.shares.granted_by(share.device_id) if each.share_id == share.id]
             self._audit_share(tx, who, share, action, peer, now_ms)
             tx.shares.delete(share.id)
-            if lost:
-                tx.devices.set_auth_key(share.device_id, fresh_key)
-            return members_lost(without_right(tx, lost, now_ms), SHARE_CANCELLED)
+            keys = _renew(tx, lost, fresh_key)
+            return _Done(members_lost(without_right(tx, lost, now_ms), SHARE_CANCELLED), keys)
 
         await self._storage.transact(work, self._tell)
 
-    def _tell(self, outcome: list[RightChanged] | Refused) -> None:
-        if not isinstance(outcome, Refused):
-            self._changes.tell(outcome)
+    def _tell(self, outcome: _Done | Refused) -> None:
+        if isinstance(outcome, _Done):
+            for client_id, auth_key in outcome.auth_keys:
+                self._auth_keys.tell(client_id, auth_key)
+            self._changes.tell(outcome.changes)
 
     def _count_wrong(self, tx: Tx, who: SignedIn, peer: str, now: float) -> None:
         if not self._wrong_by_user.count(who.uid, now):
@@ -371,11 +381,16 @@ class Sharing:
             raise Rejected(refusal.SHARE_CODE_MISSING)
         return self._storage.mac("share code", code)
 
-    def _new_auth_key(self) -> Secret:
-        return Secret(base64.b64encode(self._entropy.octets(AUTH_KEY_SIZE)).decode())
-
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())
+
+
+def _renew(tx: Tx, lost: list[Member], fresh_key: Secret) -> list[tuple[ClientId, Secret]]:
+    """Another auth key for the device that `lost` have used, if anybody has; all of them used the same."""
+    if not lost:
+        return []
+    tx.devices.set_auth_key(lost[0].device_id, fresh_key)
+    return [(lost[0].client_id, fresh_key)]
 
 
 def _owned(tx: Tx, who: SignedIn, product_key: str, device_key: str) -> Device | None:
@@ -424,6 +439,6 @@ def _raise(refused: Refused | None) -> None:
         raise Rejected(refused)
 
 
-def _log_failure(done: "asyncio.Future[list[RightChanged]]") -> None:
+def _log_failure(done: "asyncio.Future[_Done]") -> None:
     if not done.cancelled() and done.exception() is not None:
         logger.warning("share.sweep_failed reason=%s", done.exception())

@@ -85,6 +85,7 @@ class BindResult:
     binding_mode: int
     product_name: str
     is_new: bool
+    device_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class OwnedDevice:
     last_offline_at: int | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class ProductSpec:
     static_secrets: bool = False
     dynamic_enrolment: bool = True
     replay_strict: bool = False
+    allow_serial_binding: bool = False
+    ble_only: bool = False
     product_key: str | None = None
     product_secret: str | None = field(default=None, repr=False)
 
@@ -163,6 +167,8 @@ class ProductChanges:
     static_secrets: bool | None = None
     dynamic_enrolment: bool | None = None
     replay_strict: bool | None = None
+    allow_serial_binding: bool | None = None
+    ble_only: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +187,8 @@ class ProductView:
     static_secrets: bool
     dynamic_enrolment: bool
     replay_strict: bool
+    allow_serial_binding: bool
+    ble_only: bool
     domain_access: DomainAccess
     user_domains: list[UserDomain]
     created_at: int
@@ -235,17 +243,22 @@ class DeviceView:
     approved_until_at: int | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None
     created_at: int
     owners: list[OwnerView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceImport:
-    """A device made known before it comes. With `device_secret` it logs in with that; without, it enrols."""
+    """A device made known before it comes. With `device_secret` it logs in with that; without, it enrols.
+
+    `serial` is what users may bind it by, where its product allows that.
+    """
 
     product_key: str
     device_key: str
     device_secret: str | None = field(default=None, repr=False)
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,9 @@ class SqliteShares:
     def delete(self, share_id: int) -> None:
         self._connection.execute("DELETE FROM shares WHERE id = ?", (share_id,))
 
+    def delete_of_member(self, member_uid: Uid) -> None:
+        self._connection.execute("DELETE FROM shares WHERE member_uid = ?", (member_uid,))
+
     def _share(self, row: tuple[Any, ...]) -> Share:
         return Share(
             id=row[0],
