@@ -9,6 +9,7 @@ import pytest
 from quecbind.app.client import AppClient, uid_in_token
 from quecbind.app.errors import AnswerError, RefusedError, UnreachableError
 from quecbind.app.results import Tokens
+from quecbind.center.domain.connection import Accepted, Complaint
 from tests.app.conftest import EMAIL, Scene
 from tests.center.services.world import CODE, OTHER_CODE, PASSWORD
 
@@ -126,6 +127,19 @@ class TestBinding:
         assert (device.name, device.is_verified, device.is_shared) == ("Desk lamp", True, False)
         assert device.owner_uid == app.uid
         assert left == 0
+        assert (await app.devices()).devices == ()
+
+    async def test_the_owner_lets_a_device_enrol_again_which_resets_it(self, signed_in: Scene) -> None:
+        app, pk = signed_in.app, signed_in.product.product_key
+        await signed_in.device_with_code("D1")
+        await app.bind_by_code(pk, "D1", CODE, "Lamp")
+        refused = await signed_in.world.enrol(signed_in.product, "D1")
+
+        await app.approve_re_enrolment(pk, "D1")
+        allowed = await signed_in.world.enrol(signed_in.product, "D1")
+
+        assert refused == Complaint(10422)
+        assert isinstance(allowed, Accepted)
         assert (await app.devices()).devices == ()
 
     async def test_a_code_that_was_not_reported_differs_or_is_over_is_refused(self, signed_in: Scene) -> None:

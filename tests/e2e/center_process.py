@@ -54,12 +54,13 @@ class CenterProcess:
     http_port: int = 0
     mqtt_port: int = 0
     options: tuple[str, ...] = ()
+    command: tuple[str, ...] = tuple(COMMAND)
 
     def start(self, timeout: float = 30) -> CenterProcess:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [
-                    *COMMAND,
+                    *self.command,
                     "serve",
                     "--data",
                     str(self.data),

@@ -221,6 +221,11 @@ class AppClient:
         query = {"pk": product_key, "dk": device_key}
         return binding_sum_of(await self._signed_in("DELETE", f"{_BINDING}/unbundlingDeviceDk", query=query))
 
+    async def approve_re_enrolment(self, product_key: str, device_key: str) -> None:
+        """Lets a device that lost its secret enrol again, once, within 15 minutes; that resets it: its owners go."""
+        form = {"pk": product_key, "dk": device_key}
+        await self._signed_in("POST", f"{_BINDING}/approveReEnrolment", form=form)
+
     async def auth_key(self, product_key: str, device_key: str) -> str:
         """The key for LAN and BLE sessions with the device, base64 of 16 bytes."""
         form = {"pk": product_key, "dk": device_key}

@@ -33,6 +33,7 @@ from quecbind.center.services.errors import StartError
 from quecbind.center.services.ports import Mailer
 from quecbind.center.services.push import Hub
 from quecbind.center.settings import Settings
+from quecbind.center.storage import faults
 from quecbind.center.storage.opening import open_center
 from quecbind.center.system import SystemClock, SystemEntropy
 
@@ -165,7 +166,9 @@ def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Ite
     content = json.dumps({"pid": os.getpid(), **addresses, "local_key": local_key})
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
         file.write(content)
+    faults.reach(faults.SERVE_FILE_WRITTEN)
     new.replace(path)
+    faults.reach(faults.SERVE_FILE_NAMED)
     try:
         yield
     finally:

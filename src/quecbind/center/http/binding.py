@@ -110,6 +110,12 @@ async def unbind(call: AppCall) -> BindingSum:
     return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
 
 
+async def approve_re_enrolment(call: AppCall) -> None:
+    """Let a device of the caller enrol again once within 15 minutes. quecbind extension."""
+    who, take = await call.signed_in(), call.parameters
+    await call.center.ownership.approve_re_enrolment(who, take.text("pk"), take.text("dk"), call.peer)
+
+
 async def auth_key(call: AppCall) -> AuthKey:
     """The auth key of a device of the caller."""
     who, take = await call.signed_in(), call.parameters
@@ -147,6 +153,7 @@ ENDPOINTS = (
     Endpoint("GET", _BINDING + "/deviceInfo", device),
     Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),
     Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
+    Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
+from quecbind.center.storage import faults
 from quecbind.center.storage.seal import MASTER_KEY_SIZE
 
 LOCK_NAME = "lock"
@@ -90,6 +91,7 @@ class DataDirectory:
             os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
         except OSError as error:
             raise StartError(f"the database {self.database} cannot be opened: {error.strerror}") from error
+        faults.reach(faults.DATABASE_MADE)
 
     def close(self) -> None:
         """Unlock; the next one may open it. The file stays, so that nobody locks a file that is being removed."""
@@ -104,13 +106,16 @@ def _make(path: Path) -> bytes:
     try:
         new.unlink(missing_ok=True)
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+        faults.reach(faults.MASTER_KEY_NEW)
         try:
             os.write(file, base64.b64encode(key) + b"\n")
             os.fsync(file)
         finally:
             os.close(file)
+        faults.reach(faults.MASTER_KEY_WRITTEN)
         # A link fails when the name is taken: a key that exists is never replaced.
         os.link(new, path)
+        faults.reach(faults.MASTER_KEY_NAMED)
         new.unlink()
         directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
+from quecbind.center.storage import faults
 from quecbind.center.storage.migrations import HEAD
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -69,6 +70,11 @@ def _upgrade(database: Path) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        faults.reach(faults.MIGRATION_BEGUN)
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        faults.reach(faults.MIGRATION_DONE)
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -76,6 +82,7 @@ def _upgrade(database: Path) -> None:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        faults.reach(faults.MIGRATED)
     except DBAPIError as error:
         raise StartError(f"the database {database} cannot be brought up to date: {error.orig}") from error
     finally:

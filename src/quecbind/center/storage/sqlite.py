@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from quecbind.center.domain.ids import Secret
 from quecbind.center.services.errors import StartError, StorageError
+from quecbind.center.storage import faults
 from quecbind.center.storage.audit import SqliteAudit
 from quecbind.center.storage.devices import SqliteDevices
 from quecbind.center.storage.keys import SqliteAccessKeys, SqliteSigningKeys
@@ -138,6 +139,7 @@ def _check_master_key(database: Path, seal: Seal) -> None:
         row = connection.execute(_VAULT_GET).fetchone()
         if row is None:
             connection.execute(_VAULT_PUT, (seal.seal(Secret("quecbind"), _VAULT_PLACE),))
+            faults.reach(faults.VAULT_WRITTEN)
         else:
             seal.open(row[0], _VAULT_PLACE)
     except SealError:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from quecbind.center.services.errors import StorageError
+from quecbind.center.storage import faults
 
 T = TypeVar("T")
 X = TypeVar("X")
@@ -105,10 +106,13 @@ class Writer(Generic[X]):
     def _commit(self, group: list[_Job[X]]) -> None:
         try:
             connection, given = self._connected()
+            faults.reach(faults.BEFORE_BEGIN, group)
             connection.execute("BEGIN IMMEDIATE")
             for job in group:
                 _carry_out(connection, given, job)
+            faults.reach(faults.BEFORE_COMMIT, group)
             connection.execute("COMMIT")
+            faults.reach(faults.AFTER_COMMIT, group)
         except sqlite3.Error as error:
             logger.error("storage.commit_failed works=%d reason=%s", len(group), error)  # noqa: TRY400 - no code is at fault
             # Not even those that worked: their savepoints went with the transaction.
@@ -169,6 +173,7 @@ def _carry_out(connection: sqlite3.Connection, given: X, job: _Job[X]) -> None:
 
 
 def _resolve(group: list[_Job[Any]]) -> None:
+    faults.reach(faults.BEFORE_APPLIED, group)
     for job in group:
         if job.error is not None:
             if not job.future.done():
@@ -179,5 +184,6 @@ def _resolve(group: list[_Job[Any]]) -> None:
                 job.applied(job.result)
             except Exception:
                 logger.exception("storage.apply_failed")
+        faults.reach(faults.AFTER_APPLIED, group)
         if not job.future.done():
             job.future.set_result(job.result)

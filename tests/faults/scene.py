@@ -1,0 +1,129 @@
+"""A Developer Center that can be told to die at a point, with a product, a user domain, and two users signed in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.center_process import CenterProcess, environment
+from tests.e2e.conftest import User, World, make_world
+from tests.e2e.wire_by_hand import RawDevice, login_password
+from tests.faults.database import Content, content_of
+
+ARMED = Path(__file__).with_name("armed.py")
+PASSWORD = "secret-1Aa"
+# What a caller sees of a server that dies under it.
+GONE = (OSError, HTTPException, AssertionError)
+
+
+@dataclass
+class Scene:
+    center: CenterProcess
+    order: Path
+    world: World
+    ann: User
+    ben: User
+
+    @classmethod
+    def start(cls, place: Path) -> Scene:
+        order = place / "order"
+        center = CenterProcess(place / "data", place / "serve.log", command=(sys.executable, str(ARMED), str(order)))
+        world = make_world(center.start())
+        scene = cls(
+            center, order, world, *(User(world, f"{name}@example.org", PASSWORD, "") for name in ("ann", "ben"))
+        )
+        for user in (scene.ann, scene.ben):
+            assert scene.operator("POST", "/users", scene.new_user(user.email))[0] == 201
+            user.token = world.sign_in(user.email, PASSWORD).token
+        return scene
+
+    def new_user(self, email: str) -> dict[str, str]:
+        return {"email": email, "user_domain": self.world.domain, "password": PASSWORD}
+
+    def operator(self, method: str, path: str, body: object | None = None) -> tuple[int, Any]:
+        """One call of the operator API with the key the running server left: status and answer."""
+        told = json.loads((self.center.data / "serve.json").read_text())
+        request = urllib.request.Request(
+            f"{told['http']}/api/v1{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {told['local_key']}", "Content-Type": "application/json"},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def content(self) -> Content:
+        return content_of(self.center.data / "quecbind.db")
+
+    def audit_is_whole(self) -> bool:
+        status, answer = self.operator("GET", "/audit/check")
+        return status == 200 and answer["problem"] is None
+
+    # Devices
+
+    def raw(self, dk: str) -> RawDevice:
+        return RawDevice(self.center.mqtt_port, self.world.pk, dk)
+
+    def enrol(self, dk: str, user_name: bytes | None = None) -> str:
+        with self.raw(dk) as device:
+            return device.enrol(self.world.ps, user_name)
+
+    def connect(self, dk: str, secret: str) -> int | None:
+        with self.raw(dk) as device:
+            return device.connect(login_password(self.world.ps, secret))
+
+    def report(self, dk: str, secret: str, code: str) -> None:
+        with self.raw(dk) as device:
+            assert device.connect(login_password(self.world.ps, secret)) == 0
+            device.report_bind_code(code)
+
+    # Dying
+
+    def dies_at(self, point: str, deed: Callable[[], object]) -> bool:
+        """Whether whoever did the deed got an answer, before the server died at `point` of it."""
+        order_done = self.order.with_suffix(".hit")
+        order_done.unlink(missing_ok=True)
+        self.order.write_text(f"{point}\n1\n")
+        try:
+            deed()
+        except GONE:
+            is_answered = False
+        else:
+            is_answered = True
+        process = self.center.process
+        assert process is not None
+        assert process.wait(20) == -9
+        assert order_done.exists(), f"it died, but not at {point}"
+        return is_answered
+
+    def restart(self) -> None:
+        process = self.center.process
+        if process is not None and process.stdout is not None:
+            process.stdout.close()
+        self.center.http_port = self.center.mqtt_port = 0
+        self.center.start()
+
+
+def run_armed(order: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One `quecbind ...` command that dies as ordered, to its end."""
+    return subprocess.run(
+        [sys.executable, str(ARMED), str(order), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )

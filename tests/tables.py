@@ -1,0 +1,98 @@
+"""Tables of cases: what a test tried, what had to come of it, what came of it.
+
+A test asks for the fixture `row` and calls `row(case, expected, got)`: the row is kept and the two compared, so a
+table that prints is a table that holds. A test that asked for `row` and fell over or was skipped has a row that says
+so: nothing that was meant to be tried is missing in silence. `--table` prints the table after the run,
+`--table-file=PATH` writes it as Markdown, a heading for each module. Rows travel as user properties: they arrive from
+the processes of xdist too.
+"""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+Row = Callable[[str, object, object], None]
+"""`row(case, expected, got)`: keep the row, and fail the test unless got equals expected."""
+
+PROPERTY = "table row"
+COLUMNS = ("case", "expected", "got")
+
+
+class _Kept(NamedTuple):
+    module: str
+    line: int
+    test: str
+    number: int
+    cells: tuple[str, str, str]
+
+
+_kept: pytest.StashKey[list[_Kept]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tables")
+    group.addoption("--table", action="store_true", help="print the table case / expected / got after the run")
+    group.addoption("--table-file", metavar="PATH", type=Path, help="write that table to PATH as Markdown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_kept] = []
+    config.pluginmanager.register(_Collector(config.stash[_kept]))
+
+
+@pytest.fixture
+def row(record_property: Callable[[str, object], None]) -> Row:
+    """Keep one row of the table and hold it: the test fails when got differs from expected."""
+
+    def keep(case: str, expected: object, got: object) -> None:
+        record_property(PROPERTY, (case, str(expected), str(got)))
+        assert got == expected, case
+
+    return keep
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    report: pytest.TestReport = (yield).get_result()
+    rows = [value for name, value in report.user_properties if name == PROPERTY]
+    told = any(row[1] != row[2] for row in rows)
+    if "row" in getattr(item, "fixturenames", ()) and not report.passed and not told:
+        reason = (
+            report.longrepr[2] if isinstance(report.longrepr, tuple) else call.excinfo.exconly() if call.excinfo else ""
+        )
+        report.user_properties.append((PROPERTY, (item.name, "", f"{report.outcome}: {reason.partition(chr(10))[0]}")))
+
+
+class _Collector:
+    def __init__(self, kept: list[_Kept]) -> None:
+        self._kept = kept
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            path, line, test = report.location
+            rows = [tuple(value) for name, value in report.user_properties if name == PROPERTY]
+            self._kept += [_Kept(path, line or 0, test, number, cells) for number, cells in enumerate(rows)]  # type: ignore[arg-type]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    kept = sorted(set(config.stash[_kept]))
+    if kept and config.getoption("--table"):
+        widths = [max(len(column), *(len(k.cells[n]) for k in kept)) for n, column in enumerate(COLUMNS)]
+        for module in dict.fromkeys(k.module for k in kept):
+            terminalreporter.section(Path(module).stem)
+            for cells in [COLUMNS, *(k.cells for k in kept if k.module == module)]:
+                line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+                terminalreporter.write_line(line.rstrip())
+    if kept and (path := config.getoption("--table-file")):
+        path.write_text("\n".join(_markdown(kept)) + "\n", encoding="utf-8")
+
+
+def _markdown(kept: list[_Kept]) -> Generator[str, None, None]:
+    for module in dict.fromkeys(k.module for k in kept):
+        yield f"\n### {Path(module).stem.removeprefix('test_').replace('_', ' ')}\n"
+        yield "| " + " | ".join(COLUMNS) + " |\n|---|---|---|"
+        for k in kept:
+            if k.module == module:
+                yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in k.cells) + " |"

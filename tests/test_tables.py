@@ -1,0 +1,53 @@
+"""The table of cases: kept rows are held, printed and written; a test that fell over or was skipped is in it."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CASES = """
+import pytest
+
+def test_two(row):
+    row("second | case", 5213, 5213)
+
+def test_one(row):
+    row("a wrong guess", "refused", "bound")
+
+def test_crash(row):
+    raise ValueError("fell over")
+
+@pytest.mark.skip(reason="no tmpfs")
+def test_skip(row):
+    pass
+
+def test_without():
+    assert False
+"""
+
+
+@pytest.fixture
+def table(pytester: pytest.Pytester, tmp_path: Path) -> Path:
+    pytester.makepyfile(test_family=CASES)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    written = tmp_path / "table.md"
+    outcome = pytester.runpytest("-p", "tests.tables", "-p", "no:randomly", "--table", f"--table-file={written}")
+    outcome.assert_outcomes(passed=1, failed=3, skipped=1)
+    outcome.stdout.fnmatch_lines(["*test_family*", "case*expected*got", "second | case*5213*5213"])
+    return written
+
+
+def test_rows_are_held_and_written_in_the_order_of_the_file_and_none_is_missing(table: Path) -> None:
+    assert table.read_text(encoding="utf-8").split("\n") == [
+        "",
+        "### family",
+        "",
+        "| case | expected | got |",
+        "|---|---|---|",
+        "| second \\| case | 5213 | 5213 |",
+        "| a wrong guess | refused | bound |",
+        "| test_crash |  | failed: ValueError: fell over |",
+        "| test_skip |  | skipped: Skipped: no tmpfs |",
+        "",
+    ]
