@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 RUNS ?= 20000
 TABLE ?= # --table-file=PATH writes the table of attack, faults or model as Markdown
 
-.PHONY: demo test serve check attack faults model fuzz bench docs clean
+.PHONY: demo test serve check attack faults model fuzz bench timing docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -35,6 +35,9 @@ bench: $(STAMP)  ## log-ins against mosquitto, and binding; needs gcc, libssl-de
 	$(MAKE) -C tests/bench
 	$(BIN)/quecbind bench log-in --lg tests/bench/lg --plugin tests/bench/auth.so
 	$(BIN)/quecbind bench bind
+
+timing: $(STAMP)  ## whether the time an answer takes tells a stranger what exists; prints, asserts nothing
+	$(BIN)/python -m tests.bench.timing
 
 docs: $(STAMP)  ## links, commands, settings and snippets of the documents, against the program
 	$(BIN)/python -m pytest -q tests/docs

@@ -15,7 +15,7 @@ The story of one connection:
 from collections import namedtuple
 
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
-from quecbind.wire.errors import MqttError, WireError
+from quecbind.wire.errors import CipherError, MqttError, WireError
 from quecIot import _board, _codes, _delivery, _downlink, _draw, _keep_alive, _retry
 from quecIot._options import split_server
 from quecIot._store import StoreError
@@ -466,6 +466,8 @@ class Agent:
         if asked.device_secret and not asked.authenticate and not self._take_secret(asked.device_secret, now):
             return
         profile = self._profile
+        if asked.auth_key and not self._is_enrolling:
+            self._take_auth_key(asked.auth_key)
         server = self._new_server(asked.server)
         product = (asked.product_key, asked.product_secret)
         if product == (profile.product_key, profile.product_secret):
@@ -486,12 +488,24 @@ class Agent:
         elif not asked.authenticate:
             return
         if asked.authenticate:
-            profile.set_secret_aside()
+            try:
+                profile.set_secret_aside()
+            except StoreError as error:
+                self._log("error", str(error))
         self._event(_codes.CONN, _codes.SERVER_CHANGED)
         self.work_state = _codes.REGISTRATION_FAILED
         self._drop_link()
         self._phase = _WAITING
         self._retry_at = now + _retry.spread(_retry.QUICK, self._fraction())
+
+    def _take_auth_key(self, sealed: bytes) -> None:
+        try:
+            self._profile.take_auth_key(sealed)
+        except CipherError as error:
+            # sealed some other way, or by somebody else: the key the device has stays
+            self._log("warning", "configuration: %s; left out" % error)
+        except StoreError as error:
+            self._log("error", str(error))
 
     def _take_secret(self, secret: str, now: float) -> bool:
         try:

@@ -5,13 +5,13 @@ and leaves one line in the log. The lock is held for as long as a store write ta
 """
 
 from quecbind.wire import commands, ttlv
-from quecIot import _codes, _draw, _options, _platform
+from quecIot import _codes, _downlink, _draw, _options, _platform
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
 from quecIot._board import Board
 from quecIot._events import Events
-from quecIot._lan import LanServer, Settings
-from quecIot._profile import DEFAULTS, Profile
+from quecIot._lan import Host, LanServer, Settings
+from quecIot._profile import DEFAULTS, LATER, Profile
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
 
@@ -80,7 +80,7 @@ class Device:
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
         if not _options.is_device_key(device_key):
             raise _Refused("QUECIOT_DK must be 1 to 16 of 0-9 A-Z a-z")
-        store = Store(home, device_key + ".json", self._files, DEFAULTS)
+        store = Store(home, device_key + ".json", self._files, DEFAULTS, LATER)
         store.load(_platform.log)
         self._profile = Profile(store, device_key, server, self._entropy)
         self._window = BindWindow(store.values["bind_code"] or None)
@@ -97,7 +97,7 @@ class Device:
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on:
             return
-        server = LanServer(settings, self._identity, self._files)
+        server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files)
         try:
             server.start()
         except OSError as error:
@@ -121,6 +121,19 @@ class Device:
                 return "", "", None
             code = self._window.code(self._monotonic())
             return self._profile.product_key, self._profile.device_key, code
+
+    def _auth_key(self) -> "bytes | None":
+        with self._lock:
+            return None if self.agent is None else self._profile.auth_key
+
+    def _carry_out(self, decision: "tuple[Any, ...]") -> bytes:
+        """What an App asks for that has logged in on the local network; the payload of the answer, or b""."""
+        with self._lock:
+            if decision[0] == _downlink.ANSWER_STATUS:
+                return ttlv.encode(self._board.status(decision[1]))
+            if decision[0] == _downlink.EVENT:
+                self._events.put([(_codes.RECV, decision[1], decision[2])])
+        return b""
 
     def _flush(self) -> None:
         """Hands events on, in their order: with the lock held."""
@@ -304,7 +317,9 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, data: bytes) -> int:
-            return self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
+            sent = self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
+            self._tell_apps(commands.TRANSPARENT_UP, data)
+            return sent
 
         return int(self._do(call, (qos, data), work, -1))
 
@@ -312,7 +327,9 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, payload: bytes) -> int:
-            return self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
+            sent = self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
+            self._tell_apps(commands.TSL_REPORT, payload)
+            return sent
 
         return int(self._do(call, (qos, properties), work, -1))
 
@@ -326,9 +343,14 @@ class Device:
             raise _Refused("%s: too much is waiting to be sent" % call)
         return packet_id
 
+    def _tell_apps(self, command: int, payload: bytes) -> None:
+        if self._lan is not None:
+            self._lan.report(command, payload)
+
     def phymodel_ack(self, qos: "Any", packet_id: "Any", properties: "Any") -> bool:
         def work(agent: Agent, qos: int, packet_id: int, payload: bytes) -> bool:
-            if not agent.answer(commands.TSL_READ_ANSWER, packet_id, payload):
+            is_for_lan = self._lan is not None and self._lan.answer_read(packet_id, payload)
+            if not agent.answer(commands.TSL_READ_ANSWER, packet_id, payload) and not is_for_lan:
                 raise _Refused("phymodelAck: only while subscribed (work state 8)")
             return True
 

@@ -35,10 +35,12 @@ class Configuration:
 
     Attributes:
         server: (whether TLS was asked for, host, port).
+        auth_key: as it came, sealed.
         complaints: sentences for the log.
     """
 
     __slots__ = (
+        "auth_key",
         "authenticate",
         "complaints",
         "device_secret",
@@ -57,6 +59,7 @@ class Configuration:
         self.product_secret = ""
         self.authenticate = False
         self.new_secret = ""
+        self.auth_key = b""
         self.complaints: "list[str]" = []
 
 
@@ -167,6 +170,11 @@ def configuration(fields: "list[tuple[int, Any]]") -> Configuration:
         asked.session_key = key
     elif key is not None:
         asked.complaints.append("the session key is not 16 bytes")
+    sealed = ttlv.first(fields, commands.CONFIGURE_AUTH_KEY)
+    if isinstance(sealed, bytes):
+        asked.auth_key = sealed
+    elif sealed is not None:
+        asked.complaints.append("the auth key is no text")
     _product(fields, asked)
     place = ttlv.first(fields, commands.CONFIGURE_SERVER)
     if isinstance(place, list):

@@ -1,21 +1,23 @@
-"""Discovery (UDP 6606) and pairing (TCP 6607) on their own thread: sockets only, `_pairing` decides.
+"""Discovery (UDP 6606), pairing and sessions (TCP 6607) on their own thread: sockets only.
 
-It touches nothing of the device but its identity and its bind window, through one function it is given.
+`_pairing` decides who is answered, `_conversation` what. It touches nothing of the device but what `Host` gives it.
 """
 
 from quecbind.wire import commands, frame, lan
 from quecIot import _pairing, _platform
+from quecIot._conversation import Conversation
 from quecIot._networks import Networks
+from quecIot._session import Door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Identity = Callable[[], tuple[str, str, str | None]]
+    Say = Callable[[Conversation], bytes]
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - a device is found from wherever it is; who is answered is decided per packet
-_MAX_UNSENT = 4096
+_MAX_UNSENT = 64 * 1024  # a reader this slow is let go
 _AFTER_ERROR_S = 1.0
 
 
@@ -41,10 +43,32 @@ def _port(text: str, default: int) -> int:
     return port
 
 
+class Host:
+    """What the local network may know of the device and ask of it; every function may be called from any thread."""
+
+    __slots__ = ("auth_key", "carry_out", "identity")
+
+    def __init__(
+        self,
+        identity: "Callable[[], tuple[str, str, str | None]]",
+        auth_key: "Callable[[], bytes | None]",
+        carry_out: "Callable[[tuple[Any, ...]], bytes]",
+    ) -> None:
+        """
+        Args:
+            identity: product key, device key, and the bind code while its window is open.
+            auth_key: the 16 bytes that open a session, None while there is no owner.
+            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
+        """
+        self.identity = identity
+        self.auth_key = auth_key
+        self.carry_out = carry_out
+
+
 class _Connection:
     __slots__ = ("conversation", "socket", "stream", "unsent")
 
-    def __init__(self, sock: "Any", conversation: "_pairing.Conversation") -> None:
+    def __init__(self, sock: "Any", conversation: Conversation) -> None:
         self.socket = sock
         self.stream = _platform.Stream(sock, tls=False)
         self.conversation = conversation
@@ -54,13 +78,15 @@ class _Connection:
 class LanServer:
     """
     Attributes:
-        tcp_port: the port that pairing listens on, once `start` has returned.
+        tcp_port: the port that it listens on, once `start` has returned.
     """
 
-    def __init__(self, settings: Settings, identity: "Identity", files: "_platform.Files") -> None:
+    def __init__(self, settings: Settings, host: Host, files: "_platform.Files") -> None:
         self.tcp_port = 0
         self._settings = settings
-        self._identity = identity
+        self._host = host
+        self._door = Door(host.auth_key)
+        self._to_say: "list[Say]" = []
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
         self._connections: "list[_Connection]" = []
@@ -87,6 +113,22 @@ class LanServer:
         self._is_stopped = True
         self._wake.set()
 
+    def report(self, command: int, payload: bytes) -> None:
+        """Tells every App that is logged in what the script reports. Returns at once, from any thread."""
+        self._say(lambda conversation: conversation.session.report(command, payload))
+
+    def answer_read(self, packet_id: int, payload: bytes) -> bool:
+        """Tells the properties to whichever App has asked for them by that packet id; False when none has."""
+        if not any([connection.conversation.session.has_asked(packet_id) for connection in self._connections]):
+            return False
+        self._say(lambda conversation: conversation.session.answer_read(packet_id, payload))
+        return True
+
+    def _say(self, say: "Say") -> None:
+        if self._connections:
+            self._to_say.append(say)
+            self._wake.set()
+
     def _run(self) -> None:
         while not self._is_stopped:
             try:
@@ -103,7 +145,7 @@ class LanServer:
         now = _platform.monotonic()
         seconds = None
         if self._connections:
-            seconds = min([connection.conversation.ends_at for connection in self._connections]) - now
+            seconds = max(0.0, min([connection.conversation.next_timer() for connection in self._connections]) - now)
         readers = [self._udp, self._listener, self._wake.socket]
         readers += [connection.socket for connection in self._connections]
         writers = [connection.socket for connection in self._connections if connection.unsent]
@@ -112,6 +154,10 @@ class LanServer:
         now = _platform.monotonic()
         self._answer_datagrams(now)
         self._accept(now)
+        to_say, self._to_say = self._to_say, []
+        for say in to_say:
+            for connection in self._connections:
+                connection.unsent += say(connection.conversation)
         self._connections = [connection for connection in self._connections if self._serve(connection, now)]
 
     def _answer_datagrams(self, now: float) -> None:
@@ -124,7 +170,7 @@ class LanServer:
             packet_id = self._discovery.packet_id(data, source, now)
             if packet_id is None:
                 continue
-            product_key, device_key, _ = self._identity()
+            product_key, device_key, _ = self._host.identity()
             if not product_key:
                 continue
             own = self._settings.host
@@ -143,26 +189,29 @@ class LanServer:
             except OSError:
                 return
             source = _platform.source_of(address)[0]
-            sources = [connection.conversation.source for connection in self._connections]
-            if not _pairing.may_connect(source, sources, self._is_own):
+            open_ones = [connection.conversation for connection in self._connections]
+            strangers = [one.source for one in open_ones if not one.session.is_open]
+            if not _pairing.may_connect(source, strangers, len(open_ones) - len(strangers), self._is_own):
                 sock.close()
                 continue
-            conversation = _pairing.Conversation(source, self._identity, _platform.entropy, _platform.log, now)
+            conversation = Conversation(
+                source, self._host.identity, self._door, self._host.carry_out, _platform.entropy, _platform.log, now
+            )
             self._connections.append(_Connection(sock, conversation))
 
     def _serve(self, connection: _Connection, now: float) -> bool:
         """Reads, answers, and whether the connection goes on."""
         try:
             data = connection.stream.read()
-            if data:
-                answer = connection.conversation.receive_data(data, now)
-                if answer is None:
-                    data = b""
-                else:
-                    connection.unsent += answer
+            answer = connection.conversation.receive_data(data, now) if data else b""
+            due = connection.conversation.handle_timer(now)
+            if answer:
+                connection.unsent += answer
+            if due:
+                connection.unsent += due
             if connection.unsent:
                 connection.unsent = connection.unsent[connection.stream.write(connection.unsent) :]
-            goes_on = data != b"" and now < connection.conversation.ends_at
+            goes_on = data != b"" and answer is not None and due is not None
             goes_on = goes_on and len(connection.unsent) <= _MAX_UNSENT
         except OSError:
             goes_on = False

@@ -1,22 +1,17 @@
-"""What this device answers on its local network: who it is to anybody there, its bind code while the window is open.
+"""Who on the local network is answered, and how often: datagrams of discovery, and new connections.
 
-Nothing here proves who asks, so nothing here changes the device: no command is executed, Wi-Fi settings in 0x7010
-are ignored, a session log-in is refused (there is no auth key yet). Answers to datagrams are limited per source and in
-total, because a sender's address can be forged and an answer is several times larger than its question.
+Nothing here proves who asks. Answers to datagrams are limited per source and in total, because a sender's address can
+be forged and an answer is several times larger than its question.
 """
 
-from quecbind.wire import commands, frame, lan
+from quecbind.wire import commands, frame
 from quecbind.wire.errors import WireError
-from quecIot import _draw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quecIot._draw import Entropy
-
 MAX_DATAGRAM = 64
-MAX_FRAME = 1024
 MIN_PORT = 1024  # services live below; an App never asks from there, a forged question might
 
 # answers: at once, and per second after that
@@ -24,12 +19,10 @@ PER_SOURCE = (4, 1.0)
 IN_TOTAL = (20, 10.0)
 MAX_SOURCES = 256
 
-# connections
-MAX_CONNECTIONS = 8
-MAX_CONNECTIONS_PER_SOURCE = 3
-IDLE_S = 15.0
-LIFE_S = 120.0
-MAX_REQUESTS = 64
+# connections of those who have not logged in, and of those who have
+MAX_STRANGERS = 8
+MAX_STRANGERS_PER_SOURCE = 3
+MAX_SESSIONS = 32
 
 
 class Allowance:
@@ -97,68 +90,14 @@ class Discovery:
                 del self._by_source[source]
 
 
-class Conversation:
-    """One TCP connection.
+def may_connect(
+    source: str, strangers: "list[str]", session_count: int, is_own_network: "Callable[[str], bool]"
+) -> bool:
+    """Whether one more connection from this source is served, beside those that are open.
 
-    Attributes:
-        source: the peer's address.
-        ends_at: when it is closed for having been silent, or for having lasted long enough.
+    Args:
+        strangers: the sources of connections that have not logged in. They cannot take the place of those that have.
     """
-
-    def __init__(
-        self,
-        source: str,
-        identity: "Callable[[], tuple[str, str, str | None]]",
-        entropy: "Entropy",
-        log: "Callable[[str, str], None]",
-        now: float,
-    ) -> None:
-        """`identity()` gives product key, device key, and the bind code while its window is open."""
-        self.source = source
-        self.ends_at = now + IDLE_S
-        self._last_at = now + LIFE_S
-        self._identity = identity
-        self._entropy = entropy
-        self._log = log
-        self._reader = frame.FrameReader(MAX_FRAME)
-        self._request_count = 0
-
-    def receive_data(self, data: bytes, now: float) -> "bytes | None":
-        """The answers; None when the peer has asked often enough and is closed."""
-        self.ends_at = min(now + IDLE_S, self._last_at)
-        out = bytearray()
-        for asked in self._reader.feed(data):
-            self._request_count += 1
-            if self._request_count > MAX_REQUESTS:
-                return None
-            answer = self._answer(asked)
-            if answer is not None:
-                out += frame.encode(asked.packet_id, answer[0], answer[1])
-        return bytes(out)
-
-    def _answer(self, asked: "frame.Frame") -> "tuple[int, bytes] | None":
-        if asked.command == commands.PROVISION:
-            return self._pair(asked.payload)
-        if asked.command == commands.HELLO:
-            return commands.RANDOM, lan.random(_draw.letters(self._entropy, lan.RANDOM_SIZE))
-        if asked.command == commands.LOGIN:
-            return commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
-        return None
-
-    def _pair(self, payload: bytes) -> "tuple[int, bytes] | None":
-        product_key, device_key, bind_code = self._identity()
-        if not product_key:
-            return None
-        try:
-            if lan.parse_provision_request(payload).ssid is not None:
-                self._log("info", "pairing over LAN: Wi-Fi settings are ignored")
-        except WireError:
-            return None
-        return commands.PROVISION_ANSWER, lan.provision_answer(product_key, device_key, bind_code)
-
-
-def may_connect(source: str, sources: "list[str]", is_own_network: "Callable[[str], bool]") -> bool:
-    """Whether one more connection from this source is served, beside those that are open."""
-    if len(sources) >= MAX_CONNECTIONS or sources.count(source) >= MAX_CONNECTIONS_PER_SOURCE:
+    if session_count >= MAX_SESSIONS or len(strangers) >= MAX_STRANGERS:
         return False
-    return is_own_network(source)
+    return strangers.count(source) < MAX_STRANGERS_PER_SOURCE and is_own_network(source)

@@ -367,7 +367,7 @@ def tcp_listener(host: str, port: int) -> "tuple[Any, int]":
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(socket.getaddrinfo(host, chosen)[0][-1])
-            sock.listen(4)
+            sock.listen(32)
             sock.setblocking(False)
         except OSError as error:
             sock.close()

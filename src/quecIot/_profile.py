@@ -3,12 +3,12 @@
 What the script sets and what the Developer Center sets (0x00B4) are kept apart: a move to another server or product
 lasts while the script keeps naming the place it moved from. A place the Developer Center named is on trial, in
 memory alone, until it has worked once. A change of product key, product secret, device key or device secret renews
-the bind secret, and one of the first three without a new secret drops the old.
+the bind secret and ends the auth key, and one of the first three without a new secret drops the old.
 """
 
 import binascii
 
-from quecbind.wire import signing
+from quecbind.wire import auth_key, signing
 from quecIot import _draw
 from quecIot._options import DEFAULT_SERVER
 
@@ -28,12 +28,15 @@ DEFAULTS: "dict[str, Any]" = {
     "bind_secret": "",
     "bind_code": "",  # one that the Developer Center may hold open
     "reset": None,  # {product_key, device_key, key}: proof that a forgotten secret was held
+    "auth_key": "",  # hex of 16 bytes; the Developer Center gives it while the device has an owner
     "moved": None,  # {from_server, from_product_key, server, product_key, product_secret}
     "lifetime": 120,
     "session_flag": False,
     "soft_version": "",
     "mcu_versions": [],
 }
+
+LATER = ("auth_key",)  # a store written before there was this has none
 
 _IDENTITY = ("product_key", "product_secret", "device_key", "device_secret")
 
@@ -110,6 +113,8 @@ class Profile:
         changed = [name for name in _IDENTITY if identity[name] != old_identity[name]]
         if changed and "device_secret" not in changes:
             changes["device_secret"] = ""
+        if changed and "auth_key" not in changes:
+            changes["auth_key"] = ""
         if changed and "bind_secret" not in changes:
             changes["bind_secret"] = _draw.hex_digits(self._entropy, 16)
         if any([value != values[name] for name, value in changes.items()]):
@@ -138,10 +143,25 @@ class Profile:
             self.save(bind_secret=_draw.hex_digits(self._entropy, 16))
         return str(self.store.values["bind_secret"])
 
+    @property
+    def auth_key(self) -> "bytes | None":
+        """What opens sessions on the local network: 16 bytes, None while the device has no owner that it knows of."""
+        return binascii.unhexlify(self.store.values["auth_key"]) or None
+
+    def take_auth_key(self, sealed: bytes) -> None:
+        """What the Developer Center gives (0x00B4 field 12): another auth key, or that there is none any more.
+
+        Raises:
+            CipherError: it was not made for this device; nothing was changed.
+            StoreError: nothing was changed.
+        """
+        given = auth_key.unseal(sealed, self.device_secret, self.device_key)
+        self.save(auth_key="" if given == auth_key.NONE else binascii.hexlify(given).decode())
+
     def forget(self) -> None:
-        """Device secret, bind code and bind secret are gone, in one write; the proof of the secret stays."""
+        """Device secret, bind code, bind secret and auth key are gone, in one write; the proof of the secret stays."""
         identity = self._identity(self.store.values)
-        changes = {"device_secret": "", "bind_code": "", "bind_secret": ""}
+        changes = {"device_secret": "", "bind_code": "", "bind_secret": "", "auth_key": ""}
         if identity["device_secret"]:
             key = signing.reset_key(identity["device_secret"], identity["device_key"])
             proof: "dict[str, Any]" = {name: identity[name] for name in ("product_key", "device_key")}
@@ -153,7 +173,13 @@ class Profile:
         self._secret_forgotten = False
 
     def reset_proof(self) -> "bytes | None":
-        """The key that proves a reset to the Developer Center, while one is owed for this very identity."""
+        """The key that proves a reset to the Developer Center, while one is owed for this very identity.
+
+        A secret that was set aside proves itself: the Developer Center asked for that reset.
+        """
+        secret = self._now("device_secret") if self.trial is None else ""
+        if self._secret_forgotten and secret:
+            return signing.reset_key(secret, self.device_key)
         proof = self.store.values["reset"]
         if proof is None or self.device_secret:
             return None
@@ -167,8 +193,13 @@ class Profile:
         self._secret_forgotten = False
 
     def set_secret_aside(self) -> None:
-        """Authenticate again, without losing the old secret before there is a new one."""
+        """Authenticate again, without losing the old secret before there is a new one. The auth key goes at once.
+
+        Raises:
+            StoreError: the auth key stays until there is a new secret.
+        """
         self._secret_forgotten = True
+        self.save(auth_key="")
 
     def take_secret(self, device_secret: str) -> None:
         """A new secret; it ends a reset and proves the place on trial, all in one write."""

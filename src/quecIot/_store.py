@@ -26,8 +26,23 @@ class Store:
         values: what was last saved. Change it through `save` only.
     """
 
-    def __init__(self, directory: str, name: str, files: "Files", defaults: "dict[str, Any]") -> None:
-        """`defaults` names every value and what it is before it was ever saved."""
+    def __init__(
+        self,
+        directory: str,
+        name: str,
+        files: "Files",
+        defaults: "dict[str, Any]",
+        later: "tuple[str, ...]" = (),
+    ) -> None:
+        """
+        Args:
+            directory: where the file is.
+            name: of the file.
+            files: how to reach it.
+            defaults: every value, and what it is before it was ever saved.
+            later: those that a file of an earlier release does not hold.
+        """
+        self._later = later
         self.values: "dict[str, Any]" = dict(defaults)
         self._defaults = defaults
         self._directory = directory.rstrip("/") or "/"
@@ -57,9 +72,10 @@ class Store:
         if not isinstance(saved, dict) or saved.get("version") != VERSION:
             return False
         for name in self._defaults:
-            if name not in saved:
+            if name not in saved and name not in self._later:
                 return False
-            self.values[name] = saved[name]
+        for name in self._defaults:
+            self.values[name] = saved.get(name, self._defaults[name])
         return True
 
     def save(self, changes: "dict[str, Any]") -> None:

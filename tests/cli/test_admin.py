@@ -108,7 +108,8 @@ def test_access_keys_are_created_listed_and_revoked(command: Command) -> None:
 def test_devices_are_imported_shown_disabled_enabled_approved_and_deleted(command: Command, tmp_path: Path) -> None:
     product_key = command.json("product", "create", "Lamp")["product_key"]
     file = tmp_path / "devices.json"
-    file.write_text(json.dumps([{"product_key": product_key, "device_key": f"D{n}"} for n in range(3)]))
+    rows = [{"product_key": product_key, "device_key": f"D{n}", "serial": f"SN-{n}"} for n in range(3)]
+    file.write_text(json.dumps(rows))
 
     imported = command.json("device", "import", str(file))
     again = command.json("device", "import", str(file))
@@ -119,7 +120,7 @@ def test_devices_are_imported_shown_disabled_enabled_approved_and_deleted(comman
 
     assert imported == {"imported_count": 3, "known_count": 0}
     assert again == {"imported_count": 0, "known_count": 3}
-    assert (disabled["state"], enabled["state"]) == ("disabled", "issued")
+    assert (disabled["state"], enabled["state"], enabled["serial"]) == ("disabled", "issued", "SN-1")
     assert approved["approved_until_at"] is not None
     assert [one["device_key"] for one in command.json("device", "list", "--product", product_key)] == ["D0", "D1"]
     assert "nobody owns this device" in command.run("device", "show", product_key, "D1")[1]

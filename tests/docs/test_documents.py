@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quecbind.center.access.server import ACCESS_LIMITS
+from quecbind.center.domain.limits import Limits
 from quecbind.center.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,20 @@ def test_every_variable_in_the_documents_is_one_the_program_reads() -> None:
     named = {name for document in DOCUMENTS for name in VARIABLE.findall(document.read_text())}
 
     assert {name for name in named if name not in settings and not name.endswith("_")} == set()
+
+
+LIMIT = re.compile(r"^\| `(--[a-z0-9-]+)` \| (\d+) \|", re.MULTILINE)
+
+
+def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
+    flags = {
+        "--" + field.name.removesuffix("_s").replace("_", "-"): field.default for field in dataclasses.fields(Settings)
+    }
+    documented = dict(LIMIT.findall((ROOT / "docs/reference/limits.md").read_text()))
+    limits = [field.name for field in dataclasses.fields(Limits)] + list(ACCESS_LIMITS)
+
+    assert {flag: str(flags.get(flag)) for flag in documented} == documented
+    assert {"--" + name.removesuffix("_s").replace("_", "-") for name in limits} <= documented.keys()
 
 
 SNIPPETS = [

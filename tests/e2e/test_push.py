@@ -8,17 +8,20 @@ import hmac
 import itertools
 import json
 import queue
+import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any, Self
 
 import paho.mqtt.client as paho
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.e2e.conftest import User, World
-from tests.e2e.wire_by_hand import RawDevice, random_text, ttlv_number
+from tests.e2e.center_process import CenterProcess
+from tests.e2e.conftest import User, World, make_world
+from tests.e2e.wire_by_hand import RawDevice, random_text, ttlv_bytes, ttlv_number
 
 CODE = "1234567890ABCDEF"
 WAIT_S = 10
@@ -258,3 +261,124 @@ def test_a_reset_of_the_device_ends_the_right_of_its_owner(world, owner, device)
 
             assert user_bind(app.hear()["data"]) == (2, 2)
             assert app.is_silent()
+
+
+def metric(center: CenterProcess, name: str) -> float:
+    with urllib.request.urlopen(center.url + "/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return float(next((line.rpartition(" ")[2] for line in lines if line.startswith(name + " ")), 0))
+
+
+def test_an_app_that_does_not_read_is_dropped_while_others_hear_and_memory_stays_bounded(tmp_path):
+    center = CenterProcess(tmp_path / "data", tmp_path / "log", options=("--push-queue-size", "65536")).start()
+    try:
+        world = make_world(center)
+        owner = world.new_user()
+        device = Bound(world, owner)
+        dropped = 'quecbind_push_connections_ended_total{reason="slow_reader"}'
+        with device.link, contextlib.ExitStack() as stack:
+            reader = stack.enter_context(App(world, owner.token))
+            lazy = stack.enter_context(LazyApp(world, owner, device))
+            reader.subscribe(device.dk)
+            wide = ttlv_bytes(2, b"x" * 30_000)
+            largest = 0.0
+            for number in range(400):
+                device.link.publish(0x0014, wide, 100 + number, "bus")
+                assert reader.hear()["data"]["type"] == "MATTR"
+                largest = max(largest, metric(center, "quecbind_push_queued_bytes"))
+                if metric(center, dropped):
+                    break
+
+            assert metric(center, dropped) == 1
+            assert 0 < largest <= 65_536
+            assert metric(center, "quecbind_push_queued_bytes") == 0
+            assert metric(center, "quecbind_push_connections") == 1
+            assert lazy.is_cut()
+    finally:
+        if center.process is not None:
+            assert center.stop() == 0
+
+
+class LazyApp:
+    """Subscribes, and never reads again; by hand, because a client that is well made reads in the background."""
+
+    def __init__(self, world: World, user: User, device: Bound) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(WAIT_S)
+        self.socket.connect((world.center.host, world.center.http_port))
+        self.socket.sendall(
+            b"GET /ws/v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        self._wait_for(b"\r\n\r\n")
+        asked = {"productKey": world.pk, "deviceKey": device.dk, "messageType": ALL_TYPES}
+        self._say({"cmd": "login", "data": {"token": user.token}})
+        self._say({"cmd": "subscribe", "data": [asked]})
+        self._wait_for(b"subscribe_resp")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.socket.close()
+
+    def _wait_for(self, end: bytes) -> None:
+        heard = b""
+        while end not in heard:
+            byte = self.socket.recv(1)
+            assert byte, heard
+            heard += byte
+
+    def _say(self, message: object) -> None:
+        text = json.dumps(message).encode()
+        self.socket.sendall(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text)
+
+    def is_cut(self) -> bool:
+        try:
+            while self.socket.recv(65_536):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
+
+def test_a_message_over_64_kb_ends_the_connection(world, owner):
+    with App(world, owner.token) as app:
+        app.socket.send("x" * 65_537)
+
+        with pytest.raises(ConnectionClosed) as cut:
+            app.hear()
+        assert cut.value.rcvd.code == 1009
+
+
+def test_nothing_is_compressed_and_nothing_else_is_served(world):
+    base = world.center.url.replace("http", "ws")
+    with connect(base + "/ws/v1") as bare:
+        assert "Sec-WebSocket-Extensions" not in bare.response.headers
+    for path in ("/ws/v2", "/ws/v3"):
+        with pytest.raises(InvalidStatus) as refused, connect(base + path):
+            pass
+        assert refused.value.response.status_code == 403
+
+
+def test_a_query_never_reaches_the_log(world):
+    with connect(world.center.url.replace("http", "ws") + "/ws/v1?token=hush-hush"):
+        pass
+
+    assert "hush-hush" not in world.center.log.read_text()
+
+
+def test_more_connections_than_one_address_may_have_are_refused(tmp_path):
+    center = CenterProcess(
+        tmp_path / "data", tmp_path / "log", options=("--max-push-connections-per-address", "1")
+    ).start()
+    try:
+        url = center.url.replace("http", "ws") + "/ws/v1"
+        with connect(url):
+            with pytest.raises(InvalidStatus), connect(url):
+                pass
+            assert metric(center, 'quecbind_push_connections_ended_total{reason="refused_address"}') == 1
+    finally:
+        if center.process is not None:
+            assert center.stop() == 0

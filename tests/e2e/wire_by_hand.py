@@ -129,9 +129,9 @@ def untext(data: bytes) -> dict[int, bytes | int]:
 class RawDevice:
     """One TCP connection of a device; every step is spelled out by the test."""
 
-    def __init__(self, port: int, pk: str, dk: str, timeout: float = 10) -> None:
+    def __init__(self, port: int, pk: str, dk: str, timeout: float = 10, source: str = "127.0.0.1") -> None:
         self.pk, self.dk, self.client_id = pk, dk, f"qd{pk}{dk}"
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
         self._inbox = b""
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from quecIot import _codes
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
 from quecIot._board import Board
-from quecIot._profile import DEFAULTS, Profile
+from quecIot._profile import DEFAULTS, LATER, Profile
 from quecIot._store import Store
 
 PK = "p1115X"
@@ -78,7 +78,7 @@ class Bench:
         self._build()
 
     def _open_store(self) -> Store:
-        store = Store("/home", DK + ".json", self.files, DEFAULTS)  # type: ignore[arg-type]
+        store = Store("/home", DK + ".json", self.files, DEFAULTS, LATER)  # type: ignore[arg-type]
         store.load(self.log)
         return store
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from quecbind.wire import frame, mqtt, ttlv
 from tests.quecIot.bench import DK, DS, PK, Bench
-from tests.quecIot.test_pairing import Peer
+from tests.quecIot.test_conversation import Peer
 
 VALUES = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=40) | st.text("abc;:/.\0é", max_size=40),

@@ -126,6 +126,16 @@ def test_a_power_cut_leaves_the_old_state_or_the_new(interpreter: Interpreter, t
     assert (tmp_path / "store" / "device.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_power_cut_in_a_call_leaves_the_state_before_it_or_after_it(interpreter: Interpreter, tmp_path: Path) -> None:
+    output = interpreter.run("power_cut_calls.py", str(tmp_path / "home"))
+
+    assert [line.split(" cut at ")[0] for line in output.splitlines()[:-1] if " cut at " in line] == [
+        "rst",
+        "bindcodeSet",
+        "enrolment after a reset",
+    ]
+
+
 def test_discovery_and_pairing(interpreter: Interpreter) -> None:
     udp_port = free_udp_port()
     environment = {
@@ -152,3 +162,7 @@ def test_discovery_and_pairing(interpreter: Interpreter) -> None:
     assert (pairing.product_key, pairing.device_key, pairing.bind_code) == (PK, DK, CODE)
     assert (hello.packet_id, hello.command) == (3, commands.RANDOM)
     assert process.returncode == 0
+
+
+def test_the_auth_key_is_kept_replaced_and_forgotten(interpreter: Interpreter, tmp_path: Path) -> None:
+    interpreter.run("auth_key.py", str(tmp_path / "keys"))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from quecbind.wire import commands, frame, lan
-from quecIot._lan import LanServer, Settings
+from quecIot._lan import Host, LanServer, Settings
 from quecIot._platform import Files
+from tests.quecIot.app_by_hand import App
 from tests.quecIot.bench import CODE, DK, PK
+
+KEY = bytes(range(16))
+LOGGED_IN, REFUSED = bytes.fromhex("001a0000"), bytes.fromhex("001a0001")
 
 pytestmark = pytest.mark.enable_socket
 
@@ -30,9 +36,16 @@ class Device:
             "QUECIOT_LAN_TCP_PORT": "0",
         }
         self.identity: tuple[str, str, str | None] = (PK, DK, CODE)
+        self.key: bytes | None = KEY
+        self.asked: list[Any] = []
         settings = Settings(lambda name: environment.get(name, ""))
-        self.server = LanServer(settings, lambda: self.identity, Files())
+        host = Host(lambda: self.identity, lambda: self.key, self.carry_out)
+        self.server = LanServer(settings, host, Files())
         self.server.start()
+
+    def carry_out(self, decision: tuple[Any, ...]) -> bytes:
+        self.asked.append(decision)
+        return b""
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.server.tcp_port), timeout=10)
@@ -148,7 +161,88 @@ def test_junk_is_survived(device: Device) -> None:
 
 def test_a_taken_port_is_an_os_error_and_leaves_nothing_open(device: Device) -> None:
     environment = {"QUECIOT_LAN_HOST": "127.0.0.1", "QUECIOT_LAN_TCP_PORT": str(device.server.tcp_port)}
-    second = LanServer(Settings(lambda name: environment.get(name, "")), lambda: (PK, DK, None), Files())
+    host = Host(lambda: (PK, DK, None), lambda: None, lambda decision: b"")
+    second = LanServer(Settings(lambda name: environment.get(name, "")), host, Files())
 
     with pytest.raises(OSError, match="in use"):
         second.start()
+
+
+# --- sessions, with a client written from the document ---
+
+
+def test_an_app_logs_in_reads_writes_and_hears_what_the_script_reports(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        assert app.log_in() == LOGGED_IN
+        command, sealed = app.ask(0x0013, app.seal(bytes.fromhex("0131")))
+        assert (command, app.open(sealed)) == (0x7036, bytes.fromhex("000a0000"))
+        assert app.ask(0x0011, app.seal(bytes.fromhex("0026"))) == (0x0012, b"")
+        assert device.server.answer_read(app.packet_id, bytes.fromhex("0131"))
+        _, pushed, answer = app.next()
+        device.server.report(0x0024, b"\xaa\x55\xaa")
+        _, raw, data = app.next()
+
+    assert [one[2] for one in device.asked] == [{38: True}, [app.packet_id, [38]]]
+    assert (pushed, app.open(answer)) == (0x0014, bytes.fromhex("0131"))
+    assert (raw, app.open(data)) == (0x0024, b"\xaa\x55\xaa")
+
+
+def test_a_wrong_key_gets_result_1_and_a_stale_one_too(device: Device) -> None:
+    with App(device.server.tcp_port, b"x" * 16, source="127.0.0.2") as stranger:
+        assert stranger.log_in() == REFUSED
+    device.key = b"n" * 16
+    with App(device.server.tcp_port, KEY) as former:
+        assert former.log_in() == REFUSED
+
+
+def test_a_session_is_cut_when_the_key_changes(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        device.key = None
+        app.send(0x0013, app.seal(bytes.fromhex("0131")))
+
+        with pytest.raises(EOFError):
+            app.next()
+    assert device.asked == []
+
+
+def test_sixteen_apps_hold_sessions_each_with_its_own_random(device: Device) -> None:
+    apps = []
+    for _ in range(16):
+        app = App(device.server.tcp_port, KEY)
+        assert app.log_in() == LOGGED_IN
+        apps.append(app)
+
+    device.server.report(0x0014, bytes.fromhex("0009"))
+
+    for app in apps:
+        assert app.open(app.next()[2]) == bytes.fromhex("0009")
+        assert app.ask(0x7037) == (0x7038, b"")
+        app.socket.close()
+    assert len({app.random for app in apps}) == 16
+
+
+def test_strangers_who_fill_the_door_do_not_disturb_a_session(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        strangers = [device.connect() for _ in range(20)]
+        for one in strangers:
+            with contextlib.suppress(OSError):
+                one.sendall(bytes(range(256)) * 4)
+
+        assert app.ask(0x7037) == (0x7038, b"")
+        for one in strangers:
+            one.close()
+
+
+def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:
+    with App(device.server.tcp_port, KEY, buffer_size=4096) as idle, App(device.server.tcp_port, KEY) as app:
+        idle.log_in()
+        for _ in range(120):
+            device.server.report(0x0024, bytes(60000))
+        assert app.log_in() == LOGGED_IN
+
+        with contextlib.suppress(ConnectionError):
+            while idle.socket.recv(1 << 20):
+                pass
+        assert app.ask(0x7037) == (0x7038, b"")

@@ -104,6 +104,17 @@ def test_a_full_disk_at_any_step_changes_nothing(tmp_path: Path, steps: int) -> 
     assert open_store(tmp_path).values == OLD
 
 
+def test_a_value_of_a_later_release_is_as_if_never_saved(tmp_path: Path) -> None:
+    old = Store(str(tmp_path), "device.json", Files(), DEFAULTS)
+    old.load(lambda level, text: None)
+    old.save({"secret": "kept"})
+
+    store = Store(str(tmp_path), "device.json", Files(), {**DEFAULTS, "auth_key": ""}, ("auth_key",))
+    store.load(lambda level, text: None)
+
+    assert store.values == {**DEFAULTS, "secret": "kept", "auth_key": ""}
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"{}", b'{"version": 2}', b"\xff", b'{"version": 1, "secret": ""}']
 )

@@ -6,7 +6,7 @@ Arguments: the folder of the vectors, then the names of all modules of quecbind.
 import json
 import sys
 
-from quecbind.wire import _hmac, _text, frame, lan, mqtt, signing, topics, ttlv
+from quecbind.wire import _hmac, _text, auth_key, frame, lan, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import (
     CipherError,
     FrameError,
@@ -140,6 +140,13 @@ def proofs():
         == "3bd0c625992d63206229b918923a5c96",
         "LAN cipher",
     )
+    sealed = auth_key.seal(bytes(range(16)), "abcdefghijklmnopqrstuvwxyz012345", "861122334455667")
+    check(sealed == b"q4lg7zKpL9KeJ1D7FpYd8QdbRt1LUyngQzs9kCk3WpB+Z10GjfsF859wlKilUHNQ", "auth key")
+    opened = auth_key.unseal(sealed, "abcdefghijklmnopqrstuvwxyz012345", "861122334455667")
+    check(opened == bytes(range(16)), "auth key")
+    for wrong in (sealed[:-1], b"*" * 64, b"\xff" * 64, sealed[:20] + b"AAAA" + sealed[24:]):
+        refused(CipherError, auth_key.unseal, wrong, "abcdefghijklmnopqrstuvwxyz012345", "861122334455667")
+    refused(CipherError, auth_key.unseal, sealed, "other", "861122334455667")
     check(signing.app_password_encrypt("china1234", "j1acpdj2bmtqZXVb") == "lkZMvj0KDSJXlp66jBieHA==", "App password")
 
 

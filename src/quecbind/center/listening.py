@@ -1,4 +1,4 @@
-"""The sockets a Developer Center listens on: bound ports, the TLS context, and HTTP within limits.
+"""The sockets a Developer Center listens on: bound ports, and HTTP and HTTPS within limits.
 
 Opens and closes them and nothing else; every failure is a sentence for the operator.
 """
@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from quecbind.center.access.tls_door import Handshakes, TlsDoor
 from quecbind.center.services.errors import StartError
 
 BACKLOG = 4096
@@ -32,30 +32,6 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         # A message of getaddrinfo has no errno of the system, but its own sentence.
         raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What devices see that connect over TLS 1.2 or later.
-
-    Raises:
-        StartError: a file cannot be read, is no PEM, is encrypted, or the two do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for file in (certificate, key):
-        try:
-            file.open("rb").close()
-        except OSError as error:
-            raise StartError(f"the TLS file {file} cannot be read: {error.strerror}") from None
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, ValueError) as error:
-        raise StartError(f"{certificate} and {key} are no certificate and its key in PEM form ({error})") from None
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted: a server cannot type its password")
 
 
 def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToolsProtocol]:
@@ -103,9 +79,39 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn in a loop that is not its own: the signals stay with whoever runs the loop."""
+    """uvicorn in a loop that is not its own: the signals stay with whoever runs the loop.
+
+    Args:
+        https: a bound socket with its context, to serve the same over TLS; None to serve no HTTPS.
+        handshakes: counts those of `https`.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, https: tuple[socket.socket, ssl.SSLContext] | None, handshakes: Handshakes
+    ) -> None:
+        super().__init__(config)
+        self._https = https
+        self._handshakes = handshakes
+        self._door: TlsDoor | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the plain sockets, then on the one for HTTPS."""
+        await super().startup(sockets)
+        if self._https is not None:
+            listener, context = self._https
+            self._door = TlsDoor(listener, context, self._make_protocol, self._handshakes)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, end what is idle, let the rest finish."""
+        if self._door is not None:
+            await self._door.close()
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)

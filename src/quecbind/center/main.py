@@ -1,11 +1,13 @@
 """`quecbind serve`: a Developer Center from its settings to its end, every part wired to the others here.
 
-Start: TLS files, data directory, ports, then the ready line. Stop, on SIGTERM or SIGINT: no new connections, what was
-sent is answered, then presence and the writer finish and the directory is unlocked. Decides nothing about devices.
+Start: TLS files, data directory, ports, then the ready line. SIGHUP reads the TLS files again. Stop, on SIGTERM or
+SIGINT: no new connections, what was sent is answered, then presence and the writer finish and the directory is
+unlocked. Decides nothing about devices.
 """
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import ipaddress
 import json
@@ -16,13 +18,13 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import uvicorn
 
 from quecbind.center.access.server import AccessLimits, AccessServer
+from quecbind.center.access.tls_door import Handshakes
 from quecbind.center.http import app
-from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http, tls_context
+from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http
 from quecbind.center.mail.log import LogMailer
 from quecbind.center.mail.smtp import SmtpMailer, SmtpSettings
 from quecbind.center.metrics import registry_of
@@ -36,6 +38,7 @@ from quecbind.center.settings import Settings
 from quecbind.center.storage import faults
 from quecbind.center.storage.opening import open_center
 from quecbind.center.system import SystemClock, SystemEntropy
+from quecbind.center.tls import Tls, TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ SPARE_FILES = 1024
 
 
 async def serve(settings: Settings, announce: Callable[[str], None], *, master_key: str | None = None) -> None:
-    """Run until SIGTERM or SIGINT.
+    """Run until SIGTERM or SIGINT, or SIGHUP where there is no certificate that it could ask to read again.
 
     Args:
         announce: takes the one line that says that it is ready, and where.
@@ -55,11 +58,11 @@ async def serve(settings: Settings, announce: Callable[[str], None], *, master_k
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    tls = None
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        tls = tls_context(settings.tls_cert, settings.tls_key)
+    tls = _tls(settings)
+    if tls:
+        loop.add_signal_handler(signal.SIGHUP, _reload, tls)
     clock = SystemClock()
     center = await open_center(
         settings.data,
@@ -74,23 +77,27 @@ async def serve(settings: Settings, announce: Callable[[str], None], *, master_k
             await _run(settings, center, tls, sockets, stopped, announce)
     finally:
         await center.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
 
 
 async def _run(
     settings: Settings,
     center: Center,
-    tls: ssl.SSLContext | None,
+    tls: Mapping[str, Tls],
     sockets: contextlib.ExitStack,
     stopped: asyncio.Event,
     announce: Callable[[str], None],
 ) -> None:
-    http_socket = sockets.enter_context(bind(settings.host, settings.http_port))
-    mqtt_socket = sockets.enter_context(bind(settings.host, settings.mqtt_port))
-    mqtts_socket = None
-    if tls is not None and settings.mqtts_port is not None:
-        mqtts_socket = sockets.enter_context(bind(settings.host, settings.mqtts_port))
+    ports = {
+        "http": settings.http_port,
+        "mqtt": settings.mqtt_port,
+        "https": settings.https_port,
+        "mqtts": settings.mqtts_port,
+    }
+    listeners = {
+        scheme: sockets.enter_context(bind(settings.host, port)) for scheme, port in ports.items() if port is not None
+    }
 
     access = AccessServer(
         center.gate, center.uplink, center.presence, clock=center.clock, limits=_access_limits(settings)
@@ -104,18 +111,26 @@ async def _run(
         clock=center.clock,
         limits=settings.push_limits,
     )
-    http = _http_server(settings, center, access, hub)
-    addresses = _addresses(settings, http_socket, mqtt_socket, mqtts_socket)
+    center.gate.requires_certificates = (
+        settings.mqtts_client_ca is not None and settings.mqtts_client_cert == "required"
+    )
+    https = (listeners["https"], tls["https"].context) if "https" in listeners else None
+    http = _http_server(settings, center, access, hub, https)
+    center.addresses = addresses = _addresses(settings, listeners)
     try:
-        await access.listen(mqtt_socket)
-        if mqtts_socket is not None:
-            await access.listen(mqtts_socket, tls)
+        if "mqtt" in listeners:
+            await access.listen(listeners["mqtt"])
+        if "mqtts" in listeners:
+            await access.listen(listeners["mqtts"], tls["mqtts"].context)
+        center.sharing.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        told = contextlib.ExitStack()
+        told.enter_context(_serve_file(settings, addresses, center.operators.local_key().reveal()))
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(http.serve([http_socket]), name="http")
-            with _serve_file(settings.data / SERVE_FILE, addresses, center.operators.local_key().reveal()):
+            with told:
+                serving = tasks.create_task(http.serve([listeners["http"]] if "http" in listeners else []), name="http")
                 announce(_ready_line(settings, addresses))
                 ending = tasks.create_task(stopped.wait(), name="stop signal")
                 await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -126,16 +141,38 @@ async def _run(
         await access.stop(0)
 
 
-def _addresses(
-    settings: Settings, http: socket.socket, mqtt: socket.socket, mqtts: socket.socket | None
-) -> dict[str, str]:
+def _tls(settings: Settings) -> dict[str, Tls]:
+    """By scheme, what the TLS listeners serve with."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return {}
+    files = TlsFiles(settings.tls_cert, settings.tls_key)
+    found = {}
+    if settings.https_port is not None:
+        found["https"] = Tls(files)
+    if settings.mqtts_port is not None:
+        is_required = settings.mqtts_client_cert == "required"
+        found["mqtts"] = Tls(
+            dataclasses.replace(files, client_ca=settings.mqtts_client_ca, is_client_required=is_required)
+        )
+    return found
+
+
+def _reload(tls: Mapping[str, Tls]) -> None:
+    """On SIGHUP: take the certificates that are in the files now. Connections that stand are not touched."""
+    for scheme, one in tls.items():
+        try:
+            one.reload()
+        except StartError as error:
+            logger.error("tls.not_reloaded listener=%s, the earlier one stays: %s", scheme, error)  # noqa: TRY400
+        else:
+            logger.info("tls.reloaded listener=%s certificate=%s expires=%s", scheme, *one.certificate)
+
+
+def _addresses(settings: Settings, listeners: Mapping[str, socket.socket]) -> dict[str, str]:
     host = _reachable(settings.host)
-    found = {
-        "http": f"http://{host}:{http.getsockname()[1]}",
-        "mqtt": f"mqtt://{host}:{mqtt.getsockname()[1]}",
-    }
-    if mqtts is not None:
-        found["mqtts"] = f"mqtts://{host}:{mqtts.getsockname()[1]}"
+    found = {scheme: f"{scheme}://{host}:{listener.getsockname()[1]}" for scheme, listener in listeners.items()}
+    if settings.lan_host is not None:
+        found["lan"] = settings.lan_host
     return found
 
 
@@ -151,23 +188,31 @@ def _reachable(host: str) -> str:
 
 
 def _ready_line(settings: Settings, addresses: Mapping[str, str]) -> str:
-    facts = dict(addresses)
-    if settings.lan_host is not None:
-        facts["lan"] = settings.lan_host
-    facts["data"] = str(settings.data)
+    facts = {**addresses, "data": str(settings.data)}
     return "quecbind ready " + " ".join(f"{name}={value}" for name, value in facts.items())
 
 
 @contextlib.contextmanager
-def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Iterator[None]:
-    """Says, to this user's own processes, where this server is and with which key it can be administered."""
+def _serve_file(settings: Settings, addresses: Mapping[str, str], local_key: str) -> Iterator[None]:
+    """Says, to this user's own processes, where this server is and with which key it can be administered.
+
+    Raises:
+        StartError: the file cannot be written.
+    """
+    path = settings.data / SERVE_FILE
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    content = json.dumps({"pid": os.getpid(), **addresses, "local_key": local_key})
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.write(content)
-    faults.reach(faults.SERVE_FILE_WRITTEN)
-    new.replace(path)
+    facts: dict[str, object] = {"pid": os.getpid(), **addresses, "local_key": local_key}
+    if settings.tls_cert is not None:
+        facts["tls_cert"] = str(settings.tls_cert.absolute())
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        new.unlink(missing_ok=True)
+        with open(os.open(new, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(json.dumps(facts))
+        faults.reach(faults.SERVE_FILE_WRITTEN)
+        new.replace(path)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from error
     faults.reach(faults.SERVE_FILE_NAMED)
     try:
         yield
@@ -175,10 +220,21 @@ def _serve_file(path: Path, addresses: Mapping[str, str], local_key: str) -> Ite
         path.unlink(missing_ok=True)
 
 
-def _http_server(settings: Settings, center: Center, access: AccessServer, hub: Hub) -> HttpServer:
+def _http_server(
+    settings: Settings,
+    center: Center,
+    access: AccessServer,
+    hub: Hub,
+    https: tuple[socket.socket, ssl.SSLContext] | None,
+) -> HttpServer:
     return HttpServer(
         uvicorn.Config(
-            app.build(center, registry_of(center, access, hub), more_routes=push_routes(hub)),
+            app.build(
+                center,
+                registry_of(center, access, hub),
+                more_routes=push_routes(hub),
+                trusted_proxies=settings.trusted_proxy,
+            ),
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
             ws=PushProtocol,
             ws_max_size=MAX_MESSAGE_SIZE,
@@ -189,14 +245,16 @@ def _http_server(settings: Settings, center: Center, access: AccessServer, hub: 
             log_config=None,
             access_log=False,
             server_header=False,
-            # Limits go by address: a header that anybody can send must not choose it.
+            # Limits go by address: `trusted_proxy` decides who may name another, uvicorn believes too many.
             proxy_headers=False,
             backlog=BACKLOG,
             # uvicorn counts both kinds of connections together; those of push have a limit of their own.
             limit_concurrency=settings.max_http_connections + settings.max_push_connections,
             timeout_keep_alive=settings.http_idle_time_s,
             timeout_graceful_shutdown=settings.stop_time_s,
-        )
+        ),
+        https,
+        Handshakes(settings.max_pending_per_address, settings.max_http_connections),
     )
 
 
@@ -210,6 +268,9 @@ def _access_limits(settings: Settings) -> AccessLimits:
         max_keep_alive_s=settings.max_keep_alive_s,
         max_packet_size=settings.max_packet_size,
         max_unanswered=settings.max_unanswered,
+        message_rate=settings.message_rate,
+        message_burst=settings.message_burst,
+        max_messages_per_day=settings.max_messages_per_day,
     )
 
 

@@ -4,13 +4,14 @@ Counting costs the hot path an addition; nothing here runs unless somebody looks
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from quecbind.center.access.server import AccessServer
+from quecbind.center.access.server import ACCESS_LIMITS, AccessServer
 from quecbind.center.services.center import Center
 from quecbind.center.services.push import Hub
 
@@ -27,6 +28,10 @@ class CenterCollector(Collector):
         """See `prometheus_client.registry.Collector`."""
         access, counters = self._access, self._access.counters
         yield _gauge("device_connections", "Open device connections, logged in or not.", access.connection_count)
+        yield _gauge("tls_handshakes", "TLS handshakes of devices under way.", access.handshakes.count)
+        yield _counter(
+            "tls_handshakes_failed", "TLS handshakes of devices that failed.", access.handshakes.failed_count
+        )
         yield _gauge("devices_online", "Devices that are logged in.", access.session_count)
         yield _gauge("messages_pending", "Device messages that wait for storage.", access.pending_count)
         yield _counter("log_ins", "Log-ins of devices that were accepted.", counters.log_in_count)
@@ -41,6 +46,20 @@ class CenterCollector(Collector):
         yield ended
         if self._hub is not None:
             yield from _push(self._hub)
+        limited = CounterMetricFamily("quecbind_limited", "What was refused or dropped, by limit.", labels=["limit"])
+        counted = GaugeMetricFamily(
+            "quecbind_limit_keys", "Users, addresses, devices... that a limit counts now.", labels=["limit"]
+        )
+        refused = Counter({name: limit.refused_count for name, limit in self._center.limit_counters.items()})
+        refused.update(dict.fromkeys(ACCESS_LIMITS, 0))
+        refused.update(counters.limited_count_by_limit)
+        refused["tls_handshakes"] = access.handshakes.refused_count
+        for name, count in sorted(refused.items()):
+            limited.add_metric([name], count)
+        for name, limit in sorted(self._center.limit_counters.items()):
+            counted.add_metric([name], len(limit))
+        yield limited
+        yield counted
         events = CounterMetricFamily("quecbind_events", "What happened, by event.", labels=["event"])
         for name, count in sorted(self._center.events.count_by_name.items()):
             events.add_metric([name], count)

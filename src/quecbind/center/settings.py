@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
+from quecbind.center.domain.addresses import Network
 from quecbind.center.domain.limits import Limits, PushLimits
 
 MailEncryption = Literal["starttls", "tls", "none"]
+ClientCertificate = Literal["required", "optional"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _HOST_NAME = re.compile(
@@ -58,6 +60,13 @@ def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
+
 def _one_of(*choices: str) -> Callable[[str], Any]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -69,6 +78,10 @@ def _one_of(*choices: str) -> Callable[[str], Any]:
 
 # Port 0 lets the system choose; the ready line then says which it was.
 _port = _whole(0, 65535)
+
+
+def _port_or_none(text: str) -> int | None:
+    return None if text == "none" else _port(text)
 
 
 class _Option(NamedTuple):
@@ -86,16 +99,44 @@ class Settings:
     host: Annotated[str, _Option(_address, "address to listen on; 0.0.0.0 for every IPv4 address of this machine")] = (
         "127.0.0.1"
     )
-    http_port: Annotated[int, _Option(_port, "port of the App and operator API; 0 lets the system choose")] = 8080
-    mqtt_port: Annotated[int, _Option(_port, "port for devices; 0 lets the system choose")] = 1883
+    http_port: Annotated[
+        int | None,
+        _Option(_port_or_none, "port of the App and operator API; 0 lets the system choose, none leaves it closed"),
+    ] = 8080
+    mqtt_port: Annotated[
+        int | None, _Option(_port_or_none, "port for devices; 0 lets the system choose, none leaves it closed")
+    ] = 1883
+    https_port: Annotated[
+        int | None, _Option(_port, "port of the same API over TLS; needs --tls-cert and --tls-key")
+    ] = None
     mqtts_port: Annotated[int | None, _Option(_port, "port for devices over TLS; needs --tls-cert and --tls-key")] = (
         None
     )
-    tls_cert: Annotated[Path | None, _Option(_path, "PEM file with the certificate chain of the TLS listener")] = None
+    tls_cert: Annotated[Path | None, _Option(_path, "PEM file with the certificate chain of the TLS listeners")] = None
     tls_key: Annotated[Path | None, _Option(_path, "PEM file with its private key")] = None
+    mqtts_client_ca: Annotated[
+        Path | None, _Option(_path, "PEM file with the authorities that sign certificates of devices; asks for them")
+    ] = None
+    mqtts_client_cert: Annotated[
+        ClientCertificate,
+        _Option(
+            _one_of("required", "optional"),
+            "with --mqtts-client-ca: whether a device must show one, on every port; one that is shown must name its "
+            "client id",
+        ),
+    ] = "required"
     lan_host: Annotated[
         str | None, _Option(_address, "host name or address under which devices and Apps on the LAN reach this server")
     ] = None
+
+    trusted_proxy: Annotated[
+        tuple[Network, ...],
+        _Option(
+            _networks,
+            "networks, by comma, of HTTP proxies that may name the client's address in X-Forwarded-For or Forwarded; "
+            "without any, these headers are ignored",
+        ),
+    ] = ()
 
     smtp_host: Annotated[str | None, _Option(_address, "mail server; without one, mail codes go to the log")] = None
     smtp_port: Annotated[int, _Option(_whole(1, 65535), "port of the mail server")] = 587
@@ -139,9 +180,19 @@ class Settings:
     max_guesses_per_product: Annotated[
         int, _Option(_whole(1, 10_000_000), "... against one product, by strangers together")
     ] = 1_000
+    max_pending_shares: Annotated[
+        int, _Option(_whole(1, 10_000), "invitations of one owner to one device that nobody has accepted yet")
+    ] = 20
     sign_in_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which failed sign-ins are counted")] = 1_200
     max_sign_ins_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")
+    ] = 100
+    max_sign_ins_per_account: Annotated[
+        int,
+        _Option(
+            _whole(1, 1_000_000),
+            "... to one account, from all addresses; then only addresses from which it was signed in to before may try",
+        ),
     ] = 100
     code_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which mail codes are counted")] = 600
     max_codes_per_email: Annotated[
@@ -153,6 +204,38 @@ class Settings:
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60
+
+    log_in_rate_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "log-ins of devices a second from one address, right or wrong")
+    ] = 2_000
+    log_in_burst_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "... at once, as when a fleet comes back after an outage")
+    ] = 20_000
+    failed_log_in_window_s: Annotated[
+        int, _Option(_whole(1, 86_400), "span in which failed log-ins of devices are counted")
+    ] = 600
+    max_failed_log_ins_per_device: Annotated[
+        int,
+        _Option(
+            _whole(1, 1_000_000),
+            "failed log-ins with one client id in that span before failures get no answer; a right one always does",
+        ),
+    ] = 60
+    max_failed_log_ins_per_address: Annotated[int, _Option(_whole(1, 10_000_000), "... from one address")] = 3_000
+    enrolment_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which enrolments are counted")] = 3_600
+    max_enrolments_per_product: Annotated[
+        int, _Option(_whole(1, 10_000_000), "devices of one product that may enrol in that span")
+    ] = 10_000
+    max_enrolments_per_address: Annotated[
+        int, _Option(_whole(1, 10_000_000), "devices that may enrol from one address in that span")
+    ] = 5_000
+    message_rate: Annotated[
+        int, _Option(_whole(1, 1_000_000), "messages a second of one device; what is over is acknowledged and dropped")
+    ] = 20
+    message_burst: Annotated[int, _Option(_whole(1, 1_000_000), "... at once")] = 400
+    max_messages_per_day: Annotated[
+        int, _Option(_whole(1, 1_000_000_000), "messages of one device in a day of UTC")
+    ] = 200_000
 
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_header_size: Annotated[
@@ -201,11 +284,19 @@ class Settings:
             raise SettingsError("--tls-cert and --tls-key belong together: give both or neither")
         if self.mqtts_port is not None and self.tls_cert is None:
             raise SettingsError("--mqtts-port needs --tls-cert and --tls-key")
-        if self.tls_cert is not None and self.mqtts_port is None:
-            raise SettingsError("--tls-cert and --tls-key are for the TLS listener: give --mqtts-port too")
-        ports = [port for port in (self.http_port, self.mqtt_port, self.mqtts_port) if port]
+        if self.https_port is not None and self.tls_cert is None:
+            raise SettingsError("--https-port needs --tls-cert and --tls-key")
+        if self.tls_cert is not None and self.mqtts_port is None and self.https_port is None:
+            raise SettingsError("--tls-cert and --tls-key are for TLS listeners: give --mqtts-port or --https-port too")
+        if self.mqtts_client_ca is not None and self.mqtts_port is None:
+            raise SettingsError("--mqtts-client-ca is for the TLS listener of devices: give --mqtts-port too")
+        if self.http_port is None and self.https_port is None:
+            raise SettingsError("--http-port none needs --https-port: Apps and operators must come in somewhere")
+        if self.mqtt_port is None and self.mqtts_port is None:
+            raise SettingsError("--mqtt-port none needs --mqtts-port: devices must come in somewhere")
+        ports = [port for port in (self.http_port, self.mqtt_port, self.https_port, self.mqtts_port) if port]
         if len(set(ports)) != len(ports):
-            raise SettingsError("--http-port, --mqtt-port and --mqtts-port must differ")
+            raise SettingsError("--http-port, --https-port, --mqtt-port and --mqtts-port must differ")
         if self.smtp_host is not None and self.smtp_from is None:
             raise SettingsError("--smtp-host needs --smtp-from, the sender of the mails")
         if (self.smtp_user is None) != (self.smtp_password is None):
@@ -221,7 +312,7 @@ def _options() -> Iterator[tuple[str, object, _Option]]:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` one flag per setting. Values stay text, absent flags stay out: `load` judges them."""
     for name, default, option in _options():
-        shown = "" if default is None else f"; default: {default}"
+        shown = "" if default is None or default == () else f"; default: {default}"
         parser.add_argument(
             _flag(name),
             dest=name,
@@ -266,4 +357,4 @@ def _variable(name: str) -> str:
 
 def _metavar(name: str) -> str:
     last = name.removesuffix("_s").rsplit("_", 1)[-1]
-    return {"data": "DIR", "cert": "FILE", "key": "FILE"}.get(last, last.upper())
+    return {"data": "DIR", "cert": "FILE", "key": "FILE", "ca": "FILE"}.get(last, last.upper())

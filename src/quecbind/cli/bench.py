@@ -20,7 +20,9 @@ from quecbind.cli.output import print_fields, print_json
 
 def register(subparsers: Subparsers) -> None:
     """Add `bench` to the command line."""
-    commands = add_group(subparsers, "bench", "measure log-ins and binding on this machine", "quecbind bench bind")
+    commands = add_group(
+        subparsers, "bench", "measure log-ins, binding and revoking on this machine", "quecbind bench bind"
+    )
     log_in = add_command(
         commands,
         "log-in",
@@ -44,6 +46,15 @@ def register(subparsers: Subparsers) -> None:
     )
     bind.add_argument("--rounds", type=count, default=100, metavar="N", help="measured rounds; default: 100")
     add_json(bind)
+    revoke = add_command(
+        commands,
+        "revoke",
+        "measure the time from the end of a right to the last byte its holder gets",
+        "quecbind bench revoke --rounds 200",
+        _run_revoke,
+    )
+    revoke.add_argument("--rounds", type=count, default=200, metavar="N", help="measured rounds; default: 200")
+    add_json(revoke)
 
 
 def _run_log_in(args: argparse.Namespace) -> int:
@@ -65,6 +76,13 @@ def _run_bind(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="quecbind-bench-") as directory:
         return _show(_finish(bench_bind.measure(Path(directory), args.rounds)), args.json)
+
+
+def _run_revoke(args: argparse.Namespace) -> int:
+    from quecbind.cli import bench_revoke  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="quecbind-bench-") as directory:
+        return _show(_finish(bench_revoke.measure(Path(directory), args.rounds)), args.json)
 
 
 def _finish(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def measure(directory: Path, round_count: int) -> dict[str, Any]:
     async with Children() as children:
         data = directory / "data"
         _, urls = await start_center(children, data)
-        product, domain = await asyncio.to_thread(_make_product_and_user, data)
+        product, domain = await asyncio.to_thread(make_product_and_user, data)
         async with AppClient(urls["http"], domain["user_domain"], domain["user_domain_secret"]) as app:
             await app.sign_in(domain["email"], domain["password"])
             device = _Device(directory / "device", product, urls["mqtt"])
@@ -57,7 +57,8 @@ async def measure(directory: Path, round_count: int) -> dict[str, Any]:
     }
 
 
-def _make_product_and_user(data: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def make_product_and_user(data: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A product, and a user domain with one user in it."""
     product = ask(data, "POST", "/products", {"name": "bench", "bind_mode": "single"})
     domain = ask(data, "POST", "/domains", {"name": "bench"})
     user = {"email": "bench@example.com", "user_domain": domain["user_domain"], "password": secrets.token_hex(8)}

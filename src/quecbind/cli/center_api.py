@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -93,14 +94,17 @@ class LiveCenter:
     url: str
     pid: int
     local_key: str = field(repr=False)
+    certificate: str | None = None
 
     @classmethod
     def of(cls, data: Path) -> Self | None:
         """The one that serves `data`, None when none does."""
         try:
             described = json.loads((data / SERVE_FILE).read_text(encoding="utf-8"))
-            center = cls(str(described["http"]), int(described["pid"]), str(described["local_key"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            url = str(described.get("http") or described["https"])
+            certificate = str(described["tls_cert"]) if url.startswith("https:") else None
+            center = cls(url, int(described["pid"]), str(described["local_key"]), certificate)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         # The file of a server that was killed stays behind.
         return center if _is_running(center.pid) else None
@@ -112,7 +116,11 @@ class LiveCenter:
 
         # trust_env=False: a proxy has no business between this process and its neighbour
         async with httpx.AsyncClient(
-            base_url=self.url, headers=_authorization(self.local_key), timeout=_TIMEOUT_S, trust_env=False
+            base_url=self.url,
+            headers=_authorization(self.local_key),
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+            verify=True if self.certificate is None else _only(self.certificate),
         ) as http:
             yield OperatorApi(http)
 
@@ -179,6 +187,18 @@ async def _work_once(data: Path, work: Callable[[OperatorApi], Awaitable[T]]) ->
                 return await work(api)
     async with _api_in_process(data) as api:
         return await work(api)
+
+
+def _only(certificate: str) -> ssl.SSLContext:
+    """Trusts the holder of this very certificate, whatever name and authority it has: the file says who that is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cafile=certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise CommandError(UNREACHABLE, f"the server's certificate {certificate} cannot be read: {error}") from None
+    return context
 
 
 def _is_locked(data: Path) -> bool:

@@ -49,7 +49,9 @@ def register(subparsers: Subparsers) -> None:
         '[{"product_key": "p1aB3c", "device_key": "0123456789ab", "device_secret": "..."}]',
         run_import,
     )
-    importing.add_argument("file", metavar="FILE", help="a JSON list; device_secret may be left out; - reads stdin")
+    importing.add_argument(
+        "file", metavar="FILE", help="a JSON list; device_secret and serial may be left out; - reads stdin"
+    )
     add_data(importing)
     add_json(importing)
 

@@ -71,7 +71,7 @@ FIELD_NAMES: dict[int, dict[int, str]] = {
         8: "new product secret",
         9: "authenticate again",
         10: "ask for a new device secret",
-        12: "bind credentials (unproven)",
+        12: "auth key, sealed (quecbind extension)",
     },
     commands.BIND_CODE: {11: "bind code", 15: "bind secret", 100: "seconds left (quecbind extension)"},
     commands.OTA_TASK: _OTA,

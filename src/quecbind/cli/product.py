@@ -8,7 +8,7 @@ from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
 
 _COLUMNS = ("product_key", "name", "bind_mode", "re_enrol", "device_count", "device_limit")
-_SWITCHES = ("allow_device_key_binding", "static_secrets", "replay_strict")
+_SWITCHES = ("allow_device_key_binding", "allow_serial_binding", "static_secrets", "replay_strict", "ble_only")
 
 
 def register(subparsers: Subparsers) -> None:
@@ -37,6 +37,12 @@ def register(subparsers: Subparsers) -> None:
     create.add_argument("--device-limit", type=count, metavar="N", help="how many devices it may have")
     create.add_argument("--default-window", dest="default_window_s", type=count, metavar="S", help=_WINDOW_HELP)
     create.add_argument("--allow-device-key-binding", action="store_true", help="Apps may bind by the device key alone")
+    create.add_argument(
+        "--allow-serial-binding", action="store_true", help="Apps may bind by an imported serial number"
+    )
+    create.add_argument(
+        "--ble-only", action="store_true", help="its devices have no network; Apps bind for them by BLE"
+    )
     create.add_argument("--static-secrets", action="store_true", help="device secrets are imported, never issued")
     create.add_argument("--replay-strict", action="store_true", help="refuse a log-in whose random came before")
     create.add_argument(

@@ -33,7 +33,7 @@ def device() -> Iterator[dict[str, str | int | None]]:
     }
     server = _lan.LanServer(
         _lan.Settings(lambda name: environment.get(name, "")),
-        lambda: ("p11abc", "aabbccddeeff", state["code"]),  # type: ignore[arg-type,return-value]
+        _lan.Host(lambda: ("p11abc", "aabbccddeeff", state["code"]), lambda: None, lambda decision: b""),  # type: ignore[arg-type,return-value]
         _platform.Files(),
     )
     server.start()

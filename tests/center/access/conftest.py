@@ -45,6 +45,11 @@ class Device:
             self._read = list(self._packets.feed(data))
         return self._read.pop(0)
 
+    async def packet_after_ping(self) -> bool:
+        """Whether it is served: a ping is answered."""
+        self.send(mqtt.Pingreq())
+        return await self.packet() == mqtt.Pingresp()
+
     async def is_closed(self) -> bool:
         """Whether the connection ends with nothing more to read."""
         return await self.packet() is None

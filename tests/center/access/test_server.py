@@ -12,9 +12,9 @@ import pytest
 
 from quecbind.center.domain.connection import Accepted
 from quecbind.center.domain.ids import ClientId
-from quecbind.center.listening import tls_context
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.tls import TlsFiles, tls_context
 from quecbind.wire import commands, frame, mqtt, ttlv
 from tests.center.access.conftest import Site
 from tests.center.certificate import write_certificate
@@ -411,7 +411,7 @@ async def test_stopping_does_not_wait_for_storage_for_ever(site: Site) -> None:
 
 async def test_devices_connect_over_tls(site: Site, tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path)
-    await site.start(tls=tls_context(certificate, key))
+    await site.start(tls=tls_context(TlsFiles(certificate, key)))
     client = ssl.create_default_context(cafile=str(certificate))
 
     device = await site.online(await site.enrolled(), tls=client)
@@ -422,6 +422,6 @@ async def test_devices_connect_over_tls(site: Site, tmp_path: Path) -> None:
 
 async def test_tls_before_1_2_is_refused(site: Site, tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path)
-    context = tls_context(certificate, key)
+    context = tls_context(TlsFiles(certificate, key))
 
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -11,17 +12,18 @@ from hypothesis import strategies as st
 from quecbind.center.access import session as access
 from quecbind.center.access.arrivals import Message
 from quecbind.center.access.session import Ask, Session, SessionLimits, Verdict
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
+from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.domain.product import Product
 from quecbind.center.services.registry import DeviceEntry
-from quecbind.wire import commands, frame, mqtt, signing, ttlv
+from quecbind.wire import auth_key, commands, frame, mqtt, signing, ttlv
 
 CLIENT_ID = "qdp1115X861122334455667"
 PASSWORD = b"1;0000;0123456789ABCDEF;ODcqv1gpTLtaUKVoqjCJcHz0SjM2Wmm4xdlHhVhKPB4="
 SECRET = "0123456789abcdefABCDEF0123456789"
 KEY = bytes(range(16))
+SESSION_KEY = bytes(range(16, 32))
 CONNECT = mqtt.Connect(CLIENT_ID, 120, True, None, PASSWORD)
 CONNACK = b"\x20\x02\x00\x00"
 SYS = f"q/2/d/{CLIENT_ID}/sys"
@@ -119,6 +121,56 @@ def test_a_complaint_is_said_at_once_and_nothing_else_is_served() -> None:
     assert session.data_to_send() == b""
     assert not session.send_frame(commands.TSL_READ, b"", "bus", 1.0)
     assert session.entry is None
+
+
+def test_a_device_that_owes_a_reset_is_told_at_once_and_nothing_else_is_served() -> None:
+    session = new()
+    session.receive_data(CONNECT.encode(), 0.0)
+
+    session.answer_connect(StartOver(), 0.0)
+
+    connack, told = sent(session)
+    assert connack == mqtt.Connack(0, False)
+    assert isinstance(told, mqtt.Publish)
+    said = frame.decode(told.payload)
+    assert (said.command, ttlv.decode(said.payload)) == (commands.CONFIGURE, [(9, True)])
+    assert not session.receive_data(publish(), 1.0)
+    assert session.data_to_send() == b""
+    assert session.entry is None
+    session.handle_timer(5.0)
+    assert session.phase is access.CLOSED
+
+
+def owned_entry() -> DeviceEntry:
+    entry = an_entry()
+    entry.auth_key = Secret(base64.b64encode(KEY).decode())
+    return entry
+
+
+def test_the_auth_key_follows_the_connack_at_once() -> None:
+    session = new()
+    session.receive_data(CONNECT.encode(), 0.0)
+
+    session.answer_connect(Accepted(owned_entry()), 0.0)
+
+    connack, told = sent(session)
+    assert connack == mqtt.Connack(0, False)
+    assert isinstance(told, mqtt.Publish)
+    ((number, sealed),) = ttlv.decode(frame.decode(told.payload).payload)
+    entry = owned_entry()
+    assert (number, auth_key.unseal(sealed, entry.device_secret, entry.device_key)) == (12, KEY)
+
+
+def test_the_auth_key_follows_the_session_key_and_is_encrypted_with_it() -> None:
+    session = new()
+    session.receive_data(CONNECT.encode(), 0.0)
+
+    session.answer_connect(Accepted(owned_entry(), SESSION_KEY), 0.0)
+
+    _, first, second = sent(session)
+    assert ttlv.decode(frame.decode(first.payload).payload) == [(6, SESSION_KEY)]
+    opened = frame.decode(signing.session_decrypt(SESSION_KEY, second.payload))
+    assert [number for number, _ in ttlv.decode(opened.payload)] == [12]
 
 
 def test_a_complaint_is_closed_after_five_seconds() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, decide_connection
+from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, StartOver, decide_connection
 from quecbind.center.domain.ids import Secret
 
 
@@ -23,6 +23,24 @@ from quecbind.center.domain.ids import Secret
 )
 def test_log_in_with_a_device_secret(state, right, replay, strict, expected) -> None:
     decision = decide_connection(state, signature_is_right=right, is_replay=replay, replay_strict=strict)
+
+    assert decision == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "right", "strict", "expected"),
+    [
+        ("active", True, False, StartOver()),
+        ("issued", True, False, StartOver()),
+        ("active", False, False, Denied()),
+        ("disabled", True, False, Complaint(10431)),
+        ("active", True, True, Complaint(10425)),
+    ],
+)
+def test_device_that_owes_a_reset_is_told_so_and_only_if_it_proves_its_secret(state, right, strict, expected) -> None:
+    decision = decide_connection(
+        state, signature_is_right=right, is_replay=strict, replay_strict=strict, owes_reset=True
+    )
 
     assert decision == expected
 

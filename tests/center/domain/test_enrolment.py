@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from quecbind.center.domain import refusal
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS, Create, IssueAgain, decide_enrolment
@@ -89,6 +91,21 @@ def test_locked_product_ignores_approvals() -> None:
     device = but(ACTIVE, approved_until=NOW + APPROVAL_MS)
 
     assert decide(but(PRODUCT, re_enrol="locked"), device) == Refused(refusal.ALREADY_ENROLLED)
+
+
+@pytest.mark.parametrize("policy", ["approve", "locked"])
+def test_reset_that_was_ordered_and_told_counts_whatever_the_policy(policy) -> None:
+    told = but(ACTIVE, owes_reset=True, approved_until=NOW + 1)
+
+    assert decide(but(PRODUCT, re_enrol=policy), told) == IssueAgain("ordered")
+    assert IssueAgain("ordered").is_reset
+
+
+@pytest.mark.parametrize("approved_until", [None, NOW])
+def test_reset_that_was_ordered_counts_for_nobody_before_it_was_told_or_too_late(approved_until) -> None:
+    owing = but(ACTIVE, owes_reset=True, approved_until=approved_until)
+
+    assert decide(device=owing) == Refused(refusal.ALREADY_ENROLLED)
 
 
 def test_locked_product_takes_a_reset_proof() -> None:

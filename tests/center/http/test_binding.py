@@ -364,6 +364,62 @@ async def test_the_owner_gets_the_auth_key(http: Http, carrier: str) -> None:
     assert (await http.alice.call("GET", "deviceInfo", pk=http.pk, dk=dk)).data["authKey"] == answer.data["authKey"]
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_the_owner_gets_another_auth_key(http: Http, carrier: str) -> None:
+    dk = await http.owned()
+    before = (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data["authKey"]
+
+    answer = await http.alice.call("POST", "regenerateAuthKey", carrier, pk=http.pk, dk=dk)
+
+    assert answer.code == 200
+    assert answer.data["authKey"] != before
+    assert (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data == answer.data
+    assert (await http.bob.call("POST", "regenerateAuthKey", carrier, pk=http.pk, dk=dk)).code == 5041
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_the_last_owner_resets_the_device_when_leaving(http: Http, carrier: str) -> None:
+    dk = await http.owned()
+
+    answer = await http.alice.call("DELETE", "unbundlingDeviceDk", carrier, pk=http.pk, dk=dk, isInit="true")
+
+    entry = http.world.center.registry.entry("qd" + http.pk + dk)
+    assert (answer.code, answer.data) == (200, {"bindingSum": 0})
+    assert entry is not None
+    assert entry.owes_reset
+
+
+async def test_is_init_must_be_a_truth_value_and_else_nothing_changes(http: Http) -> None:
+    dk = await http.owned()
+
+    answer = await http.alice.call("DELETE", "unbundlingDeviceDk", pk=http.pk, dk=dk, isInit="perhaps")
+
+    assert answer.code == 8400
+    assert await http.alice.device_keys() == [dk]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_binding_by_serial_number(http: Http, carrier: str) -> None:
+    made = await http.world.product(allow_serial_binding=True)
+    row = {"product_key": made.product_key, "device_key": "D7", "device_secret": "S" * 32, "serial": "SN-7"}
+    imported = await http.operator.post("/api/v1/devices/import", json=[row])
+    assert imported.status_code == 200
+
+    bound = await http.alice.call(
+        "POST", "bindDeviceSn", carrier, pk=made.product_key, sn="SN-7", deviceName="hall", dk="D1"
+    )
+    wrong = await http.bob.call("POST", "bindDeviceSn", carrier, pk=made.product_key, sn="SN-8")
+
+    key = (await http.alice.call("POST", "getAuthKey", pk=made.product_key, dk="D7")).data["authKey"]
+    assert (bound.code, bound.data) == (
+        200,
+        {"authKey": key, "dk": "D7", "pk": made.product_key, "moduleType": None},
+    )
+    assert (wrong.code, wrong.data) == (5090, None)
+    shown = (await http.alice.call("GET", "deviceInfo", pk=made.product_key, dk="D7")).data
+    assert (shown["sn"], shown["bindingType"], shown["deviceName"]) == ("SN-7", 1, "hall")
+
+
 # ---- what clients call after listing
 
 
@@ -414,6 +470,7 @@ async def test_attributes_are_what_the_device_told(http: Http) -> None:
         ("DELETE", "unbundlingDeviceDk", {}, 5052),
         ("DELETE", "unbundlingDeviceDk", {"isInit": "true"}, 5052),
         ("POST", "getAuthKey", {}, 5041),
+        ("POST", "regenerateAuthKey", {}, 5041),
         ("GET", "getDeviceBusinessAttributes", {}, 5052),
     ],
 )

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from quecbind.wire import signing
 from tests.center.http.callers import CARRIERS, ENDUSER, RANDOM, App, Http, sign_in_fields
+from tests.center.services.world import PASSWORD
 
 SEND_EMAIL = "/v2/mail/enduserapi/v2/sendEmail"
 NEW = "carol@example.com"
@@ -385,3 +386,18 @@ async def test_a_user_of_another_domain_is_another_user(http: Http) -> None:
     answer = await http.stranger().sign_in(other, "alice@example.com")
 
     assert answer.code in range(5583, 5587)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_an_account_is_cancelled_with_its_password(http: Http, carrier: str, method: str) -> None:
+    cipher = signing.app_password_encrypt(PASSWORD, RANDOM)
+    await http.owned()
+
+    bare = await http.alice.call(method, ENDUSER + "userDelete", carrier, uid=http.bob.uid)
+    wrong = await http.alice.call(method, ENDUSER + "userDelete", carrier, pwd=cipher[:-4] + "AAA=", random=RANDOM)
+    done = await http.alice.call(method, ENDUSER + "userDelete", carrier, pwd=cipher, random=RANDOM, uid=http.bob.uid)
+
+    assert (bare.code, wrong.code, done.code) == (5064, 5353, 200)
+    assert (await http.alice.call("GET", ENDUSER + "userInfo")).code == 5032
+    assert (await http.bob.call("GET", ENDUSER + "userInfo")).code == 200

@@ -227,6 +227,16 @@ async def test_wrong_passwords_count_down_freeze_and_thaw(world) -> None:
     assert await sign_in(world, domain)
 
 
+async def test_a_stranger_elsewhere_shuts_nobody_out(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    for _ in range(6):
+        await code_of(sign_in(world, domain, "wrong-one", peer="6.6.6.6"))
+
+    assert await code_of(sign_in(world, domain, peer="6.6.6.6")) == 5147
+    assert await sign_in(world, domain)
+
+
 async def test_right_password_starts_the_count_over(world) -> None:
     domain = await world.domain()
     await register(world, domain)

@@ -42,14 +42,19 @@ class Sessions:
 
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []
+        self.online: set[str] = set()
+        self.sent: list[tuple[str, int, list[tuple[int, object]]]] = []
 
     def is_online(self, client_id: str) -> bool:
-        return False
+        return client_id in self.online
 
     def send(self, client_id: str, command: int, payload: bytes, kind: str = "sys") -> bool:
-        return False
+        if client_id in self.online:
+            self.sent.append((client_id, command, ttlv.decode(payload)))
+        return client_id in self.online
 
     def disconnect(self, client_id: str, reason: str) -> None:
+        self.online.discard(client_id)
         self.ended.append((client_id, reason))
 
 
@@ -140,6 +145,12 @@ class World:
 
     async def bind(self, who: SignedIn, entry: DeviceEntry, code: str = CODE, peer: str = "10.1.1.1"):
         return await self.center.ownership.bind_by_code(who, entry.product_key, entry.device_key, code, "my lamp", peer)
+
+    def changes(self) -> list[object]:
+        """What is told from now on to those who want to know."""
+        told: list[object] = []
+        self.center.changes.listen(told.append)
+        return told
 
     async def look(self, entry: DeviceEntry) -> DeviceView:
         return await self.center.operators.device(entry.product_key, entry.device_key)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from quecbind.center.access.arrivals import Message
 from quecbind.center.access.session import CLOSED, Ask, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
+from quecbind.center.domain import refusal
 from quecbind.center.domain.connection import Accepted, Unavailable
 from quecbind.center.services.gate import is_outdated
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.wire import commands, ttlv
 from quecbind.wire.mqtt import Connect
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class DeviceConnection(asyncio.Protocol):
 
     Attributes:
         address: of the peer; empty when the system did not say.
+        certificate_names: for whom the peer has a certificate that we trust; None when it showed none.
         entry: the device, from its log-in on and after the close too.
         slot: where the timer wheel has it.
     """
@@ -40,6 +43,7 @@ class DeviceConnection(asyncio.Protocol):
         "_session",
         "_transport",
         "address",
+        "certificate_names",
         "entry",
         "is_admitted",
         "slot",
@@ -53,6 +57,7 @@ class DeviceConnection(asyncio.Protocol):
         self._is_over = False
         self.is_admitted = False
         self.address = ""
+        self.certificate_names: tuple[str, ...] | None = None
         self.entry: DeviceEntry | None = None
         self.slot = NO_SLOT
 
@@ -73,6 +78,9 @@ class DeviceConnection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # TCP and TLS give no less
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            self.certificate_names = _names_in(certificate)
         self.is_admitted = access.admit(self)
         if not self.is_admitted:
             self._cut("refused")
@@ -157,7 +165,9 @@ class DeviceConnection(asyncio.Protocol):
         return self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
 
     def _judge(self, connect: Connect, now: float) -> Sequence[Ask]:
-        verdict = self._access.gate.connect(connect.client_id, connect.user_name, connect.password, self.address)
+        verdict = self._access.gate.connect(
+            connect.client_id, connect.user_name, connect.password, self.address, self.certificate_names
+        )
         if isinstance(verdict, asyncio.Future):
             verdict.add_done_callback(self._judged)
             return ()
@@ -191,7 +201,12 @@ class DeviceConnection(asyncio.Protocol):
         assert message.frame is not None
         access.counters.message_count += 1
         proof = access.gate.used(entry) if message.proves_secret else None
-        stored = access.uplink.receive(entry, message.frame, access.clock.now())
+        too_fast = access.take_message(entry)
+        stored = None if too_fast else access.uplink.receive(entry, message.frame, access.clock.now())
+        if too_fast is not None and too_fast.is_told:
+            code = refusal.DEVICE_LIMIT_REACHED if too_fast.limit == "messages_per_day" else refusal.TOO_FREQUENT
+            payload = ttlv.encode([(commands.EXCEPTION_CODE, code)])
+            self._session.send_frame(commands.EXCEPTION_DOWN, payload, "sys", now)
         if proof is None and stored is None:
             return self._session.answer_message(message, now)
         access.pending_count += 1
@@ -269,3 +284,10 @@ class _Pending:
         self._left_count -= 1
         if not self._left_count:
             self._connection.take_answer(self._message, self._failure)
+
+
+def _names_in(certificate: dict[str, Any]) -> tuple[str, ...]:
+    """Common names, DNS names and URIs of a certificate as `ssl` decodes it."""
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    others = [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI")]
+    return (*subject, *others)

@@ -20,26 +20,47 @@ from collections.abc import Callable
 
 from quecbind.center.access.connection import DeviceConnection
 from quecbind.center.access.session import SessionLimits
+from quecbind.center.access.tls_door import Handshakes, TlsDoor
 from quecbind.center.access.wheel import TimerWheel
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.ids import ClientId
+from quecbind.center.domain.rates import MessageRate, TooFast
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.ports import Clock
 from quecbind.center.services.presence import Presence
+from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 ACCEPTS_PER_TURN = 16
-HANDSHAKE_TIME_S = 10.0
 CLOSE_TIME_S = 2.0
 TICK_S = 1.0
+
+
+# What can be met here, by the names of the settings.
+ACCESS_LIMITS = (
+    "max_connections",
+    "max_connections_per_address",
+    "max_messages_per_day",
+    "max_pending_per_address",
+    "message_rate",
+)
 
 
 class AccessLimits(SessionLimits):
     """What all devices together are allowed and, by inheritance, each of them."""
 
-    __slots__ = ("max_connections", "max_connections_per_address", "max_pending_per_address", "write_buffer_size")
+    __slots__ = (
+        "max_connections",
+        "max_connections_per_address",
+        "max_messages_per_day",
+        "max_pending_per_address",
+        "message_burst",
+        "message_rate",
+        "write_buffer_size",
+    )
 
     def __init__(
         self,
@@ -52,12 +73,18 @@ class AccessLimits(SessionLimits):
         max_keep_alive_s: float = 1800.0,
         max_packet_size: int = 65_600,
         max_unanswered: int = 64,
+        message_rate: int = 20,
+        message_burst: int = 400,
+        max_messages_per_day: int = 200_000,
     ) -> None:
         super().__init__(log_in_time_s, max_keep_alive_s, max_packet_size, max_unanswered)
         self.max_connections = max_connections
         self.max_connections_per_address = max_connections_per_address
         self.max_pending_per_address = max_pending_per_address
         self.write_buffer_size = write_buffer_size
+        self.message_rate = message_rate
+        self.message_burst = message_burst
+        self.max_messages_per_day = max_messages_per_day
 
 
 class AccessCounters:
@@ -65,9 +92,17 @@ class AccessCounters:
 
     Attributes:
         ended_count_by_reason: connections by why they ended, the refused ones included.
+        limited_count_by_limit: what was refused or dropped, by the limit that it met.
     """
 
-    __slots__ = ("downlink_count", "ended_count_by_reason", "log_in_count", "message_count", "unreadable_count")
+    __slots__ = (
+        "downlink_count",
+        "ended_count_by_reason",
+        "limited_count_by_limit",
+        "log_in_count",
+        "message_count",
+        "unreadable_count",
+    )
 
     def __init__(self) -> None:
         self.log_in_count = 0
@@ -75,6 +110,7 @@ class AccessCounters:
         self.unreadable_count = 0
         self.downlink_count = 0
         self.ended_count_by_reason: Counter[str] = Counter()
+        self.limited_count_by_limit: Counter[str] = Counter()
 
 
 class _Address:
@@ -92,6 +128,7 @@ class AccessServer:
 
     Attributes:
         pending_count: messages that wait for storage.
+        handshakes: TLS handshakes under way; they have the limit of connections that have not logged in, apart.
     """
 
     def __init__(
@@ -119,8 +156,11 @@ class AccessServer:
         self.wheel: TimerWheel[DeviceConnection] = TimerWheel(self.time())
         self.pending_count = 0
         self.is_stopping = False
+        self._message_rate = MessageRate(limits.message_rate, limits.message_burst, limits.max_messages_per_day)
         self._presence = presence
+        self.handshakes = Handshakes(limits.max_pending_per_address, limits.max_connections)
         self._servers: list[asyncio.Server] = []
+        self._doors: list[TlsDoor] = []
         self._connections: set[DeviceConnection] = set()
         self._session_by_client_id: dict[str, DeviceConnection] = {}
         self._address_by_name: dict[str, _Address] = {}
@@ -140,16 +180,14 @@ class AccessServer:
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve devices on a bound socket, over TLS when a context is given. Takes the socket over."""
+        make_connection = functools.partial(DeviceConnection, self)
+        if tls is not None:
+            self._doors.append(TlsDoor(listener, tls, make_connection, self.handshakes))
+            return
         with listener:
             for _ in range(ACCEPTS_PER_TURN):
                 self._servers.append(
-                    await self._loop.create_server(
-                        functools.partial(DeviceConnection, self),
-                        sock=listener.dup(),
-                        backlog=BACKLOG,
-                        ssl=tls,
-                        ssl_handshake_timeout=HANDSHAKE_TIME_S if tls else None,
-                    )
+                    await self._loop.create_server(make_connection, sock=listener.dup(), backlog=BACKLOG)
                 )
 
     async def stop(self, time_s: float) -> None:
@@ -157,6 +195,8 @@ class AccessServer:
         self.is_stopping = True
         for server in self._servers:
             server.close()
+        for door in self._doors:
+            await door.close()
         for connection in self._connections:
             connection.stop_reading()
         self._serve_arrivals()
@@ -209,29 +249,49 @@ class AccessServer:
         for connection, _ in arrivals:
             connection.settle(now)
 
+    def take_message(self, entry: DeviceEntry) -> TooFast | None:
+        """Count a message of a device; says when it is one too many."""
+        now = self.clock.now()
+        if entry.meter is None:
+            entry.meter = self._message_rate.meter(now)
+        too_fast = self._message_rate.take(entry.meter, now)
+        if too_fast is not None:
+            limit = "max_messages_per_day" if too_fast.limit == "messages_per_day" else "message_rate"
+            self.counters.limited_count_by_limit[limit] += 1
+        return too_fast
+
     def admit(self, connection: DeviceConnection) -> bool:
         """Whether a new connection is within the limits; it is counted if it is."""
-        limits = self.limits
-        if len(self._connections) >= limits.max_connections or self.is_stopping:
+        if self.is_stopping:
             return False
-        address = self._address_by_name.get(connection.address)
-        if address is None:
-            address = self._address_by_name[connection.address] = _Address()
-        elif (
-            address.connection_count >= limits.max_connections_per_address
-            or address.pending_count >= limits.max_pending_per_address
-        ):
+        name = counted_address(connection.address)
+        limit = self._limit_against(name)
+        if limit:
+            self.counters.limited_count_by_limit[limit] += 1
             return False
+        address = self._address_by_name.setdefault(name, _Address())
         address.connection_count += 1
         address.pending_count += 1
         self._connections.add(connection)
         return True
 
+    def _limit_against(self, name: str) -> str:
+        limits, address = self.limits, self._address_by_name.get(name)
+        if len(self._connections) >= limits.max_connections:
+            return "max_connections"
+        if address is None:
+            return ""
+        if address.connection_count >= limits.max_connections_per_address:
+            return "max_connections_per_address"
+        if address.pending_count >= limits.max_pending_per_address:
+            return "max_pending_per_address"
+        return ""
+
     def begin(self, connection: DeviceConnection, client_id: str) -> None:
         """A device has logged in; an earlier session of it ends."""
         assert connection.entry is not None
         self.counters.log_in_count += 1
-        self._address_by_name[connection.address].pending_count -= 1
+        self._address_by_name[counted_address(connection.address)].pending_count -= 1
         # Online before offline: a device that merely reconnects was never away.
         self._presence.online(connection.entry, connection.address)
         earlier = self._session_by_client_id.get(client_id)
@@ -254,12 +314,13 @@ class AccessServer:
         if not connection.is_admitted:
             return
         self._connections.discard(connection)
-        address = self._address_by_name[connection.address]
+        name = counted_address(connection.address)
+        address = self._address_by_name[name]
         address.connection_count -= 1
         if connection.entry is None:
             address.pending_count -= 1
         if not address.connection_count:
-            del self._address_by_name[connection.address]
+            del self._address_by_name[name]
         if self.is_stopping:
             self._changed.set()
 

@@ -1,7 +1,7 @@
 """One device's MQTT connection as a state machine: bytes and verdicts in, bytes and questions out; no I/O, no clock.
 
     authenticating --CONNECT--> deciding --Accepted---> connected --silence, violation, DISCONNECT--> closed
-          |                        |-----Complaint--> complaining --5 s--> closed
+          |                        |-----Complaint, StartOver--> complaining --5 s--> closed
           `--10 s, violation--.    `-----Denied (CONNACK 5), Unavailable (nothing)--> closed
 
 The session never decides who may log in and never stores: it hands out `mqtt.Connect` and `Message` values, and
@@ -23,12 +23,13 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
+from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
+from quecbind.center.domain.ids import Secret
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import CipherError, FrameError, MqttError
 
-Verdict: TypeAlias = Accepted[DeviceEntry] | Complaint | Denied | Unavailable
+Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Unavailable
 
 AUTHENTICATING: Final = "authenticating"
 DECIDING: Final = "deciding"
@@ -170,9 +171,12 @@ class Session:
             self._accept(verdict, now)
             return self._resume(now) if self._waiting else _NOTHING
         self._waiting = None
-        if isinstance(verdict, Complaint):
+        if isinstance(verdict, Complaint | StartOver):
             self._out.append(_CONNACK_ACCEPTED)
-            self._push(commands.EXCEPTION_DOWN, ttlv.encode([(commands.EXCEPTION_CODE, verdict.code)]), "sys", now)
+            if isinstance(verdict, StartOver):
+                self._push(commands.CONFIGURE, ttlv.encode([(commands.CONFIGURE_AUTHENTICATE, True)]), "sys", now)
+            else:
+                self._push(commands.EXCEPTION_DOWN, ttlv.encode([(commands.EXCEPTION_CODE, verdict.code)]), "sys", now)
             self.phase = COMPLAINING
             self._deadline = now + COMPLAINT_S
             return _NOTHING
@@ -354,8 +358,13 @@ class Session:
         self._is_fresh = self._reader.is_between_packets
         self._out.append(_CONNACK_ACCEPTED)
         secret, session_key = verdict.secret, verdict.session_key
-        if secret is None and session_key is None:
-            return
+        if secret is not None or session_key is not None:
+            self._give_secrets(secret, session_key, now)
+        auth_key = verdict.entry.sealed_auth_key()
+        if auth_key is not None:
+            self._push(commands.CONFIGURE, ttlv.encode([(commands.CONFIGURE_AUTH_KEY, auth_key)]), "sys", now)
+
+    def _give_secrets(self, secret: Secret | None, session_key: bytes | None, now: float) -> None:
         fields: list[tuple[int, object]] = []
         if secret is not None:
             fields.append((commands.CONFIGURE_SECRET, secret.reveal()))

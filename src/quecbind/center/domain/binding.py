@@ -18,7 +18,9 @@ from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
 
+_NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
+_SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,15 @@ def bind_by_code(
         bind_mode: of the product.
         now_ms: UTC milliseconds; the window's last moment is the one before its end.
     """
+    # Compared in any case: who asks for a device without a code must not have the answer sooner.
+    is_right = hmac.compare_digest(_NO_MAC if window is None else window.code_mac, code_mac)
     if user in owners:
         return AlreadyOwner()
     if window is None:
         return Refused(refusal.BIND_CODE_NOT_REPORTED)
     if now_ms >= window.end_ms:
         return Refused(refusal.BIND_CODE_EXPIRED)
-    if not hmac.compare_digest(window.code_mac, code_mac):
+    if not is_right:
         return Refused(refusal.BIND_CODE_DIFFERS)
     return take_over(owners, bind_mode)
 
@@ -99,6 +103,34 @@ def bind_by_device_key(
         return Refused(refusal.DEVICE_KEY_BINDING_OFF)
     if not is_known:
         return Refused(refusal.MAY_NOT_BIND)
+    if user in owners:
+        return AlreadyOwner()
+    return take_over(owners, bind_mode)
+
+
+def is_serial(serial: str) -> bool:
+    """Whether `serial` can be a serial number: 1 to 64 of 0-9 A-Z a-z . _ -."""
+    return _SERIAL.fullmatch(serial) is not None
+
+
+def check_serial(serial: str | None) -> Refused | None:
+    """What a serial number is refused for before anything is looked up: missing or malformed."""
+    if not serial:
+        return Refused(refusal.SERIAL_MISSING)
+    return None if is_serial(serial) else Refused(refusal.SERIAL_FORMAT)
+
+
+def bind_by_serial(
+    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+) -> Bound | AlreadyOwner | Refused:
+    """What bringing a serial number gets: nothing, unless its product allows that and it names a known device.
+
+    A serial number is on the box and the next one is easily guessed: callers count what is refused as a guess.
+    """
+    if not is_allowed:
+        return Refused(refusal.SERIAL_BINDING_OFF)
+    if not is_known:
+        return Refused(refusal.SERIAL_INVALID)
     if user in owners:
         return AlreadyOwner()
     return take_over(owners, bind_mode)

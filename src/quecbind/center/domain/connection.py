@@ -1,9 +1,10 @@
-"""What a device's CONNECT gets: four verdicts, and the rule for a "1;" log-in as a pure function.
+"""What a device's CONNECT gets: five verdicts, and the rule for a "1;" log-in as a pure function.
 
 Bytes are not judged here: whether the signature is right, and whether its nonce came before, is an argument.
 A verdict says what the access layer does on the wire (device-center.md 8.1, 12) and nothing about why; the log knows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -36,6 +37,15 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class StartOver:
+    """CONNACK 0 and at once 0x00B4 {9: true}: the device forgets its secret and enrols again.
+
+    The connection can do nothing else and is closed after 5 s. On a log-in it is `decide_connection` that says so, and
+    what it means for the next enrolment must be stored before the device reads it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
     """CONNACK 5: the device forgets its secret and stops."""
 
@@ -52,14 +62,36 @@ class LetIn:
     is_first_use: bool
 
 
+def check_certificate(client_id: str, names: Sequence[str] | None, *, is_required: bool) -> Complaint | None:
+    """What a device is refused for whose TLS certificate is not its own; a second factor beside the signature.
+
+    Args:
+        client_id: as the device sent it.
+        names: for whom the certificate is that it showed and that we trust; None when it showed none, as on plain TCP.
+        is_required: whether a device must show one.
+
+    A certificate is good for the one client id it names. Refused with 10431, not with CONNACK 5: the device keeps its
+    secret, for which nothing is wrong.
+    """
+    is_missing = names is None and is_required
+    is_of_another = names is not None and client_id not in names
+    return Complaint(refusal.DEVICE_NOT_ALLOWED) if is_missing or is_of_another else None
+
+
 def decide_connection(
-    state: DeviceState | None, *, signature_is_right: bool, is_replay: bool, replay_strict: bool
-) -> LetIn | Complaint | Denied:
+    state: DeviceState | None,
+    *,
+    signature_is_right: bool,
+    is_replay: bool,
+    replay_strict: bool,
+    owes_reset: bool = False,
+) -> LetIn | StartOver | Complaint | Denied:
     """What a "1;" log-in gets. `state` is None for a device nobody knows.
 
     A wrong signature learns nothing: it is answered alike for unknown, disabled and active devices. A replay on a
     strict product is answered with 10425, not with CONNACK 5: an honest device that repeats a nonce keeps its secret
-    and comes back after 30 s with a fresh one.
+    and comes back after 30 s with a fresh one. A device that owes a reset is told to start over and serves nobody
+    before it has.
     """
     if state is None or not signature_is_right:
         return Denied()
@@ -67,4 +99,6 @@ def decide_connection(
         return Complaint(refusal.DEVICE_NOT_ALLOWED)
     if is_replay and replay_strict:
         return Complaint(refusal.WRONG_SIGNATURE)
+    if owes_reset:
+        return StartOver()
     return LetIn(is_first_use=state == "issued")

@@ -8,6 +8,10 @@ from typing import Literal
 
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 
+AUTH_KEY_SIZE = 16
+# Base64 of sixteen zero bytes: what a device is given in place of a key that must no longer open anything.
+NO_AUTH_KEY = Secret("A" * 22 + "==")
+
 # `issued`: a secret was handed out (or is kept for it) and never used. `active`: the device has logged in with it.
 DeviceState = Literal["issued", "active", "disabled"]
 
@@ -21,8 +25,11 @@ class Device:
         epoch: grows with every reset; whatever carries an older one has ended.
         generation: grows with every secret issued, so that news of an earlier secret changes nothing.
         approved_until: until when an approval lets it enrol again.
+        owes_reset: the last owner has left and asked for a reset: nothing but enrolling again is left to it.
         bind_code_mac: keyed hash of the reported bind code; None when no code is on file.
         bind_window_end: first moment at which the bind code is no longer accepted.
+        auth_key: what it was last given for LAN and BLE sessions, Base64; `NO_AUTH_KEY` once its last owner is gone,
+            None when it never had an owner in this epoch.
         recent_randoms: digests of the log-in nonces seen, oldest first; stored for `replay_strict` products only.
     """
 
@@ -36,8 +43,10 @@ class Device:
     epoch: int = 1
     generation: int = 1
     approved_until: int | None = None
+    owes_reset: bool = False
     bind_code_mac: bytes | None = None
     bind_window_end: int | None = None
+    auth_key: Secret | None = None
     recent_randoms: bytes = b""
     created_at: int = 0
 
@@ -59,3 +68,4 @@ class DeviceFacts:
     last_address: str | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None = None

@@ -2,7 +2,8 @@
 
 The story: a device that has no secret proves that it knows its product's and asks for one of its own. New devices and
 devices that never used theirs get one. A device that is in use gets another one only when something shows that its
-earlier secret is really gone: its own reset proof, an approval by owner or operator, or a product that lets anyone.
+earlier secret is really gone: its own reset proof, an approval by owner or operator, a reset that its last owner has
+ordered, or a product that lets anyone.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ class Create:
 class IssueAgain:
     """The secret on file was never used: issue another, the earlier one dies.
 
-    `reason` is the word the audit log keeps: `unused`, `proof`, `approved` or `open`. All but the first are a reset.
+    `reason` is the word the audit log keeps: `unused`, `proof`, `ordered`, `approved` or `open`. All but the first are
+    a reset.
     """
 
     reason: str
@@ -47,7 +49,8 @@ def decide_enrolment(
         now_ms: UTC milliseconds.
 
     `locked` products let a device in use enrol again with a reset proof and nothing else: no approval counts there,
-    whoever gave it. An approval is good until its end, not including it, and for one enrolment.
+    whoever gave it. An approval is good until its end, not including it, and for one enrolment. A reset that the last
+    owner has ordered is approved when the device learns of it, which takes its earlier secret: that counts everywhere.
     """
     if product.static_secrets:
         return Refused(refusal.STATIC_PRODUCT)
@@ -65,6 +68,9 @@ def decide_enrolment(
         return IssueAgain("proof")
     if product.re_enrol == "open":
         return IssueAgain("open")
-    if product.re_enrol == "approve" and device.approved_until is not None and now_ms < device.approved_until:
-        return IssueAgain("approved")
+    if device.approved_until is not None and now_ms < device.approved_until:
+        if device.owes_reset:
+            return IssueAgain("ordered")
+        if product.re_enrol == "approve":
+            return IssueAgain("approved")
     return Refused(refusal.ALREADY_ENROLLED)

@@ -1,4 +1,8 @@
-"""How often something may happen: sliding counters that are told the time, and the rule for bind code guesses.
+"""How often something may happen: sliding counters that are told the time, and the rules for what can be guessed.
+
+One principle for all that is guessed: counts to which strangers add must not refuse its rightful user. Wrong bind
+codes of others refuse only users who have brought a wrong one too; wrong passwords of others, only addresses from
+which nobody has signed in to the account before.
 
 Bounded in memory: keys that have gone quiet are forgotten, and when too many are busy the quietest go first. Reads no
 clock and sleeps for nobody.
@@ -6,10 +10,12 @@ clock and sleeps for nobody.
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from quecbind.center.domain import refusal
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.refusal import Refused
 
 
@@ -22,12 +28,30 @@ class Limits:
     max_guesses_per_address: int = 50
     max_guesses_per_device: int = 100
     max_guesses_per_product: int = 1000
+    max_pending_shares: int = 20
     sign_in_window_s: int = 1200
     max_sign_ins_per_address: int = 100
+    max_sign_ins_per_account: int = 100
     code_window_s: int = 600
     max_codes_per_email: int = 5
     max_codes_per_address: int = 50
     refusal_audit_s: int = 60
+    log_in_rate_per_address: int = 2_000
+    log_in_burst_per_address: int = 20_000
+    failed_log_in_window_s: int = 600
+    max_failed_log_ins_per_device: int = 60
+    max_failed_log_ins_per_address: int = 3_000
+    enrolment_window_s: int = 3_600
+    max_enrolments_per_product: int = 10_000
+    max_enrolments_per_address: int = 5_000
+
+
+class Counted(Protocol):
+    """What can be shown of any limit: how many keys it counts now, and how often it refused."""
+
+    @property
+    def refused_count(self) -> int: ...
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +67,46 @@ class PushLimits:
     push_log_in_time_s: int = 10
 
 
+class Ceiling:
+    """How many of something there may be at one time; whoever asks counts them.
+
+    Attributes:
+        refused_count: how often there were too many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.refused_count = 0
+        self._limit = limit
+
+    def __len__(self) -> int:
+        """It counts no keys of its own."""
+        return 0
+
+    def has_room(self, count: int) -> bool:
+        """Whether one more may be added to `count`."""
+        if count < self._limit:
+            return True
+        self.refused_count += 1
+        return False
+
+
 class SlidingCounter:
-    """Counts what happened to each key within the last `window_s` seconds."""
+    """Counts what happened to each key within the last `window_s` seconds.
+
+    Attributes:
+        refused_count: how often `retry_after_s` said to wait.
+    """
 
     def __init__(self, limit: int, window_s: float, max_keys: int = 100_000) -> None:
+        self.refused_count = 0
         self._limit = limit
         self._window_s = window_s
         self._max_keys = max_keys
         self._times_by_key: OrderedDict[Hashable, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many keys are being counted."""
+        return len(self._times_by_key)
 
     def add(self, key: Hashable, now: float) -> None:
         """It happened once more. Beyond the limit only the latest times are kept: they are the ones that matter."""
@@ -68,6 +124,7 @@ class SlidingCounter:
         times = self._current(key, now)
         if len(times) < self._limit:
             return None
+        self.refused_count += 1
         return max(1, math.ceil(times[0] + self._window_s - now))
 
     def clear(self, key: Hashable) -> None:
@@ -101,6 +158,15 @@ class LockOut:
         self._frozen = SlidingCounter(1, freeze_s)
         self._max_tries = max_tries
 
+    @property
+    def refused_count(self) -> int:
+        """How often a frozen key came again."""
+        return self._frozen.refused_count
+
+    def __len__(self) -> int:
+        """How many keys are frozen or on the way there."""
+        return len(self._wrong) + len(self._frozen)
+
     def frozen_for_s(self, key: Hashable, now: float) -> int | None:
         """How long the key stays frozen; None when it is not."""
         return self._frozen.retry_after_s(key, now)
@@ -122,8 +188,8 @@ class LockOut:
 class GuessLimits:
     """Wrong bind codes, counted per user, per address, per device and per product.
 
-    The first two refuse whoever guesses too much. The counts of a device and of a product, to which strangers add, can
-    refuse only those who have themselves guessed wrong on that device: its rightful user never pays for others.
+    The count of a user refuses that user. The others are shared with strangers and refuse only users who have guessed
+    wrong themselves: on that device, or, for the count of an address, on any.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -134,19 +200,91 @@ class GuessLimits:
         self._by_product = SlidingCounter(limits.max_guesses_per_product, span)
         self._by_user_and_device = SlidingCounter(1, span)
 
+    @property
+    def counters(self) -> dict[str, SlidingCounter]:
+        """By the names of their settings."""
+        return {
+            "max_guesses_per_user": self._by_user,
+            "max_guesses_per_address": self._by_address,
+            "max_guesses_per_device": self._by_device,
+            "max_guesses_per_product": self._by_product,
+        }
+
     def check(self, user: str, address: str, product_key: str, device: str, now: float) -> Refused | None:
         """None when this user may try a code on this device now, from this address."""
-        waits = [self._by_user.retry_after_s(user, now), self._by_address.retry_after_s(address, now)]
+        waits = [self._by_user.retry_after_s(user, now)]
+        if self._by_user.count(user, now):
+            waits.append(self._by_address.retry_after_s(counted_address(address), now))
         if self._by_user_and_device.count((user, device), now):
             waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
-        longest = max((wait for wait in waits if wait is not None), default=None)
+        longest = longest_wait_s(waits)
         return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
 
     def add(self, user: str, address: str, product_key: str, device: str, now: float) -> None:
         """This user brought a wrong code for this device."""
         self._by_user.add(user, now)
         if address:
-            self._by_address.add(address, now)
+            self._by_address.add(counted_address(address), now)
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
         self._by_user_and_device.add((user, device), now)
+
+
+class SignInLimits:
+    """Wrong passwords, counted per account and address, per address, and per account over all addresses.
+
+    Five in a row from one address freeze the account there (5147), and there only: a stranger elsewhere shuts nobody
+    out. The counts of an account (5147) and of an address (5148) refuse accounts at addresses from which nobody has
+    signed in to them within the last month; whoever was there before is not shut out by neighbours or by a crowd.
+    """
+
+    _REMEMBERED_S = 30 * 86_400
+
+    def __init__(self, limits: Limits, max_tries: int, freeze_s: int) -> None:
+        self._here = LockOut(max_tries, freeze_s)
+        self._by_account = SlidingCounter(limits.max_sign_ins_per_account, limits.sign_in_window_s)
+        self._by_address = SlidingCounter(limits.max_sign_ins_per_address, limits.sign_in_window_s)
+        self._known = SlidingCounter(1, self._REMEMBERED_S)
+
+    @property
+    def counters(self) -> "dict[str, SlidingCounter | LockOut]":
+        """By the names of their settings; the five tries have none."""
+        return {
+            "sign_in_tries": self._here,
+            "max_sign_ins_per_account": self._by_account,
+            "max_sign_ins_per_address": self._by_address,
+        }
+
+    def check(self, account: Hashable, address: str, now: float) -> Refused | None:
+        """None when a password for this account is looked at now, from this address."""
+        where = counted_address(address)
+        here = (account, where)
+        is_known = self._known.count(here, now) > 0
+        wait_s = self._by_address.retry_after_s(where, now) if where and not is_known else None
+        if wait_s is not None:
+            return Refused(refusal.ADDRESS_FROZEN, wait_s)
+        waits = [self._here.frozen_for_s(here, now)]
+        if not is_known:
+            waits.append(self._by_account.retry_after_s(account, now))
+        longest = longest_wait_s(waits)
+        return None if longest is None else Refused(refusal.ACCOUNT_FROZEN, longest)
+
+    def wrong(self, account: Hashable, address: str, now: float) -> int:
+        """A wrong password; gives how many there were in a row from there."""
+        where = counted_address(address)
+        here = (account, where)
+        if where:
+            self._by_address.add(where, now)
+        self._by_account.add(account, now)
+        return self._here.wrong(here, now)
+
+    def right(self, account: Hashable, address: str, now: float) -> None:
+        """The right one: this account may from now on be used from there whatever others do."""
+        here = (account, counted_address(address))
+        self._here.right(here)
+        self._known.add(here, now)
+
+
+def longest_wait_s(waits: Iterable[int | None]) -> int | None:
+    """The longest of several waits; None when there is none."""
+    return max((wait for wait in waits if wait is not None), default=None)

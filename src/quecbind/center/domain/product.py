@@ -31,6 +31,8 @@ class Product:
         default_window_s: the bind window of a device that reports a code without the seconds left.
         static_secrets: devices get their secret at the factory; none may enrol.
         dynamic_enrolment: whether a device nobody has imported may enrol.
+        allow_serial_binding: Apps may bind by an imported serial number, which is on the box and can be guessed.
+        ble_only: its devices never talk to the Developer Center; the App carries both sides of a binding.
         replay_strict: a log-in nonce that comes again is refused, not only counted.
         domain_access: `all` user domains, or only the `listed` ones, may bind its devices.
         created_at: UTC milliseconds.
@@ -47,6 +49,8 @@ class Product:
     static_secrets: bool = False
     dynamic_enrolment: bool = True
     replay_strict: bool = False
+    allow_serial_binding: bool = False
+    ble_only: bool = False
     domain_access: DomainAccess = "all"
     device_count: int = 0
     created_at: int = 0

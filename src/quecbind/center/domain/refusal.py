@@ -12,6 +12,7 @@ ALREADY_ENROLLED = 10422
 UNKNOWN_PRODUCT = 10423
 LOGIN_UNREADABLE = 10424
 WRONG_SIGNATURE = 10425
+TOO_FREQUENT = 10428
 DEVICE_LIMIT_REACHED = 10429
 WRONG_DEVICE_SECRET = 10430
 DEVICE_NOT_ALLOWED = 10431
@@ -56,10 +57,14 @@ NOT_BOUND = 5052
 PRODUCT_KEY_MISSING = 5066
 DEVICE_KEY_MISSING = 5067
 DEVICE_NAME_MISSING = 5068
+SERIAL_MISSING = 5088
+SERIAL_INVALID = 5090
+SERIAL_FORMAT = 5178
 BIND_CODE_MISSING = 5179
 BIND_CODE_FORMAT = 5213
 DOMAIN_NOT_LINKED = 5229
 PRODUCT_UNKNOWN = 5313
+SERIAL_BINDING_OFF = 5327
 DEVICE_NAME_TOO_LONG = 5333
 DEVICE_KEY_FORMAT = 5361
 BIND_MODE_LOCKED = 5410
@@ -68,6 +73,21 @@ BIND_CODE_NOT_REPORTED = 5460
 BIND_CODE_EXPIRED = 5461
 BIND_CODE_DIFFERS = 5462
 DEVICE_UNKNOWN = 5493
+SHARE_EXPIRY_MISSING = 5132
+COVER_MARK_RANGE = 5133
+SHARE_NOT_ADDED = 5134
+SHARE_CODE_MISSING = 5136
+SHARE_CODE_INVALID = 5137
+OWN_SHARE_CODE = 5139
+SHARE_OR_DEVICE_MISSING = 5140
+MAY_NOT_QUERY = 5141
+SHARE_NOT_VALID = 5142
+TIMESTAMP_FORMAT = 5145
+NEW_EXPIRY_TOO_EARLY = 5151
+USE_EXPIRY_TOO_EARLY = 5153
+UNVERIFIED_SHARE = 5360
+SHARE_TARGET_MISSING = 5891
+SHARE_ACCEPTED_ALREADY = 6040
 DEVICE_KEY_BINDING_OFF = 5499
 MAY_NOT_BIND = 5913
 
@@ -85,6 +105,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     UNKNOWN_PRODUCT: "there is no product with this product key",
     LOGIN_UNREADABLE: "the log-in cannot be read with this product's secret",
     WRONG_SIGNATURE: "the signature of the log-in is wrong",
+    TOO_FREQUENT: "this comes too often, wait a while",
     DEVICE_LIMIT_REACHED: "the product has reached its device limit",
     WRONG_DEVICE_SECRET: "the device secret is wrong",
     DEVICE_NOT_ALLOWED: "this device is not allowed here",
@@ -128,6 +149,10 @@ SENTENCE_BY_CODE: dict[int, str] = {
     PRODUCT_KEY_MISSING: "the product key is missing",
     DEVICE_KEY_MISSING: "the device key is missing",
     DEVICE_NAME_MISSING: "the device name is missing",
+    SERIAL_MISSING: "the serial number is missing",
+    SERIAL_INVALID: "this serial number is not valid",
+    SERIAL_FORMAT: "a serial number has 1 to 64 letters, digits or ._-",
+    SERIAL_BINDING_OFF: "this product does not allow binding by serial number",
     BIND_CODE_MISSING: "the bind code is missing",
     BIND_CODE_FORMAT: "a bind code has 16 characters 0-9 A-F",
     DOMAIN_NOT_LINKED: "the product is not open to this App",
@@ -139,6 +164,21 @@ SENTENCE_BY_CODE: dict[int, str] = {
     BIND_CODE_NOT_REPORTED: "the device has not reported a bind code",
     BIND_CODE_EXPIRED: "the bind code of the device has expired",
     BIND_CODE_DIFFERS: "the device has reported another bind code",
+    SHARE_EXPIRY_MISSING: "the moment until which the share can be accepted is missing",
+    COVER_MARK_RANGE: "coverMark is 1 replace, 2 in parallel or 3 replace if it lasts longer",
+    SHARE_NOT_ADDED: "too many invitations are open, cancel some or wait until they expire",
+    SHARE_CODE_MISSING: "the share code is missing",
+    SHARE_CODE_INVALID: "the share code is invalid",
+    OWN_SHARE_CODE: "this is your own share code",
+    SHARE_OR_DEVICE_MISSING: "give pk and dk, or a share code",
+    MAY_NOT_QUERY: "you may not ask about this device",
+    SHARE_NOT_VALID: "the share is no longer valid",
+    TIMESTAMP_FORMAT: "a time is UTC milliseconds and lies ahead",
+    NEW_EXPIRY_TOO_EARLY: "you hold a share that lasts as long or longer",
+    USE_EXPIRY_TOO_EARLY: "the use must end after the time for accepting",
+    UNVERIFIED_SHARE: "only the owner of a device can share it",
+    SHARE_TARGET_MISSING: "name the user by uid or e-mail address",
+    SHARE_ACCEPTED_ALREADY: "you have accepted this share already",
     DEVICE_UNKNOWN: "there is no such device",
     DEVICE_KEY_BINDING_OFF: "this product does not allow binding by device key alone",
     MAY_NOT_BIND: "you have no right to bind this device",
@@ -146,7 +186,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     ACCESS_KEY_INVALID: "the access key is missing, unknown or revoked",
     NOT_FOUND: "not found",
     CONFLICT: "this contradicts what exists",
-    TOO_MANY_GUESSES: "too many wrong bind codes",
+    TOO_MANY_GUESSES: "too many wrong bind codes or serial numbers",
     UNAVAILABLE: "nothing was changed: the data cannot be written now, try again later",
 }
 

@@ -4,7 +4,7 @@ Only wiring. A path nobody serves is 404 and a method nobody serves 405, in the 
 is never redirected, its query may hold what must not be sent twice.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,10 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from quecbind.center.http import app_call, binding, enduser, envelope, operation, operators, problem
+from quecbind.center.domain.addresses import Network
+from quecbind.center.http import app_call, binding, enduser, envelope, operation, operators, problem, sharing
 from quecbind.center.http.headers import SafeHeaders
 from quecbind.center.http.limits import DEFAULT_LIMITS, Limits
 from quecbind.center.http.problem import HttpProblemError
+from quecbind.center.http.trusted_proxy import TrustedProxy
 from quecbind.center.services.center import Center
 
 _SENTENCE_BY_STATUS = {
@@ -33,6 +35,8 @@ def build(
     registry: CollectorRegistry | None = None,
     limits: Limits = DEFAULT_LIMITS,
     more_routes: Iterable[BaseRoute] = (),
+    *,
+    trusted_proxies: Sequence[Network] = (),
 ) -> Starlette:
     """The ASGI app that serves `center`.
 
@@ -40,9 +44,11 @@ def build(
         registry: what /metrics shows; without one the path does not exist.
         limits: how much of an App API request is read.
         more_routes: what else is served on the same port.
+        trusted_proxies: where a proxy may be that says whose request it passes on.
     """
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
+        *app_call.routes(sharing.ENDPOINTS, center, limits),
         *app_call.routes(enduser.ENDPOINTS, center, limits),
         *operation.routes(operators.OPERATIONS, center, operators.PREFIX),
         Route("/healthz", _healthz, methods=["GET"]),
@@ -51,7 +57,9 @@ def build(
     if registry is not None:
         routes.append(Route("/metrics", _metrics(registry), methods=["GET"]))
     app = Starlette(
-        routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers={HTTPException: _no_such_route}
+        routes=routes,
+        middleware=[Middleware(TrustedProxy, trusted=tuple(trusted_proxies)), Middleware(SafeHeaders)],
+        exception_handlers={HTTPException: _no_such_route},
     )
     app.router.redirect_slashes = False
     return app

@@ -1,7 +1,7 @@
 """One App API call: a row of the route table, what its handler gets to see, and the way from request to envelope.
 
-A handler sees parameters, never carriers, and the address of the socket's peer: a forwarding header is a claim of the
-caller and is not looked at.
+A handler sees parameters, never carriers, and the address the request counts for: the socket's peer, or what a proxy
+says that the operator trusts (`trusted_proxy`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +24,7 @@ class AppCall:
 
     Attributes:
         authorization: the token exactly as it came, "Bearer " included; "" when there is none.
-        peer: address of the other end of the socket; "" when the socket has none.
+        peer: the address the request counts for; "" when the socket has none.
     """
 
     center: Center
@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def peer_of(request: Request) -> str:
-    """The address at the other end of the socket."""
+    """The address the request counts for."""
     return request.client.host if request.client is not None else ""
 
 

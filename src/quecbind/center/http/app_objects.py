@@ -13,7 +13,7 @@ from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.services.views import BindOutlook, BindResult, OwnedDevice, Tokens, UserInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OWN_DEVICE = 1
+_OWN_DEVICE, _SHARED_DEVICE = 1, 2
 _NORMAL = 1
 
 
@@ -106,7 +106,7 @@ class Bound(msgspec.Struct, rename="camel"):
 
 
 class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
-    """A device of the caller. Numbers: `deviceType` 1 own, `verified` 1 real binding, `status` 1 normal,
+    """A device of the caller. Numbers: `deviceType` 1 own 2 shared, `verified` 1 real binding, `status` 1 normal,
     `bindMode` 1 multi 2 single 3 alternate, `bindingType` 2 Wi-Fi 3 device key."""
 
     product_key: str
@@ -157,7 +157,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
 
     @classmethod
     def of(cls, device: OwnedDevice) -> Self:
-        """The device as Apps read it, auth key included: the caller is its owner."""
+        """The device as Apps read it, auth key included: the caller may use it nearby."""
         return cls(
             product_key=device.product_key,
             device_key=device.device_key,
@@ -171,7 +171,11 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             bind_type=device.binding_type,
             capabilities_bitmask=device.capabilities,
             uid=device.uid,
-            owner_uid=device.uid,
+            owner_uid=device.owner_uid,
+            device_type=_OWN_DEVICE if device.owner_uid == device.uid else _SHARED_DEVICE,
+            is_share=device.owner_uid != device.uid,
+            share_code=None if device.share_code is None else device.share_code.reveal(),
+            sharing_expire_at=device.sharing_expires_at,
             signal_strength=device.status.get("3"),
             device_bind_time=text_time(device.bound_at),
             device_bind_time_ts=device.bound_at,
@@ -179,6 +183,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             last_conn_time_ts=device.last_online_at,
             last_offline_time=text_time(device.last_offline_at),
             last_offline_time_ts=device.last_offline_at,
+            sn=device.serial,
         )
 
 

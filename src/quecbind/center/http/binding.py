@@ -12,21 +12,27 @@ from quecbind.center.http.app_objects import Bound, DeviceObject, Outlook
 from quecbind.center.http.attributes import Attributes
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
+from quecbind.center.services.binding import MAX_CAPABILITIES
 from quecbind.center.services.errors import Rejected
-from quecbind.center.services.ownership import MAX_CAPABILITIES
 from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE = 1_000_000
-
-_GIVE_DEVICE_OR_SHARE_CODE = 5140
-_SHARE_CODE_INVALID = 5137
 
 
 class AuthKey(msgspec.Struct, rename="camel"):
     """Base64 of the 16 bytes that open LAN and BLE sessions with the device."""
 
     auth_key: str
+
+
+class BoundBySerial(msgspec.Struct, rename="camel"):
+    """The answer to a bind by serial number: which device that is."""
+
+    auth_key: str
+    dk: str
+    pk: str
+    module_type: str | None = None
 
 
 class BindingSum(msgspec.Struct, rename="camel"):
@@ -74,6 +80,16 @@ async def bind_by_device_key(call: AppCall) -> AuthKey:
     return AuthKey(result.auth_key.reveal())
 
 
+async def bind_by_serial(call: AppCall) -> BoundBySerial:
+    """Bind by an imported serial number, where the product allows it."""
+    who, take = await call.signed_in(), call.parameters
+    product_key = take.text("pk")
+    result = await call.center.ownership.bind_by_serial(
+        who, product_key, take.text("sn"), take.text("deviceName"), call.peer, _capabilities(take)
+    )
+    return BoundBySerial(result.auth_key.reveal(), result.device_key, product_key)
+
+
 async def devices(call: AppCall) -> PageInfo:
     """One page of the caller's devices."""
     who, take = await call.signed_in(), call.parameters
@@ -93,8 +109,8 @@ async def device(call: AppCall) -> DeviceObject:
     product_key, device_key = take.text("pk"), take.text("dk")
     if not product_key and not device_key:
         if take.text("shareCode"):
-            raise Rejected(_SHARE_CODE_INVALID, "the share code is invalid")
-        raise Rejected(_GIVE_DEVICE_OR_SHARE_CODE, "give pk and dk, or a share code")
+            return DeviceObject.of(await call.center.ownership.shared_device(who, take.text("shareCode")))
+        raise Rejected(refusal.SHARE_OR_DEVICE_MISSING)
     return DeviceObject.of(await call.center.ownership.device(who, product_key, device_key))
 
 
@@ -105,9 +121,11 @@ async def rename(call: AppCall) -> None:
 
 
 async def unbind(call: AppCall) -> BindingSum:
-    """End the caller's ownership of a device."""
+    """End the caller's ownership of a device; with `isInit`, and nobody else left, the device starts over too."""
     who, take = await call.signed_in(), call.parameters
-    return BindingSum(await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer))
+    is_init = take.flag("isInit", default=False)
+    left_count = await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer, is_init=is_init)
+    return BindingSum(left_count)
 
 
 async def approve_re_enrolment(call: AppCall) -> None:
@@ -120,6 +138,13 @@ async def auth_key(call: AppCall) -> AuthKey:
     """The auth key of a device of the caller."""
     who, take = await call.signed_in(), call.parameters
     return AuthKey((await call.center.ownership.auth_key(who, take.text("pk"), take.text("dk"))).reveal())
+
+
+async def renew_auth_key(call: AppCall) -> AuthKey:
+    """Another auth key for a device of the caller."""
+    who, take = await call.signed_in(), call.parameters
+    fresh = await call.center.ownership.renew_auth_key(who, take.text("pk"), take.text("dk"), call.peer)
+    return AuthKey(fresh.reveal())
 
 
 async def product_model(call: AppCall) -> ProductModel:
@@ -149,12 +174,14 @@ ENDPOINTS = (
     Endpoint("GET", _BINDING + "/getDeviceInfoByBinding", may_bind),
     Endpoint("POST", _BINDING + "/v2/deviceBindingByWifi", bind_by_code),
     Endpoint("POST", _BINDING + "/bindDeviceDk", bind_by_device_key),
+    Endpoint("POST", _BINDING + "/bindDeviceSn", bind_by_serial),
     Endpoint("GET", _BINDING + "/userDeviceList", devices),
     Endpoint("GET", _BINDING + "/deviceInfo", device),
     Endpoint("PUT", _BINDING + "/setDeviceInfo", rename),
     Endpoint("DELETE", _BINDING + "/unbundlingDeviceDk", unbind),
     Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
+    Endpoint("POST", _BINDING + "/regenerateAuthKey", renew_auth_key),
     Endpoint("GET", _BINDING + "/productTSL", product_model),
     Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
 )

@@ -65,6 +65,12 @@ async def sign_out(call: AppCall) -> None:
     await call.center.accounts.sign_out(await call.signed_in(), call.peer)
 
 
+async def cancel(call: AppCall) -> None:
+    """End the caller's account, given the password or the code that was mailed for this."""
+    who, take = await call.signed_in(), call.parameters
+    await call.center.accounts.cancel(who, take.text("pwd"), take.text("random"), take.text("code"), call.peer)
+
+
 _ENDUSER = "/v2/enduser/enduserapi"
 
 ENDPOINTS = (
@@ -75,4 +81,6 @@ ENDPOINTS = (
     Endpoint("PUT", _ENDUSER + "/refreshToken", refresh),
     Endpoint("GET", _ENDUSER + "/userInfo", user_info),
     Endpoint("DELETE", _ENDUSER + "/userLogout", sign_out),
+    Endpoint("DELETE", _ENDUSER + "/userDelete", cancel),
+    Endpoint("POST", _ENDUSER + "/userDelete", cancel),
 )

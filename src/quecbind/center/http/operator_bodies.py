@@ -51,6 +51,8 @@ class NewProduct(Body):
     static_secrets: bool = False
     dynamic_enrolment: bool = True
     replay_strict: bool = False
+    allow_serial_binding: bool = False
+    ble_only: bool = False
     product_key: Key | None = None
     product_secret: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,64}" + _END)] | None = None
 
@@ -67,6 +69,8 @@ class ProductPatch(Body):
     static_secrets: bool | UnsetType = UNSET
     dynamic_enrolment: bool | UnsetType = UNSET
     replay_strict: bool | UnsetType = UNSET
+    allow_serial_binding: bool | UnsetType = UNSET
+    ble_only: bool | UnsetType = UNSET
 
 
 class ProductDomains(Body):
@@ -97,6 +101,7 @@ class NewDevice(Body):
     product_key: Key
     device_key: Key
     device_secret: Annotated[str, Meta(pattern="^[0-9A-Za-z]{1,32}" + _END)] | None = None
+    serial: Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,64}" + _END)] | None = None
 
 
 class NewAccessKey(Body):

@@ -45,10 +45,11 @@ MAX_IMPORT = 1_000
 
 
 class ServerView(msgspec.Struct, kw_only=True):
-    """What this server is and holds. `now` is its clock."""
+    """What this server is and holds. `now` is its clock; `addresses`, by scheme, where it listens, and `lan`."""
 
     version: str
     now: int
+    addresses: dict[str, str]
     product_count: int
     device_count: int
     online_count: int
@@ -183,6 +184,7 @@ async def get_server(call: OperatorCall[None, None]) -> ServerView:
     return ServerView(
         version=__version__,
         now=int(call.center.clock.now() * 1000),
+        addresses=dict(call.center.addresses),
         product_count=sum(1 for _ in registry.products()),
         device_count=len(registry),
         online_count=sum(1 for entry in registry.entries() if entry.online),

@@ -13,11 +13,14 @@ import hmac
 from weakref import WeakValueDictionary
 
 from quecbind.center.domain import accounts, refusal
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import Secret, Uid, UserDomain
-from quecbind.center.domain.limits import Limits, LockOut, SlidingCounter
+from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.cancelling import Cancelled, cancel
 from quecbind.center.services.changes import Changes, SessionEnded
 from quecbind.center.services.errors import Conflict, Rejected, Unauthenticated
 from quecbind.center.services.passwords import Passwords
@@ -43,6 +46,7 @@ class Accounts:
         signer: TokenSigner,
         passwords: Passwords,
         mailer: Mailer,
+        auth_keys: AuthKeys,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -55,16 +59,25 @@ class Accounts:
         self._signer = signer
         self._passwords = passwords
         self._mailer = mailer
+        self._auth_keys = auth_keys
         self._clock = clock
         self._entropy = entropy
         self._events = events
-        self._lock_out = LockOut(accounts.MAX_TRIES, accounts.FREEZE_S)
-        self._wrong_by_address = SlidingCounter(limits.max_sign_ins_per_address, limits.sign_in_window_s)
+        self._sign_ins = SignInLimits(limits, accounts.MAX_TRIES, accounts.FREEZE_S)
         self._codes_by_email = SlidingCounter(limits.max_codes_per_email, limits.code_window_s)
         self._codes_by_address = SlidingCounter(limits.max_codes_per_address, limits.code_window_s)
         self._mails_under_way_count = 0
         # One sign-in at a time for each account: tries that run together would all count as the first.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def limit_counters(self) -> dict[str, SlidingCounter | LockOut]:
+        """What is counted here, by limit."""
+        return {
+            **self._sign_ins.counters,
+            "max_codes_per_email": self._codes_by_email,
+            "max_codes_per_address": self._codes_by_address,
+        }
 
     async def send_email_code(self, email: str | None, email_type: int, user_domain: str | None, peer: str) -> None:
         """Mail a code that is good for ten minutes, in place of the one before it.
@@ -292,28 +305,64 @@ class Accounts:
 
         await self._storage.transact(work, lambda _: self._tell_ended(who.uid, who.session_id))
 
+    async def cancel(
+        self, who: SignedIn, password: str | None, random: str | None, code: str | None, peer: str = ""
+    ) -> None:
+        """End the caller's account, for good and at once: devices, sessions and address are given up.
+
+        A token is not enough: it takes the password (encrypted with `random` as for signing in), or the code that was
+        mailed for this (type 5).
+        """
+        user = self._storage.read(lambda tx: tx.users.get(who.uid))
+        if user is None:
+            raise Rejected(refusal.USER_UNKNOWN)
+        account = (user.user_domain, user.email)
+        mac = None
+        if password:
+            plain = _decrypted(password, random)
+            async with self._turns.setdefault(account, asyncio.Lock()):
+                await self._user_with(account, plain, peer)
+        elif code:
+            if not code.isascii():
+                raise Rejected(refusal.EMAIL_CODE_WRONG)
+            mac = self._code_mac(*account, accounts.CANCEL, code)
+        else:
+            raise Rejected(refusal.EMAIL_CODE_MISSING)
+
+        def work(tx: Tx) -> Cancelled | Refused:
+            now_ms = to_ms(self._clock.now())
+            if not is_signed_in(tx, who, now_ms):
+                return Refused(refusal.TOKEN_INVALID)
+            refused = None if mac is None else _check_code(tx, *account, mac, now_ms, accounts.CANCEL)
+            return refused or cancel(tx, user, self._auth_keys.draw, peer, now_ms)
+
+        def applied(result: Cancelled | Refused) -> None:
+            if isinstance(result, Refused):
+                return
+            for client_id, auth_key in result.auth_keys:
+                self._auth_keys.tell(client_id, auth_key)
+            self._changes.tell([*result.rights, SessionEnded(uid=user.uid, session_id=None)])
+
+        result = await self._storage.transact(work, applied)
+        if isinstance(result, Refused):
+            raise Rejected(result)
+        self._events.publish("user.cancelled", uid=user.uid)
+
     def _tell_ended(self, uid: Uid, session_id: str) -> None:
         self._changes.tell([SessionEnded(uid=uid, session_id=session_id)])
 
     async def _user_with(self, account: tuple[str, str], password: str, peer: str) -> User:
         """The user with this password, or the right refusal for another try."""
         now = self._clock.now()
-        wait_s = self._wrong_by_address.retry_after_s(peer, now) if peer else None
-        if wait_s is not None:
-            raise Rejected(refusal.ADDRESS_FROZEN, retry_after_s=wait_s)
-        frozen_s = self._lock_out.frozen_for_s(account, now)
-        if frozen_s is not None:
-            raise Rejected(refusal.ACCOUNT_FROZEN, retry_after_s=frozen_s)
+        _raise(self._sign_ins.check(account, peer, now))
         user = self._storage.read(lambda tx: tx.users.by_email(*account))
         is_right = await self._passwords.is_right(None if user is None else user.password_hash, password)
         if user is None or not is_right:
             now = self._clock.now()
-            if peer:
-                self._wrong_by_address.add(peer, now)
-            refused = accounts.wrong_password(self._lock_out.wrong(account, now))
+            refused = accounts.wrong_password(self._sign_ins.wrong(account, peer, now))
             self._events.publish("session.refused", user_domain=account[0], code=refused.code, peer=peer)
             raise Rejected(refused)
-        self._lock_out.right(account)
+        self._sign_ins.right(account, peer, self._clock.now())
         return user
 
     async def _open_session(self, user: User, peer: str) -> Tokens:
@@ -365,13 +414,14 @@ class Accounts:
         return domain
 
     def _count_mail(self, account: tuple[str, str], peer: str, now: float) -> None:
-        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(peer, now)]
-        longest = max((wait for wait in waits if wait is not None), default=None)
+        where = counted_address(peer)
+        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(where, now)]
+        longest = longest_wait_s(waits)
         if longest is not None:
             raise Rejected(refusal.CODES_TOO_OFTEN, retry_after_s=longest)
         self._codes_by_email.add(account, now)
         if peer:
-            self._codes_by_address.add(peer, now)
+            self._codes_by_address.add(where, now)
 
     def _code_mac(self, user_domain: UserDomain, email: str, email_type: int, code: str) -> bytes:
         return self._storage.mac("email code", user_domain, email, str(email_type), code)
@@ -406,14 +456,17 @@ def add_user(tx: Tx, user: User, *, who: str, peer: str) -> Uid:
     return uid
 
 
-def _check_code(tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int) -> Refused | None:
-    code = tx.users.code(user_domain, email, accounts.REGISTER)
-    if code is None or now_ms >= code.expires_at or code.wrong_count >= accounts.MAX_WRONG_CODES:
-        return Refused(refusal.EMAIL_CODE_WRONG)
-    if not hmac.compare_digest(code.code_mac, mac):
-        tx.users.wrong_code(user_domain, email, accounts.REGISTER)
-        return Refused(refusal.EMAIL_CODE_WRONG)
-    return None
+def _check_code(
+    tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int, email_type: int = accounts.REGISTER
+) -> Refused | None:
+    code = tx.users.code(user_domain, email, email_type)
+    is_right = hmac.compare_digest(mac if code is None else code.code_mac, mac)
+    is_good = code is not None and now_ms < code.expires_at and code.wrong_count < accounts.MAX_WRONG_CODES
+    if is_good and is_right:
+        return None
+    # Also where there is nothing to count: whether a code was asked for is not to be seen from the time it takes.
+    tx.users.wrong_code(user_domain, email, email_type)
+    return Refused(refusal.EMAIL_CODE_WRONG)
 
 
 def is_signed_in(tx: Tx, who: SignedIn, now_ms: int) -> bool:

@@ -3,9 +3,12 @@
 Knows no socket and no file; main gives it a storage and attaches the device links.
 """
 
-from quecbind.center.domain.limits import Limits
+from collections.abc import Mapping
+
+from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
+from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
@@ -17,7 +20,9 @@ from quecbind.center.services.ports import Clock, DeviceLink, Entropy, Mailer, S
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
+from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.tokens import TokenSigner, make_key
 from quecbind.center.services.uplink import Uplink
 
@@ -25,7 +30,11 @@ KEY_ID_LENGTH = 12
 
 
 class Center:
-    """All services. Open it on the event loop it is used from; close it once."""
+    """All services. Open it on the event loop it is used from; close it once.
+
+    Attributes:
+        addresses: where it is listened to, by scheme, and `lan`, the name for the local network; empty when nowhere.
+    """
 
     def __init__(
         self,
@@ -44,8 +53,17 @@ class Center:
         self.events = events
         self.changes = Changes()
         self.clock = clock
+        auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
         self.gate = DeviceGate(
-            storage, registry, links, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage,
+            registry,
+            links,
+            resets,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            changes=self.changes,
+            limits=limits,
         )
         self.uplink = Uplink(storage, events=events, changes=self.changes)
         self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
@@ -54,6 +72,7 @@ class Center:
             signer,
             passwords,
             mailer,
+            auth_keys,
             clock=clock,
             entropy=entropy,
             events=events,
@@ -61,9 +80,15 @@ class Center:
             limits=limits,
         )
         self.ownership = Ownership(
-            storage, registry, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+            storage, registry, auth_keys, resets, clock=clock, events=events, changes=self.changes, limits=limits
         )
-        self.operators = Operators(storage, registry, links, passwords, clock=clock, entropy=entropy, events=events)
+        self.operators = Operators(
+            storage, registry, links, passwords, clock=clock, entropy=entropy, events=events, changes=self.changes
+        )
+        self.sharing = Sharing(
+            storage, auth_keys, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
+        )
+        self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
 
@@ -93,12 +118,19 @@ class Center:
             limits=limits or Limits(),
         )
 
+    @property
+    def limit_counters(self) -> dict[str, Counted]:
+        """What the services count and limit, by the name of the limit."""
+        parts = (self.gate, self.accounts, self.ownership, self.sharing)
+        return {name: counter for part in parts for name, counter in part.limit_counters.items()}
+
     def attach(self, link: DeviceLink) -> None:
         """From now on devices are reached through `link`."""
         self._links.attach(link)
 
     async def close(self) -> None:
         """Write down what is only in memory and let go of the data. Doing it twice is fine."""
+        self.sharing.close()
         await self.presence.close()
         self._passwords.close()
         await self.storage.close()

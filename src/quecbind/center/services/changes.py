@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Uid, UserDomain
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Uid, UserDomain, client_id
 from quecbind.center.services.rights import Right
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,23 @@ class SessionEnded:
 
     uid: Uid
     session_id: str | None
+
+
+def owner_changed(
+    product_key: str, device_key: str, uid: Uid, user_domain: UserDomain, value: Literal[0, 1, 2], cause: int | None
+) -> RightChanged:
+    """An owner has come or gone."""
+    product, key = ProductKey(product_key), DeviceKey(device_key)
+    return RightChanged(
+        client_id=client_id(product, key),
+        product_key=product,
+        device_key=key,
+        uid=uid,
+        user_domain=user_domain,
+        right="owner",
+        value=value,
+        cause=cause,
+    )
 
 
 Change: TypeAlias = RightChanged | PresenceChanged | Reported | SessionEnded

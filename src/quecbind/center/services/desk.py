@@ -4,6 +4,7 @@ from quecbind.center.domain import refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.text import is_text
+from quecbind.center.services.changes import Changes
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.links import Links
 from quecbind.center.services.passwords import Passwords
@@ -27,6 +28,7 @@ class Desk:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        changes: Changes,
     ) -> None:
         self._storage = storage
         self._registry = registry
@@ -35,6 +37,7 @@ class Desk:
         self._clock = clock
         self._entropy = entropy
         self._events = events
+        self._changes = changes
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())

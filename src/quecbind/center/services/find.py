@@ -1,4 +1,8 @@
-"""Finds a device by its two keys. A client id cannot be split without them, so the product is compared too."""
+"""Finds a device by its two keys. A client id cannot be split without them, so the product is compared too.
+
+What a device gets that is not there must cost the same as what one gets that is somebody else's: nobody skips a step
+because of it, `row_of` gives the row of no device instead.
+"""
 
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, client_id, is_device_key, is_product_key
@@ -17,3 +21,8 @@ def find_device(tx: Tx, product_key: str, device_key: str) -> Device | None:
     name = client_id_of(product_key, device_key)
     device = None if name is None else tx.devices.get(name)
     return device if device is not None and device.product_key == product_key else None
+
+
+def row_of(device: Device | None) -> int:
+    """The row of a device, or one that no device has: what is asked or done there finds nothing."""
+    return 0 if device is None else device.id

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from quecbind.center.domain import refusal
+from quecbind.center.domain import binding, refusal
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, client_id, is_device_key
+from quecbind.center.services.changes import UNBOUND, RightChanged
 from quecbind.center.services.desk import Desk, entry
+from quecbind.center.services.endings import members_lost, owners_lost
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.find import find_device
 from quecbind.center.services.ownership import approve, latest
@@ -85,25 +87,29 @@ class FleetDesk(Desk):
         """Forget a device with its owners; a live session ends. What the audit log says about it stays."""
         now_ms = self._now_ms()
 
-        def work(tx: Tx) -> Device:
+        def work(tx: Tx) -> tuple[Device, list[RightChanged]]:
             device = _existing(tx, product_key, device_key)
-            lost = [owner.uid for owner in tx.owners.delete_all(device.id)]
+            members = tx.shares.granted_by(device.id)
+            lost = tx.owners.delete_all(device.id)
             tx.devices.delete(device.id)
             tx.products.free_place(device.product_key)
-            details: dict[str, object] = {"lost_owners": lost}
+            details: dict[str, object] = {"lost_owners": [owner.uid for owner in lost]}
             tx.audit.append(
                 entry(by, "device.deleted", now_ms, product_key=product_key, device_key=device_key, details=details)
             )
-            return device
+            changed = owners_lost(device.client_id, device.product_key, device.device_key, lost, UNBOUND)
+            return device, [*changed, *members_lost(members, UNBOUND)]
 
-        def applied(device: Device) -> None:
-            self._registry.drop(device.client_id)
-            self._links.disconnect(device.client_id, "deleted")
+        def applied(outcome: tuple[Device, list[RightChanged]]) -> None:
+            self._registry.drop(outcome[0].client_id)
+            self._links.disconnect(outcome[0].client_id, "deleted")
+            self._changes.tell(outcome[1])
 
         await self._storage.transact(work, applied)
 
     async def import_devices(self, devices: Sequence[DeviceImport], by: Operator) -> ImportResult:
-        """Make devices known before they come. Those that are known already stay as they are.
+        """Make devices known before they come. Those that are known already stay as they are, but for a serial number
+        that they get with this.
 
         One that brings its secret counts as active: it was given that at the factory, and no enrolment may replace it
         lightly. The others get theirs when they enrol.
@@ -113,7 +119,7 @@ class FleetDesk(Desk):
         Raises:
             NotFound: 5313, an unknown product.
             Rejected: 8400, a malformed key or secret (nothing is written), or too many at once.
-            Conflict: 8409, the product's device limit.
+            Conflict: 8409, the product's device limit, or a serial number that contradicts an earlier one.
         """
         if len(devices) > MAX_IMPORT:
             raise Rejected(refusal.INVALID, f"at most {MAX_IMPORT} devices at once")
@@ -123,7 +129,7 @@ class FleetDesk(Desk):
         for start in range(0, len(checked), IMPORT_BATCH):
             batch = checked[start : start + IMPORT_BATCH]
 
-            def work(tx: Tx, batch: list[Device] = batch) -> list[Device]:
+            def work(tx: Tx, batch: list[tuple[Device, str | None]] = batch) -> list[Device]:
                 return _import(tx, batch, by, now_ms)
 
             def applied(inserted: list[Device]) -> None:
@@ -134,7 +140,7 @@ class FleetDesk(Desk):
             imported_count += len(inserted)
         return ImportResult(imported_count, len(devices) - imported_count)
 
-    def _imported(self, device: DeviceImport, place: int, now_ms: int) -> Device:
+    def _imported(self, device: DeviceImport, place: int, now_ms: int) -> tuple[Device, str | None]:
         if self._registry.product(device.product_key) is None:
             raise NotFound(refusal.PRODUCT_UNKNOWN, f"device {place}: there is no product with this product key")
         if not is_device_key(device.device_key):
@@ -142,8 +148,10 @@ class FleetDesk(Desk):
         secret = device.device_secret
         if secret is not None and not (secret.isascii() and secret.isalnum() and len(secret) <= DEVICE_SECRET_LENGTH):
             raise Rejected(refusal.INVALID, f"device {place}: a device secret has 1 to 32 letters or digits")
+        if device.serial is not None and not binding.is_serial(device.serial):
+            raise Rejected(refusal.INVALID, f"device {place}: a serial number has 1 to 64 letters, digits or ._-")
         product_key, device_key = ProductKey(device.product_key), DeviceKey(device.device_key)
-        return Device(
+        known = Device(
             id=0,
             product_key=product_key,
             device_key=device_key,
@@ -153,6 +161,7 @@ class FleetDesk(Desk):
             is_active=secret is not None,
             created_at=now_ms,
         )
+        return known, device.serial
 
     async def _change(
         self, product_key: str, device_key: str, by: Operator, action: str, change: Callable[[Tx, Device], None]
@@ -192,6 +201,7 @@ class FleetDesk(Desk):
             approved_until_at=device.approved_until,
             status=facts.status,
             info=facts.info,
+            serial=facts.serial,
             created_at=device.created_at,
             owners=[
                 OwnerView(uid=owner.uid, email=owner.email, user_domain=owner.user_domain, bound_at=owner.bound_at)
@@ -207,8 +217,8 @@ def _existing(tx: Tx, product_key: str, device_key: str) -> Device:
     return device
 
 
-def _import(tx: Tx, batch: list[Device], by: Operator, now_ms: int) -> list[Device]:
-    inserted = tx.devices.insert_many(batch)
+def _import(tx: Tx, batch: list[tuple[Device, str | None]], by: Operator, now_ms: int) -> list[Device]:
+    inserted = tx.devices.insert_many(device for device, _ in batch)
     count_by_product: dict[ProductKey, int] = {}
     for device in inserted:
         count_by_product[device.product_key] = count_by_product.get(device.product_key, 0) + 1
@@ -217,4 +227,22 @@ def _import(tx: Tx, batch: list[Device], by: Operator, now_ms: int) -> list[Devi
             raise Conflict(refusal.CONFLICT, f"product {product_key} would exceed its device limit")
         details: dict[str, object] = {"count": count}
         tx.audit.append(entry(by, "device.imported", now_ms, product_key=product_key, details=details))
+    _import_serials(tx, batch, by, now_ms)
     return inserted
+
+
+def _import_serials(tx: Tx, batch: list[tuple[Device, str | None]], by: Operator, now_ms: int) -> None:
+    count_by_product: dict[ProductKey, int] = {}
+    for new, serial in batch:
+        if serial is None:
+            continue
+        device = tx.devices.get(new.client_id)
+        if device is None or device.product_key != new.product_key or not tx.devices.set_serial(device, serial):
+            raise Conflict(
+                refusal.CONFLICT,
+                f"device {new.product_key} {new.device_key} has another serial number, or another device has this one",
+            )
+        count_by_product[new.product_key] = count_by_product.get(new.product_key, 0) + 1
+    for product_key, count in count_by_product.items():
+        details: dict[str, object] = {"count": count}
+        tx.audit.append(entry(by, "device.serials_imported", now_ms, product_key=product_key, details=details))

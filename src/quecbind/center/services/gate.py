@@ -6,37 +6,55 @@ what is in memory; judge by the enrolment table on committed data, so that hopel
 again inside the transaction that stores the new secret.
 
 Counts and audits what is refused, a known device at most once a minute; it never puts a secret or a password in either.
+
+Its limits shut no device out. A client id or address with too many failures gets no more answers to failures, only a
+closed connection, and still lets the right signature in. The caps on enrolments do not hold for a device that proves
+its reset or whose owner approved it. Only an address that opens log-ins by the thousand a second is told to come
+later.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from quecbind.center.domain import refusal
+from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.connection import Accepted, Complaint, Denied, LetIn, Unavailable, decide_connection
+from quecbind.center.domain.connection import (
+    Accepted,
+    Complaint,
+    Denied,
+    LetIn,
+    StartOver,
+    Unavailable,
+    check_certificate,
+    decide_connection,
+)
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
 from quecbind.center.domain.ids import client_id as client_id_for
-from quecbind.center.domain.limits import Limits, SlidingCounter
+from quecbind.center.domain.limits import Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.services.changes import INVALID, RESET, Changes, RightChanged
+from quecbind.center.services.changes import RESET, Changes, RightChanged
+from quecbind.center.services.endings import members_lost, owners_lost
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
-from quecbind.center.services.records import Owner
+from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.wire import signing
 from quecbind.wire.errors import LoginError
 
 T = TypeVar("T")
-Verdict: TypeAlias = Accepted[DeviceEntry] | Complaint | Denied | Unavailable
+Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +67,22 @@ class _Enrolled:
     device: Device
     reason: str
     lost: tuple[Owner, ...]
+    members: tuple[Member, ...] = ()
 
 
 class DeviceGate:
-    """Lets devices in. All methods run on the event loop."""
+    """Lets devices in. All methods run on the event loop.
+
+    Attributes:
+        requires_certificates: whether a device must show a TLS certificate for its client id, however it connects.
+    """
 
     def __init__(
         self,
         storage: Storage,
         registry: Registry,
         links: Links,
+        resets: Resets,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -70,14 +94,38 @@ class DeviceGate:
         self._storage = storage
         self._registry = registry
         self._links = links
+        self._resets = resets
         self._clock = clock
         self._entropy = entropy
         self._events = events
         self._audited = SlidingCounter(1, limits.refusal_audit_s)
+        self.requires_certificates = False
         self._first_uses: dict[ClientId, asyncio.Future[bool]] = {}
+        self._log_ins = Rates(limits.log_in_rate_per_address, limits.log_in_burst_per_address)
+        span, hour = limits.failed_log_in_window_s, limits.enrolment_window_s
+        self._failed_by_device = SlidingCounter(limits.max_failed_log_ins_per_device, span)
+        self._failed_by_address = SlidingCounter(limits.max_failed_log_ins_per_address, span)
+        self._enrolled_by_product = SlidingCounter(limits.max_enrolments_per_product, hour)
+        self._enrolled_by_address = SlidingCounter(limits.max_enrolments_per_address, hour)
+
+    @property
+    def limit_counters(self) -> dict[str, SlidingCounter | Rates]:
+        """What is counted here, by limit."""
+        return {
+            "log_in_rate_per_address": self._log_ins,
+            "max_failed_log_ins_per_device": self._failed_by_device,
+            "max_failed_log_ins_per_address": self._failed_by_address,
+            "max_enrolments_per_product": self._enrolled_by_product,
+            "max_enrolments_per_address": self._enrolled_by_address,
+        }
 
     def connect(
-        self, client_id: str, user_name: bytes | None, password: bytes | None, peer: str
+        self,
+        client_id: str,
+        user_name: bytes | None,
+        password: bytes | None,
+        peer: str,
+        certificate_names: Sequence[str] | None = None,
     ) -> "Verdict | asyncio.Future[Verdict]":
         """What a CONNECT gets: at once, or as a future when something has to be stored first.
 
@@ -86,7 +134,13 @@ class DeviceGate:
             user_name: a reset proof ("rst;...") counts; anything else is ignored.
             password: None when the CONNECT had none.
             peer: the address it came from, for logs and the audit log.
+            certificate_names: for whom the TLS certificate is that it showed; None when it showed none.
         """
+        if peer and not self._log_ins.take(counted_address(peer), self._clock.now()):
+            return Unavailable()
+        foreign = check_certificate(client_id, certificate_names, is_required=self.requires_certificates)
+        if foreign is not None:
+            return self._complain(client_id, peer, foreign.code)
         if password is None:
             return self._denied(client_id, peer, "no password")
         try:
@@ -110,6 +164,8 @@ class DeviceGate:
             signature_is_right=True,
             is_replay=self._is_replay(entry, login.random, peer),
             replay_strict=entry.product.replay_strict,
+            # A device that may not enrol would be lost without its secret.
+            owes_reset=entry.owes_reset and not entry.product.static_secrets,
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
@@ -118,6 +174,9 @@ class DeviceGate:
             return self._accepted(entry, session_key)
         if isinstance(decision, Complaint):
             return self._complain(client_id, peer, decision.code, entry)
+        if isinstance(decision, StartOver):
+            told = self._resets.let_enrol(entry, peer)
+            return self._answer(told, lambda is_owed: decision if is_owed else Unavailable())
         return decision
 
     def used(self, entry: DeviceEntry) -> "asyncio.Future[bool] | None":
@@ -204,6 +263,8 @@ class DeviceGate:
             return Unavailable()
         if isinstance(decision, Refused):
             return self._complain(client_id, peer, decision.code, entry)
+        if self._enrols_too_often(decision, product.product_key, peer):
+            return self._complain(client_id, peer, refusal.TOO_FREQUENT, entry)
 
         secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
         session_key = self._entropy.octets(SESSION_KEY_SIZE) if first.session_flag else None
@@ -241,11 +302,45 @@ class DeviceGate:
         entry.connection_count += 1
         return Accepted(entry, session_key, secret, entry.generation)
 
-    def _denied(self, client_id: str, peer: str, reason: str) -> Denied:
+    def _enrols_too_often(self, decision: Create | IssueAgain, product_key: ProductKey, peer: str) -> bool:
+        """Whether a cap stands against it; counted before it is stored, so that many at once do not get past."""
+        now, where = self._clock.now(), counted_address(peer)
+        if not isinstance(decision, IssueAgain) or decision.reason in ("unused", "open"):
+            waits = [
+                self._enrolled_by_product.retry_after_s(product_key, now),
+                self._enrolled_by_address.retry_after_s(where, now),
+            ]
+            if longest_wait_s(waits) is not None:
+                return True
+        self._enrolled_by_product.add(product_key, now)
+        if where:
+            self._enrolled_by_address.add(where, now)
+        return False
+
+    def _fails_too_often(self, client_id: str, peer: str) -> bool:
+        """One more log-in has failed; whether there were too many to answer it."""
+        now, where = self._clock.now(), counted_address(peer)
+        waits = [self._failed_by_device.retry_after_s(client_id, now)]
+        if where:
+            waits.append(self._failed_by_address.retry_after_s(where, now))
+        if longest_wait_s(waits) is not None:
+            return True
+        self._failed_by_device.add(client_id, now)
+        if where:
+            self._failed_by_address.add(where, now)
+        return False
+
+    def _denied(self, client_id: str, peer: str, reason: str) -> Denied | Unavailable:
+        if self._fails_too_often(client_id, peer):
+            return Unavailable()
         self._events.publish("device.denied", client_id=client_id, reason=reason, peer=peer)
         return Denied()
 
-    def _complain(self, client_id: str, peer: str, code: int, entry: DeviceEntry | None = None) -> Complaint:
+    def _complain(
+        self, client_id: str, peer: str, code: int, entry: DeviceEntry | None = None
+    ) -> Complaint | Unavailable:
+        if self._fails_too_often(client_id, peer):
+            return Unavailable()
         self._events.publish("device.refused", client_id=client_id, code=code, peer=peer)
         if entry is not None:
             self._audit(entry, "device.enrolment_refused", f"refused {code}", peer)
@@ -327,8 +422,9 @@ class _Attempt:
             )
             enrolled = _Enrolled(tx.devices.insert(new), "new", ())
         else:
+            members = tuple(tx.shares.granted_by(device.id))
             lost = tuple(tx.owners.delete_all(device.id))
-            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost)
+            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost, members)
         is_reset = isinstance(decision, IssueAgain) and decision.is_reset
         tx.audit.append(
             AuditEntry(
@@ -364,24 +460,15 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     A verdict that had to wait is acted on a moment after it was made; a reset in that moment finds no session to end.
     """
     entry = accepted.entry
-    return accepted.generation is not None and (accepted.generation != entry.generation or entry.state == "disabled")
+    return accepted.generation is not None and (
+        accepted.generation != entry.generation or entry.state == "disabled" or entry.owes_reset
+    )
 
 
 def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
     device = enrolled.device
-    return [
-        RightChanged(
-            client_id=device.client_id,
-            product_key=device.product_key,
-            device_key=device.device_key,
-            uid=owner.uid,
-            user_domain=owner.user_domain,
-            right="owner",
-            value=INVALID,
-            cause=RESET,
-        )
-        for owner in enrolled.lost
-    ]
+    owners = owners_lost(device.client_id, device.product_key, device.device_key, enrolled.lost, RESET)
+    return [*owners, *members_lost(enrolled.members, RESET)]
 
 
 def _digest(random: str) -> bytes:

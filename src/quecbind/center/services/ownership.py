@@ -1,209 +1,94 @@
-"""Who owns a device: bind, unbind, list, name. The rules are in `domain.binding`; here they meet the data.
+"""What the owner of a device can do with it: leave it, list it, name it, get its auth key, let it enrol again.
 
-The story of a bind: everything is looked up, judged and written in one transaction, in the writer's thread. So any
-number of users racing with the right code are judged one after the other, and the window is gone after the first.
-Wrong codes are counted there too: a thousand guesses at once count as a thousand.
-
-A device that does not exist is answered like one without a bind code, and one that is not the caller's like one that
-does not exist.
+A device that is not the caller's is answered like one that does not exist. How one comes to own a device is in
+`binding`.
 """
 
-import base64
 from dataclasses import dataclass
-from typing import Literal
 
-from quecbind.center.domain import binding, permission, refusal
+from quecbind.center.domain import binding, refusal
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
-from quecbind.center.domain.ids import (
-    DeviceKey,
-    ProductKey,
-    Secret,
-    Uid,
-    UserDomain,
-    client_id,
-    is_device_key,
-    is_product_key,
-)
-from quecbind.center.domain.limits import GuessLimits, Limits
+from quecbind.center.domain.ids import ClientId, DeviceKey, Secret, client_id
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
-from quecbind.center.domain.refusal import Refused
+from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.domain.text import is_text
-from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, RightChanged
-from quecbind.center.services.errors import Conflict, NotFound, Rejected
-from quecbind.center.services.find import client_id_of, find_device
-from quecbind.center.services.ports import Clock, Entropy, Events, Storage
-from quecbind.center.services.records import OwnedRow, Owner
-from quecbind.center.services.registry import Registry
-from quecbind.center.services.rows import Tx
-from quecbind.center.services.views import (
-    BindOutlook,
-    BindResult,
-    DeviceFilter,
-    OwnedDevice,
-    Page,
-    SignedIn,
-    bounded_page,
+from quecbind.center.services.auth_keys import give_up
+from quecbind.center.services.binding import (
+    Binding,
+    given_device_key,
+    given_product_key,
+    raise_refused,
+    user_did,
 )
-
-AUTH_KEY_SIZE = 16
-MAX_CAPABILITIES = 15
-BY_WIFI, BY_DEVICE_KEY = 2, 3  # binding types, app-api.md B2
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One wish to bind, checked as far as that goes without data."""
-
-    who: SignedIn
-    product_key: str
-    device_key: str
-    device_name: str
-    capabilities: int
-    binding_type: int
-    peer: str
+from quecbind.center.services.changes import REMOVED, UNBOUND, owner_changed
+from quecbind.center.services.endings import members_lost, without_right
+from quecbind.center.services.errors import Conflict, NotFound, Rejected
+from quecbind.center.services.find import client_id_of, find_device, row_of
+from quecbind.center.services.records import Member, OwnedRow
+from quecbind.center.services.rows import Tx
+from quecbind.center.services.views import DeviceFilter, OwnedDevice, Page, SignedIn, bounded_page
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    product: Product
+class _Left:
+    """What an owner left behind: how many own the device still, its auth key, and itself if it owes a reset."""
+
+    client_id: ClientId
+    owner_count: int
     auth_key: Secret
-    leaving: tuple[Uid, ...]
-    is_new: bool
+    owing: Device | None
+    members: list[Member]
 
 
-class Ownership:
+class Ownership(Binding):
     """What users do with devices. Every method is a coroutine and raises Rejected with the platform's code."""
 
-    def __init__(
+    async def unbind(
         self,
-        storage: Storage,
-        registry: Registry,
+        who: SignedIn,
+        product_key: str | None,
+        device_key: str | None,
+        peer: str = "",
         *,
-        clock: Clock,
-        entropy: Entropy,
-        events: Events,
-        changes: Changes,
-        limits: Limits,
-    ) -> None:
-        self._changes = changes
-        self._storage = storage
-        self._registry = registry
-        self._clock = clock
-        self._entropy = entropy
-        self._events = events
-        # Touched in the writer's thread only: there, one work runs at a time.
-        self._guesses = GuessLimits(limits)
+        is_init: bool = False,
+    ) -> int:
+        """Give a device up; gives how many users own it after that.
 
-    async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
-        """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
-        key = _product_key(product_key)
-        if device_key and not is_device_key(device_key):
-            raise Rejected(refusal.DEVICE_KEY_FORMAT)
-
-        def look(tx: Tx) -> Product | None:
-            if not is_product_key(key) or not tx.products.is_open_to(key, who.user_domain):
-                return None
-            device = find_device(tx, key, device_key) if device_key else None
-            if device is not None and tx.owners.get(device.id, who.uid) is not None:
-                raise Rejected(refusal.ALREADY_BOUND)
-            return tx.products.get(key)
-
-        product = self._storage.read(look)
-        if product is None:
-            raise Rejected(refusal.MAY_NOT_BIND)
-        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name)
-
-    async def bind_by_code(
-        self,
-        who: SignedIn,
-        product_key: str | None,
-        device_key: str | None,
-        code: str | None,
-        device_name: str | None,
-        peer: str,
-        capabilities: int | None = None,
-    ) -> BindResult:
-        """Own a device by bringing the bind code it has reported (`deviceBindingByWifi`)."""
-        _raise(binding.check_code(code))
-        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_WIFI)
-        mac = self._storage.mac("bind code", request.product_key, request.device_key, code or "")
-        fresh_key = self._new_auth_key()
-
-        def work(tx: Tx) -> _Outcome | Refused:
-            now = self._clock.now()
-            target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
-            limit = self._guesses.check(who.uid, peer, request.product_key, target, now)
-            if limit is not None:
-                return limit
-            refused = _check_permission(tx, request)
-            if refused is not None:
-                return refused
-            device, product, owners = _situation(tx, request)
-            decision = binding.bind_by_code(
-                _window(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
-            )
-            if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
-                self._guesses.add(who.uid, peer, request.product_key, target, now)
-                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
-            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
-
-        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
-
-    async def bind_by_device_key(
-        self,
-        who: SignedIn,
-        product_key: str | None,
-        device_key: str | None,
-        device_name: str | None,
-        peer: str,
-        capabilities: int | None = None,
-    ) -> BindResult:
-        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that."""
-        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
-        fresh_key = self._new_auth_key()
-
-        def work(tx: Tx) -> _Outcome | Refused:
-            refused = _check_permission(tx, request)
-            if refused is not None:
-                return refused
-            device, product, owners = _situation(tx, request)
-            decision = binding.bind_by_device_key(
-                product.allow_device_key_binding,
-                device is not None and device.state == "active",
-                _uids_in(owners, who),
-                who.uid,
-                product.bind_mode,
-            )
-            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
-
-        return self._bound(request, await self._storage.transact(work, lambda outcome: self._tell(request, outcome)))
-
-    async def unbind(self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = "") -> int:
-        """Give a device up; gives how many users own it after that. The device keeps its secret."""
-        product, key = _product_key(product_key), _device_key(device_key)
+        The device keeps its secret, unless the last owner asks for a reset (`is_init`): then it is told to start over,
+        now or when it comes, and nothing of this epoch counts any more. While others own it, and where devices may not
+        enrol, `is_init` does nothing.
+        """
+        product, key = given_product_key(product_key), given_device_key(device_key)
         now_ms = to_ms(self._clock.now())
-        fresh_key = self._new_auth_key()
+        fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> _Left:
             device = find_device(tx, product, key)
-            if device is None or not tx.owners.delete(device.id, who.uid):
+            members = tx.shares.granted_by(row_of(device), who.uid)
+            auth_key = give_up(tx, row_of(device), who.uid, fresh_key)
+            if device is None or auth_key is None:
                 raise NotFound(refusal.NOT_BOUND)
             left_count = len(tx.owners.of_device(device.id))
-            # Whoever leaves must not be able to use the LAN with the key they had.
-            tx.devices.set_auth_key(device.id, fresh_key if left_count else None)
-            tx.audit.append(_audit(who, product, key, peer, "owner.unbound", now_ms))
-            return left_count
+            tx.audit.append(user_did(who, product, key, peer, "owner.unbound", now_ms))
+            owing = None
+            if is_init and not left_count and _may_enrol(tx, device):
+                owing = tx.devices.owe_reset(device.id)
+                details: dict[str, object] = {"epoch": owing.epoch}
+                tx.audit.append(user_did(who, product, key, peer, "device.reset_ordered", now_ms, details=details))
+            return _Left(device.client_id, left_count, auth_key, owing, without_right(tx, members, now_ms))
 
-        def applied(_: int) -> None:
-            self._changes.tell([_right_changed(product, key, who.uid, who.user_domain, REMOVED)])
+        def applied(left: _Left) -> None:
+            self._auth_keys.tell(left.client_id, left.auth_key)
+            if left.owing is not None:
+                self._resets.tell(self._registry.put(left.owing))
+            owner = owner_changed(product, key, who.uid, who.user_domain, REMOVED, UNBOUND)
+            self._changes.tell([owner, *members_lost(left.members, UNBOUND)])
 
-        left_count = await self._storage.transact(work, applied)
+        left = await self._storage.transact(work, applied)
         self._events.publish("device.unbound", product_key=product, device_key=key, uid=who.uid)
-        return left_count
+        return left.owner_count
 
     async def devices(
         self, who: SignedIn, page: int = 1, page_size: int = 10, filters: DeviceFilter | None = None
@@ -213,12 +98,13 @@ class Ownership:
         if not all(map(is_text, (wanted.name or "", wanted.device_key or "", *wanted.product_keys))):
             raise Rejected(refusal.INVALID, "the filter is no text")
         page, page_size, offset = bounded_page(page, page_size)
-        rows, count = self._storage.read(lambda tx: tx.owners.page_owned(who.uid, wanted, offset, page_size))
+        now_ms = to_ms(self._clock.now())
+        rows, count = self._storage.read(lambda tx: tx.owners.page_held(who.uid, wanted, offset, page_size, now_ms))
         return Page([self._view(row) for row in rows], page, page_size, count)
 
     async def device(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedDevice:
-        """One device of the caller; 5052 for any other."""
-        row = self._owned(who, product_key, device_key)
+        """One device that the caller owns or uses; 5052 for any other."""
+        row = self._held(who, product_key, device_key)
         if row is None:
             raise NotFound(refusal.NOT_BOUND)
         return self._view(row)
@@ -227,81 +113,84 @@ class Ownership:
         self, who: SignedIn, product_key: str | None, device_key: str | None, name: str | None, peer: str = ""
     ) -> None:
         """Give a device another name, for the caller alone; 5041 when it is not theirs."""
-        product, key = _product_key(product_key), _device_key(device_key)
+        product, key = given_product_key(product_key), given_device_key(device_key)
         if not name:
             raise Rejected(refusal.DEVICE_NAME_MISSING)
-        _raise(binding.check_name(name))
+        raise_refused(binding.check_name(name))
         now_ms = to_ms(self._clock.now())
 
         def work(tx: Tx) -> None:
             device = find_device(tx, product, key)
-            if device is None or not tx.owners.rename(device.id, who.uid, name):
+            if not tx.owners.rename(row_of(device), who.uid, name):
                 raise NotFound(refusal.NO_PERMISSION)
-            tx.audit.append(_audit(who, product, key, peer, "owner.renamed", now_ms))
+            tx.audit.append(user_did(who, product, key, peer, "owner.renamed", now_ms))
 
         await self._storage.transact(work)
 
     async def auth_key(self, who: SignedIn, product_key: str | None, device_key: str | None) -> Secret:
         """The key for LAN and BLE sessions, Base64 of 16 bytes; 5041 when the device is not the caller's."""
-        row = self._owned(who, product_key, device_key)
-        if row is None:
+        row = self._held(who, product_key, device_key)
+        if row is None or row.owner_uid != who.uid:
             raise NotFound(refusal.NO_PERMISSION)
         return row.auth_key
+
+    async def renew_auth_key(
+        self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = ""
+    ) -> Secret:
+        """Another auth key for the device, in place of the one it had; 5041 when it is not the caller's.
+
+        Those who own the device too find it in their lists; the device is given it now, or when it comes.
+        """
+        product, key = given_product_key(product_key), given_device_key(device_key)
+        now_ms = to_ms(self._clock.now())
+        fresh_key = self._auth_keys.draw()
+
+        def work(tx: Tx) -> ClientId:
+            device = find_device(tx, product, key)
+            if tx.owners.get(row_of(device), who.uid) is None or device is None:
+                raise NotFound(refusal.NO_PERMISSION)
+            tx.devices.set_auth_key(device.id, fresh_key)
+            tx.audit.append(user_did(who, product, key, peer, "device.auth_key_renewed", now_ms))
+            return device.client_id
+
+        await self._storage.transact(work, lambda client_id: self._auth_keys.tell(client_id, fresh_key))
+        return fresh_key
 
     async def approve_re_enrolment(
         self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = ""
     ) -> None:
         """Let the caller's device enrol again within 15 minutes. Useless, and refused, where the product is locked."""
-        product, key = _product_key(product_key), _device_key(device_key)
+        product, key = given_product_key(product_key), given_device_key(device_key)
         now_ms = to_ms(self._clock.now())
 
         def work(tx: Tx) -> None:
             device = find_device(tx, product, key)
-            if device is None or tx.owners.get(device.id, who.uid) is None:
+            if tx.owners.get(row_of(device), who.uid) is None or device is None:
                 raise NotFound(refusal.NOT_BOUND)
             approve(tx, device, now_ms, who=f"user {who.uid}", peer=peer)
 
         await self._storage.transact(work)
 
-    def _owned(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedRow | None:
-        client_id = client_id_of(_product_key(product_key), _device_key(device_key))
-        row = None if client_id is None else self._storage.read(lambda tx: tx.owners.owned(who.uid, client_id))
+    async def shared_device(self, who: SignedIn, share_code: str) -> OwnedDevice:
+        """The device that the caller uses by this share; 5137 for any other code."""
+        mac = self._storage.mac("share code", share_code)
+        now_ms = to_ms(self._clock.now())
+
+        def look(tx: Tx) -> OwnedRow | None:
+            share = tx.shares.by_code(mac)
+            device = None if share is None or share.member_uid != who.uid else tx.devices.by_id(share.device_id)
+            return None if device is None else tx.owners.held(who.uid, device.client_id, now_ms)
+
+        row = self._storage.read(look)
+        if row is None:
+            raise NotFound(refusal.SHARE_CODE_INVALID)
+        return self._view(row)
+
+    def _held(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedRow | None:
+        client_id = client_id_of(given_product_key(product_key), given_device_key(device_key))
+        now_ms = to_ms(self._clock.now())
+        row = None if client_id is None else self._storage.read(lambda tx: tx.owners.held(who.uid, client_id, now_ms))
         return row if row is not None and row.owner.product_key == product_key else None
-
-    def _tell(self, request: _Request, outcome: _Outcome | Refused) -> None:
-        if isinstance(outcome, Refused) or not outcome.is_new:
-            return
-        # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
-        keys, domain = (request.product_key, request.device_key), request.who.user_domain
-        changed = [_right_changed(*keys, uid, domain, REMOVED) for uid in outcome.leaving]
-        self._changes.tell([*changed, _right_changed(*keys, request.who.uid, domain, ADDED)])
-
-    def _bound(self, request: _Request, outcome: _Outcome | Refused) -> BindResult:
-        if isinstance(outcome, Refused):
-            self._events.publish(
-                "device.bind_refused",
-                product_key=request.product_key,
-                device_key=request.device_key,
-                uid=request.who.uid,
-                code=outcome.code,
-                peer=request.peer,
-            )
-            raise Rejected(outcome)
-        if outcome.is_new:
-            self._events.publish(
-                "device.bound",
-                product_key=request.product_key,
-                device_key=request.device_key,
-                uid=request.who.uid,
-                left=",".join(outcome.leaving),
-            )
-        product = outcome.product
-        return BindResult(
-            outcome.auth_key, product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name, outcome.is_new
-        )
-
-    def _new_auth_key(self) -> Secret:
-        return Secret(base64.b64encode(self._entropy.octets(AUTH_KEY_SIZE)).decode())
 
     def _view(self, row: OwnedRow) -> OwnedDevice:
         owner = row.owner
@@ -319,28 +208,21 @@ class Ownership:
             is_active=row.is_active,
             auth_key=row.auth_key,
             uid=owner.uid,
+            owner_uid=row.owner_uid,
+            share_code=row.share_code,
+            sharing_expires_at=row.sharing_expires_at,
             bound_at=owner.bound_at,
             last_online_at=latest(None if entry is None else entry.last_online_at, row.facts.last_online_at),
             last_offline_at=latest(None if entry is None else entry.last_offline_at, row.facts.last_offline_at),
             status=row.facts.status,
             info=row.facts.info,
+            serial=row.facts.serial,
         )
 
 
-def _right_changed(
-    product_key: str, device_key: str, uid: Uid, user_domain: UserDomain, value: Literal[0, 1]
-) -> RightChanged:
-    product, key = ProductKey(product_key), DeviceKey(device_key)
-    return RightChanged(
-        client_id=client_id(product, key),
-        product_key=product,
-        device_key=key,
-        uid=uid,
-        user_domain=user_domain,
-        right="owner",
-        value=value,
-        cause=None if value == ADDED else UNBOUND,
-    )
+def _may_enrol(tx: Tx, device: Device) -> bool:
+    product = tx.products.get(device.product_key)
+    return product is not None and not product.static_secrets
 
 
 def latest(in_memory: int | None, stored: int | None) -> int | None:
@@ -368,143 +250,3 @@ def approve(tx: Tx, device: Device, now_ms: int, *, who: str, peer: str) -> None
             peer=peer,
         )
     )
-
-
-def _request(
-    who: SignedIn,
-    product_key: str | None,
-    device_key: str | None,
-    device_name: str | None,
-    peer: str,
-    capabilities: int | None,
-    binding_type: int,
-) -> _Request:
-    product, key = _product_key(product_key), _device_key(device_key)
-    if not is_product_key(product):
-        # What cannot be a product key is answered like one that nobody has.
-        raise Rejected(refusal.DOMAIN_NOT_LINKED)
-    _raise(binding.check_name(device_name or ""))
-    if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
-        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
-    return _Request(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
-
-
-def _product_key(text: str | None) -> str:
-    if not text:
-        raise Rejected(refusal.PRODUCT_KEY_MISSING)
-    return text
-
-
-def _device_key(text: str | None) -> str:
-    if not text:
-        raise Rejected(refusal.DEVICE_KEY_MISSING)
-    if not is_device_key(text):
-        raise Rejected(refusal.DEVICE_KEY_FORMAT)
-    return text
-
-
-def _check_permission(tx: Tx, request: _Request) -> Refused | None:
-    user = tx.users.get(request.who.uid)
-    return permission.may_bind(
-        product_is_open=tx.products.is_open_to(request.product_key, request.who.user_domain),
-        user_is_enabled=user is not None and user.disabled_at is None,
-    )
-
-
-def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[Owner]]:
-    """What there is."""
-    product = tx.products.get(request.product_key)
-    assert product is not None, "an unknown product is open to nobody"
-    device = find_device(tx, request.product_key, request.device_key)
-    return device, product, [] if device is None else tx.owners.of_device(device.id)
-
-
-def _window(device: Device | None) -> Window | None:
-    """The window of the device. A disabled one has none: nobody can begin to own it."""
-    if device is None or device.state == "disabled":
-        return None
-    if device.bind_code_mac is None or device.bind_window_end is None:
-        return None
-    return Window(device.bind_code_mac, device.bind_window_end)
-
-
-def _uids_in(owners: list[Owner], who: SignedIn) -> tuple[Uid, ...]:
-    """Owners of one App do not stand in the way of another App's (app-api.md C5)."""
-    return tuple(owner.uid for owner in owners if owner.user_domain == who.user_domain)
-
-
-def _carry_out(
-    tx: Tx,
-    request: _Request,
-    decision: Bound | AlreadyOwner | Refused,
-    device: Device | None,
-    product: Product,
-    owners: list[Owner],
-    fresh_key: Secret,
-    now_ms: int,
-) -> _Outcome | Refused:
-    """Write what was decided: the window first, then those who leave, then the owner."""
-    if isinstance(decision, Refused):
-        return decision
-    assert device is not None, "nobody owns a device there is not"
-    auth_key = tx.devices.auth_key(device.id)
-    if isinstance(decision, AlreadyOwner):
-        assert auth_key is not None, "it was stored with the first owner"
-        return _Outcome(product, auth_key, (), is_new=False)
-    tx.devices.close_window(device.id, device.epoch)
-    for uid in decision.leaving:
-        tx.owners.delete(device.id, uid)
-        tx.audit.append(_audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
-    if auth_key is None or decision.leaving or not owners:
-        # Whoever has left must not be able to use the LAN with the key they had.
-        auth_key = fresh_key
-        tx.devices.set_auth_key(device.id, auth_key)
-    tx.owners.insert(
-        Owner(
-            device_id=device.id,
-            product_key=product.product_key,
-            bind_mode=product.bind_mode,
-            uid=request.who.uid,
-            user_domain=request.who.user_domain,
-            epoch=device.epoch,
-            device_name=request.device_name,
-            capabilities=request.capabilities,
-            binding_type=request.binding_type,
-            bound_at=now_ms,
-        )
-    )
-    tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
-    return _Outcome(product, auth_key, decision.leaving, is_new=True)
-
-
-def _audit_bind(
-    request: _Request, action: str, now_ms: int, result: str = "ok", details: dict[str, object] | None = None
-) -> AuditEntry:
-    return _audit(request.who, request.product_key, request.device_key, request.peer, action, now_ms, result, details)
-
-
-def _audit(
-    who: SignedIn,
-    product_key: str,
-    device_key: str,
-    peer: str,
-    action: str,
-    now_ms: int,
-    result: str = "ok",
-    details: dict[str, object] | None = None,
-) -> AuditEntry:
-    return AuditEntry(
-        at=now_ms,
-        who=f"user {who.uid}",
-        action=action,
-        result=result,
-        product_key=product_key,
-        device_key=device_key,
-        peer=peer,
-        details=details or {},
-    )
-
-
-def _raise(refused: Refused | None) -> None:
-    if refused is not None:
-        raise Rejected(refused)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 THREADS = 2
 MAX_WAITING = 64
 
+_NO_SALT, _NO_HASH = "A" * 22, "A" * 43  # Base64 of 16 and of 32 zero bytes, the sizes of argon2-cffi
+
 
 class Passwords:
     """Hashes and checks.
@@ -33,7 +35,9 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quecbind-password")
         self._waiting_count = 0
-        self._nobody: str | None = None
+        # What an unknown user's password is checked against, so that it takes as long as a known one's. Nobody has a
+        # password for it: it was never made from one. Written down, so that the first check need not make it.
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1${_NO_SALT}${_NO_HASH}"
 
     async def hash(self, password: str) -> str:
         """What to store for `password`.
@@ -62,9 +66,6 @@ class Passwords:
             self._waiting_count -= 1
 
     def _check(self, password_hash: str | None, password: str) -> bool:
-        # What an unknown user's password is checked against, so that it takes as long as a known one's.
-        if self._nobody is None:
-            self._nobody = self._hasher.hash("nobody has this password")
         try:
             self._hasher.verify(password_hash or self._nobody, password)
         except (VerificationError, InvalidHashError):

@@ -49,6 +49,8 @@ class ProductDesk(Desk):
                 static_secrets=spec.static_secrets,
                 dynamic_enrolment=spec.dynamic_enrolment,
                 replay_strict=spec.replay_strict,
+                allow_serial_binding=spec.allow_serial_binding,
+                ble_only=spec.ble_only,
                 created_at=now_ms,
             )
         )
@@ -198,6 +200,8 @@ def _view(product: Product, domains: list[UserDomain], secret: str | None = None
         static_secrets=product.static_secrets,
         dynamic_enrolment=product.dynamic_enrolment,
         replay_strict=product.replay_strict,
+        allow_serial_binding=product.allow_serial_binding,
+        ble_only=product.ble_only,
         domain_access=product.domain_access,
         user_domains=domains,
         created_at=product.created_at,

@@ -6,7 +6,7 @@ All times are UTC milliseconds. Secrets are sealed by storage on the way in and 
 from dataclasses import dataclass, field
 
 from quecbind.center.domain.device import Device, DeviceFacts
-from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, UserDomain
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, UserDomain
 from quecbind.center.domain.product import BindMode
 
 
@@ -80,10 +80,32 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Who may use a device because it was shared with them."""
+
+    share_id: int
+    device_id: int
+    client_id: ClientId
+    product_key: ProductKey
+    device_key: DeviceKey
+    uid: Uid
+    user_domain: UserDomain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedRow:
-    """An owner together with the device, for the lists a user reads."""
+    """A user's hold on a device together with the device, for the lists a user reads.
+
+    Attributes:
+        owner: the hold; for a member, what the share gives them under their own name for the device.
+        owner_uid: who owns it: the user, or who shared it with them.
+        share_code, sharing_expires_at: of the share; None for an owner.
+    """
 
     owner: Owner
+    owner_uid: Uid
+    share_code: Secret | None = None
+    sharing_expires_at: int | None = None
     device_key: DeviceKey
     product_name: str
     is_active: bool

@@ -5,11 +5,14 @@ decides nothing and never asks storage: what is not here does not exist for a lo
 """
 
 import asyncio
+import base64
 from collections.abc import Iterable, Iterator
 
 from quecbind.center.domain.device import Device, DeviceState
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
 from quecbind.center.domain.product import Product
+from quecbind.center.domain.rates import Meter
+from quecbind.wire import auth_key
 
 RANDOM_DIGEST_SIZE = 8
 REMEMBERED_RANDOMS = 64
@@ -23,11 +26,15 @@ class DeviceEntry:
         device_secret: the present secret, in clear; never logged, not in the repr.
         state: `issued`, `active` or `disabled`.
         epoch: of the device; `generation`: of its secret.
+        meter: how much it has sent lately; None before its first message.
+        auth_key: what the device is to hold for LAN and BLE sessions; None when there is nothing to tell.
+        owes_reset: it is to start over; its secret is good for learning that and for nothing else.
         recent_randoms: 8-byte digests of the last 64 log-in nonces, oldest first.
     """
 
     __slots__ = (
         "address",
+        "auth_key",
         "client_id",
         "connection_count",
         "device_key",
@@ -39,6 +46,8 @@ class DeviceEntry:
         "last_bind_report",
         "last_offline_at",
         "last_online_at",
+        "meter",
+        "owes_reset",
         "product",
         "recent_randoms",
         "session_count",
@@ -55,6 +64,8 @@ class DeviceEntry:
         self.state: DeviceState = device.state
         self.epoch = device.epoch
         self.generation = device.generation
+        self.auth_key = device.auth_key
+        self.owes_reset = device.owes_reset
         self.recent_randoms = device.recent_randoms
         self.session_count = 0
         self.address = ""
@@ -63,6 +74,7 @@ class DeviceEntry:
         self.connection_count = 0
         self.status_digest: bytes | None = None
         self.info_digest: bytes | None = None
+        self.meter: Meter | None = None
         self.last_bind_report: tuple[object, asyncio.Future[None]] | None = None
 
     def __repr__(self) -> str:
@@ -78,12 +90,20 @@ class DeviceEntry:
         """Whether a session of it is open. At a take-over there are two for a moment."""
         return self.session_count > 0
 
+    def sealed_auth_key(self) -> bytes | None:
+        """The auth key as the device is given it (0x00B4 field 12); None when there is nothing to tell."""
+        if self.auth_key is None:
+            return None
+        return auth_key.seal(base64.b64decode(self.auth_key.reveal()), self.device_secret, self.device_key)
+
     def take(self, device: Device) -> None:
         """Become what was just committed."""
         self.device_secret = device.device_secret.reveal()
         self.state = device.state
         self.epoch = device.epoch
         self.generation = device.generation
+        self.auth_key = device.auth_key
+        self.owes_reset = device.owes_reset
 
     def saw_random(self, digest: bytes) -> bool:
         """Remember a log-in nonce; True when it is one of the last 64."""

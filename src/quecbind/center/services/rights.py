@@ -6,7 +6,9 @@ serving somebody who has lost it.
 
 from typing import Literal
 
+from quecbind.center.domain import sharing
 from quecbind.center.domain.ids import ClientId, Uid
+from quecbind.center.services.find import row_of
 from quecbind.center.services.rows import Tx
 
 Right = Literal["owner", "member"]
@@ -15,6 +17,8 @@ Right = Literal["owner", "member"]
 def right_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Right | None:
     """The right `uid` has to the device at `now_ms` (UTC milliseconds); None when there is none."""
     device = tx.devices.get(client_id)
-    if device is not None and tx.owners.get(device.id, uid) is not None:
+    row = row_of(device)
+    if tx.owners.get(row, uid) is not None:
         return "owner"
-    return None
+    is_member = any(sharing.is_granted(share, now_ms) for share in tx.shares.of_member(row, uid))
+    return "member" if is_member else None

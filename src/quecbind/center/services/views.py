@@ -85,6 +85,7 @@ class BindResult:
     binding_mode: int
     product_name: str
     is_new: bool
+    device_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,10 @@ class DeviceFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedDevice:
-    """One device as its owner sees it. `binding_type`: 1 SN, 2 Wi-Fi, 3 device key, 4 BLE (app-api.md B2)."""
+    """One device as its owner sees it, or who uses it by a share.
+
+    `binding_type`: 1 SN, 2 Wi-Fi, 3 device key, 4 BLE (app-api.md B2).
+    """
 
     product_key: ProductKey
     device_key: DeviceKey
@@ -112,11 +116,15 @@ class OwnedDevice:
     is_active: bool
     auth_key: Secret
     uid: Uid
+    owner_uid: Uid
+    share_code: Secret | None = None
+    sharing_expires_at: int | None = None
     bound_at: int
     last_online_at: int | None
     last_offline_at: int | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,8 @@ class ProductSpec:
     static_secrets: bool = False
     dynamic_enrolment: bool = True
     replay_strict: bool = False
+    allow_serial_binding: bool = False
+    ble_only: bool = False
     product_key: str | None = None
     product_secret: str | None = field(default=None, repr=False)
 
@@ -157,6 +167,8 @@ class ProductChanges:
     static_secrets: bool | None = None
     dynamic_enrolment: bool | None = None
     replay_strict: bool | None = None
+    allow_serial_binding: bool | None = None
+    ble_only: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +187,8 @@ class ProductView:
     static_secrets: bool
     dynamic_enrolment: bool
     replay_strict: bool
+    allow_serial_binding: bool
+    ble_only: bool
     domain_access: DomainAccess
     user_domains: list[UserDomain]
     created_at: int
@@ -229,17 +243,22 @@ class DeviceView:
     approved_until_at: int | None
     status: dict[str, object]
     info: dict[str, object]
+    serial: str | None
     created_at: int
     owners: list[OwnerView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceImport:
-    """A device made known before it comes. With `device_secret` it logs in with that; without, it enrols."""
+    """A device made known before it comes. With `device_secret` it logs in with that; without, it enrols.
+
+    `serial` is what users may bind it by, where its product allows that.
+    """
 
     product_key: str
     device_key: str
     device_secret: str | None = field(default=None, repr=False)
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,27 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from quecbind.center.domain.device import Device, DeviceFacts
+from quecbind.center.domain.device import NO_AUTH_KEY, Device, DeviceFacts
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.services.records import DeviceRow, Presence
 from quecbind.center.storage.seal import Seal
 
 _STATE = """
     d.id, d.product_key, d.device_key, d.client_id, d.device_secret, d.is_active, d.disabled_at, d.epoch, d.generation,
-    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at
+    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at, d.owes_reset, d.auth_key
 """
-_FACTS = "d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info"
+_FACTS = """
+    d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info,
+    (SELECT s.serial FROM serials s WHERE s.device_id = d.id)
+"""
 _ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
 _GET = f"SELECT {_STATE} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _BY_ID = f"SELECT {_STATE} FROM devices d WHERE d.id = ?"  # noqa: S608
+_BY_SERIAL = f"""
+    SELECT {_STATE} FROM devices d JOIN serials s ON s.device_id = d.id WHERE s.product_key = ? AND s.serial = ?
+"""  # noqa: S608
+_SET_SERIAL = "INSERT INTO serials (device_id, product_key, serial) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_SERIAL = "SELECT serial FROM serials WHERE device_id = ?"
 _ROW = f"SELECT {_STATE}, {_FACTS} FROM devices d WHERE d.client_id = ?"  # noqa: S608
 _PAGE = f"SELECT {_STATE}, {_FACTS} FROM devices d ORDER BY d.id LIMIT ? OFFSET ?"  # noqa: S608
 _PAGE_OF_PRODUCT = f"""
@@ -34,7 +42,14 @@ _DELETE = "DELETE FROM devices WHERE id = ?"
 _ISSUE = """
     UPDATE devices SET
         device_secret = ?, issued_at = ?, is_active = 0, epoch = epoch + 1, generation = generation + 1,
-        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL
+        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL,
+        owes_reset = 0
+    WHERE id = ?
+"""
+_OWE_RESET = """
+    UPDATE devices SET
+        epoch = epoch + 1, owes_reset = 1, approved_until = NULL,
+        bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL
     WHERE id = ?
 """
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
@@ -57,7 +72,8 @@ _PRESENCE = """
 """
 
 FACT_COLUMNS = _FACTS
-_STATE_SIZE = 14
+_STATE_SIZE = 16
+_DECOY_LENGTH = 32  # as long as the secrets that are issued
 
 
 class SqliteDevices:
@@ -66,6 +82,9 @@ class SqliteDevices:
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self._connection = connection
         self._seal = seal
+        decoy = seal.seal(Secret("0" * _DECOY_LENGTH), _place("device_secret", "decoy"))
+        self._decoy_key = seal.seal(NO_AUTH_KEY, _place("auth_key", 0))
+        self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0, 0, None)
 
     def all(self) -> Iterator[Device]:
         for row in self._connection.execute(_ALL):
@@ -73,7 +92,25 @@ class SqliteDevices:
 
     def get(self, client_id: str) -> Device | None:
         row = self._connection.execute(_GET, (client_id,)).fetchone()
+        if row is None:
+            # Whoever asks for a device that does not exist must not have the answer sooner.
+            self._device(self._decoy)
+            return None
+        return self._device(row)
+
+    def by_id(self, device_id: int) -> Device | None:
+        row = self._connection.execute(_BY_ID, (device_id,)).fetchone()
         return None if row is None else self._device(row)
+
+    def by_serial(self, product_key: str, serial: str) -> Device | None:
+        row = self._connection.execute(_BY_SERIAL, (product_key, serial)).fetchone()
+        return None if row is None else self._device(row)
+
+    def set_serial(self, device: Device, serial: str) -> bool:
+        if self._connection.execute(_SET_SERIAL, (device.id, device.product_key, serial)).rowcount == 1:
+            return True
+        present = self._connection.execute(_SERIAL, (device.id,)).fetchone()
+        return present is not None and present[0] == serial
 
     def row(self, client_id: str) -> DeviceRow | None:
         row = self._connection.execute(_ROW, (client_id,)).fetchone()
@@ -108,6 +145,10 @@ class SqliteDevices:
         client_id = self._connection.execute(_BY_ID, (device_id,)).fetchone()[3]
         sealed = self._seal.seal(secret, _place("device_secret", client_id))
         self._connection.execute(_ISSUE, (sealed, now_ms, device_id))
+        return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
+
+    def owe_reset(self, device_id: int) -> Device:
+        self._connection.execute(_OWE_RESET, (device_id,))
         return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
 
     def activate(self, device_id: int, generation: int) -> bool:
@@ -177,7 +218,14 @@ class SqliteDevices:
             bind_window_end=row[11],
             recent_randoms=row[12],
             created_at=row[13],
+            owes_reset=bool(row[14]),
+            auth_key=self._auth_key(row[0], row[15]),
         )
+
+    def _auth_key(self, device_id: int, sealed: bytes | None) -> Secret | None:
+        """None for a device without one, and no sooner than for one that has it."""
+        found = open_auth_key(self._seal, device_id if sealed else 0, sealed or self._decoy_key)
+        return found if sealed else None
 
     def _device_row(self, row: tuple[Any, ...]) -> DeviceRow:
         return DeviceRow(device=self._device(row[:_STATE_SIZE]), facts=facts(row[_STATE_SIZE:]))
@@ -207,6 +255,7 @@ def facts(row: tuple[Any, ...]) -> DeviceFacts:
         last_address=row[2],
         status=json.loads(row[3]),
         info=json.loads(row[4]),
+        serial=row[5],
     )
 
 

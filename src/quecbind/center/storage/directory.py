@@ -20,6 +20,7 @@ MASTER_KEY_NAME = "master.key"
 DATABASE_NAME = "quecbind.db"
 
 _OWNER_ONLY = 0o600
+_NEW = ".new"
 
 
 class DataDirectory:
@@ -74,7 +75,7 @@ class DataDirectory:
             return _decode(given, "QUECBIND_MASTER_KEY")
         path = self.path / MASTER_KEY_NAME
         try:
-            return _decode(path.read_text(encoding="ascii"), str(path))
+            key = _decode(path.read_text(encoding="ascii"), str(path))
         except FileNotFoundError:
             if self.database.exists():
                 raise StartError(
@@ -84,6 +85,9 @@ class DataDirectory:
             return _make(path)
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"the master key {path} cannot be read: {error}") from error
+        # What a start that was killed may have left: the key under its first name.
+        path.with_suffix(_NEW).unlink(missing_ok=True)
+        return key
 
     def make_database_file(self) -> None:
         """Make an empty database file that only its owner can read, unless there is one."""
@@ -102,7 +106,7 @@ class DataDirectory:
 
 def _make(path: Path) -> bytes:
     key = os.urandom(MASTER_KEY_SIZE)
-    new = path.with_suffix(".new")
+    new = path.with_suffix(_NEW)
     try:
         new.unlink(missing_ok=True)
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)

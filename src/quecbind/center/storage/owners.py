@@ -9,6 +9,7 @@ from quecbind.center.services.records import OwnedRow, Owner
 from quecbind.center.services.views import DeviceFilter
 from quecbind.center.storage.devices import FACT_COLUMNS, facts, open_auth_key
 from quecbind.center.storage.seal import Seal
+from quecbind.center.storage.shares import open_share_code
 
 _COLUMNS = """
     o.device_id, o.product_key, o.bind_mode, o.uid, o.user_domain, o.epoch, o.device_name, o.capabilities,
@@ -27,21 +28,36 @@ _INSERT = """
 _DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
 _DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
 _RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
-_OWNED = f"""
-    SELECT {_COLUMNS}, d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
-    FROM owners o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
-    WHERE o.uid = :uid
+# What a user owns, and what they use by a share that is still good. Whoever owns a device needs no share of it.
+_HOLDS = f"""
+    SELECT {_COLUMNS}, o.uid AS owner_uid, NULL AS code, NULL AS code_mac, NULL AS sharing_expires_at
+    FROM owners o WHERE o.uid = :uid
+    UNION ALL
+    SELECT o.device_id, o.product_key, o.bind_mode, s.member_uid, o.user_domain, s.epoch, s.device_name, o.capabilities,
+        o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at
+    FROM shares s JOIN owners o ON o.device_id = s.device_id AND o.uid = s.owner_uid
+    WHERE s.member_uid = :uid AND s.accepted_at IS NOT NULL
+        AND (s.sharing_expires_at IS NULL OR s.sharing_expires_at > :now)
+        AND NOT EXISTS (SELECT 1 FROM owners own WHERE own.device_id = s.device_id AND own.uid = s.member_uid)
 """  # noqa: S608
-_OWNED_ONE = f"{_OWNED} AND d.client_id = :client_id"
+_HELD = f"""
+    FROM ({_HOLDS}) o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
+"""
+_SHARE_SIZE = 4
+_HELD_COLUMNS = f"""
+    SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at,
+        d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
+"""
+_HELD_ONE = (
+    f"{_HELD_COLUMNS} {_HELD} WHERE d.client_id = :client_id ORDER BY coalesce(o.sharing_expires_at, 1e18) DESC LIMIT 1"
+)
 _FILTER = """
-    AND (:name IS NULL OR instr(lower(o.device_name), lower(:name)) > 0)
+    WHERE (:name IS NULL OR instr(lower(o.device_name), lower(:name)) > 0)
     AND (:device_key IS NULL OR d.device_key = :device_key)
     AND (:product_keys = '[]' OR o.product_key IN (SELECT value FROM json_each(:product_keys)))
 """
-_PAGE = f"{_OWNED} {_FILTER} ORDER BY o.bound_at DESC, o.device_id DESC LIMIT :limit OFFSET :offset"
-_COUNT = f"""
-    SELECT count(*) FROM owners o JOIN devices d ON d.id = o.device_id WHERE o.uid = :uid {_FILTER}
-"""  # noqa: S608
+_PAGE = f"{_HELD_COLUMNS} {_HELD} {_FILTER} ORDER BY o.bound_at DESC, o.device_id DESC LIMIT :limit OFFSET :offset"
+_COUNT = f"SELECT count(*) {_HELD} {_FILTER}"
 
 
 class SqliteOwners:
@@ -86,12 +102,15 @@ class SqliteOwners:
     def rename(self, device_id: int, uid: Uid, name: str) -> bool:
         return self._connection.execute(_RENAME, (name, device_id, uid)).rowcount == 1
 
-    def owned(self, uid: Uid, client_id: str) -> OwnedRow | None:
-        row = self._connection.execute(_OWNED_ONE, {"uid": uid, "client_id": client_id}).fetchone()
-        return None if row is None else self._owned(row)
+    def held(self, uid: Uid, client_id: str, now_ms: int) -> OwnedRow | None:
+        row = self._connection.execute(_HELD_ONE, {"uid": uid, "client_id": client_id, "now": now_ms}).fetchone()
+        return None if row is None else self._held(row)
 
-    def page_owned(self, uid: Uid, filters: DeviceFilter, offset: int, limit: int) -> tuple[list[OwnedRow], int]:
+    def page_held(
+        self, uid: Uid, filters: DeviceFilter, offset: int, limit: int, now_ms: int
+    ) -> tuple[list[OwnedRow], int]:
         values = {
+            "now": now_ms,
             "uid": uid,
             "name": filters.name or None,
             "device_key": filters.device_key or None,
@@ -101,17 +120,22 @@ class SqliteOwners:
         }
         rows = self._connection.execute(_PAGE, values).fetchall()
         count = self._connection.execute(_COUNT, values).fetchone()[0]
-        return [self._owned(row) for row in rows], count
+        return [self._held(row) for row in rows], count
 
-    def _owned(self, row: tuple[Any, ...]) -> OwnedRow:
-        device_key, is_active, sealed, product_name = row[_SIZE : _SIZE + 4]
+    def _held(self, row: tuple[Any, ...]) -> OwnedRow:
+        owner_uid, code, code_mac, sharing_expires_at = row[_SIZE : _SIZE + _SHARE_SIZE]
+        rest = row[_SIZE + _SHARE_SIZE :]
+        device_key, is_active, sealed, product_name = rest[:4]
         return OwnedRow(
             owner=_owner(row),
+            owner_uid=owner_uid,
+            share_code=None if code is None else open_share_code(self._seal, code, code_mac),
+            sharing_expires_at=sharing_expires_at,
             device_key=DeviceKey(device_key),
             product_name=product_name,
             is_active=bool(is_active),
             auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
-            facts=facts(row[_SIZE + 4 :]),
+            facts=facts(rest[4:]),
         )
 
 

@@ -10,7 +10,8 @@ from quecbind.center.storage.seal import Seal
 
 _COLUMNS = """
     product_key, product_secret, name, bind_mode, re_enrol, device_limit, default_window_s, allow_device_key_binding,
-    static_secrets, dynamic_enrolment, replay_strict, domain_access, device_count, created_at
+    static_secrets, dynamic_enrolment, replay_strict, domain_access, device_count, created_at, allow_serial_binding,
+    ble_only
 """
 _ALL = f"SELECT {_COLUMNS} FROM products ORDER BY created_at, product_key"  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM products WHERE product_key = ?"  # noqa: S608
@@ -19,13 +20,14 @@ _COUNT = "SELECT count(*) FROM products"
 _INSERT = """
     INSERT INTO products (
         product_key, product_secret, name, bind_mode, re_enrol, device_limit, default_window_s,
-        allow_device_key_binding, static_secrets, dynamic_enrolment, replay_strict, domain_access, created_at
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        allow_device_key_binding, static_secrets, dynamic_enrolment, replay_strict, domain_access, created_at,
+        allow_serial_binding, ble_only
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
     UPDATE products SET
         name = ?, bind_mode = ?, re_enrol = ?, device_limit = ?, default_window_s = ?, allow_device_key_binding = ?,
-        static_secrets = ?, dynamic_enrolment = ?, replay_strict = ?
+        static_secrets = ?, dynamic_enrolment = ?, replay_strict = ?, allow_serial_binding = ?, ble_only = ?
     WHERE product_key = ?
 """
 _DELETE = "DELETE FROM products WHERE product_key = ?"
@@ -85,6 +87,8 @@ class SqliteProducts:
                 product.replay_strict,
                 product.domain_access,
                 product.created_at,
+                product.allow_serial_binding,
+                product.ble_only,
             ),
         )
 
@@ -101,6 +105,8 @@ class SqliteProducts:
                 product.static_secrets,
                 product.dynamic_enrolment,
                 product.replay_strict,
+                product.allow_serial_binding,
+                product.ble_only,
                 product.product_key,
             ),
         )
@@ -146,6 +152,8 @@ class SqliteProducts:
             domain_access,
             device_count,
             created_at,
+            allow_serial_binding,
+            ble_only,
         ) = row
         return Product(
             product_key=product_key,
@@ -162,6 +170,8 @@ class SqliteProducts:
             domain_access=domain_access,
             device_count=device_count,
             created_at=created_at,
+            allow_serial_binding=bool(allow_serial_binding),
+            ble_only=bool(ble_only),
         )
 
 

@@ -37,7 +37,8 @@ def _revision(database: Path) -> str | None:
         try:
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
-                raise StartError(f"the database {database} is damaged ({damage}): restore a backup")
+                what = " ".join(damage.split())
+                raise StartError(f"the database {database} is damaged ({what}): restore a backup")
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone():
                 return None
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()

@@ -19,6 +19,7 @@ from quecbind.center.storage.keys import SqliteAccessKeys, SqliteSigningKeys
 from quecbind.center.storage.owners import SqliteOwners
 from quecbind.center.storage.products import SqliteProducts
 from quecbind.center.storage.seal import Seal, SealError
+from quecbind.center.storage.shares import SqliteShares
 from quecbind.center.storage.users import SqliteDomains, SqliteSessions, SqliteUsers
 from quecbind.center.storage.writer import Writer
 
@@ -45,6 +46,7 @@ class SqliteTx:
         self.products = SqliteProducts(connection, seal)
         self.devices = SqliteDevices(connection, seal)
         self.owners = SqliteOwners(connection, seal)
+        self.shares = SqliteShares(connection, seal)
         self.domains = SqliteDomains(connection, seal)
         self.users = SqliteUsers(connection)
         self.sessions = SqliteSessions(connection)

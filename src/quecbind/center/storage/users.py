@@ -32,6 +32,7 @@ _USER_INSERT = """
     INSERT INTO users (user_domain, email, password_hash, nickname, lang, timezone, nationality, registered_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING uid
 """
+_USER_DELETE = "DELETE FROM users WHERE uid = ?"
 _USER_SIGNED_IN = "UPDATE users SET last_login_at = ? WHERE uid = ?"
 
 _CODE_PUT = """
@@ -44,6 +45,7 @@ _CODE_KEY = "WHERE user_domain = ? AND email = ? AND email_type = ?"
 _CODE_GET = f"SELECT code_mac, expires_at, wrong_count FROM email_codes {_CODE_KEY}"  # noqa: S608
 _CODE_WRONG = f"UPDATE email_codes SET wrong_count = wrong_count + 1 {_CODE_KEY}"  # noqa: S608
 _CODE_DROP = f"DELETE FROM email_codes {_CODE_KEY}"  # noqa: S608
+_CODES_DROP = "DELETE FROM email_codes WHERE user_domain = ? AND email = ?"
 _CODES_OVER = "DELETE FROM email_codes WHERE expires_at < ?"
 
 _SESSION_GET = """
@@ -124,6 +126,10 @@ class SqliteUsers:
             ),
         ).fetchone()
         return Uid(row[0])
+
+    def delete(self, user: User) -> None:
+        self._connection.execute(_CODES_DROP, (user.user_domain, user.email))
+        self._connection.execute(_USER_DELETE, (user.uid,))
 
     def signed_in(self, uid: Uid, at: int) -> None:
         self._connection.execute(_USER_SIGNED_IN, (at, uid))

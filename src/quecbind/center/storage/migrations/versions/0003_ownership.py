@@ -7,7 +7,24 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-STATEMENTS: tuple[str, ...] = ()
+STATEMENTS: tuple[str, ...] = (
+    # A device whose last owner asked for a reset owes it until it has enrolled again.
+    "ALTER TABLE devices ADD COLUMN owes_reset INTEGER NOT NULL DEFAULT 0 CHECK (owes_reset IN (0, 1))",
+    """
+    ALTER TABLE products
+    ADD COLUMN allow_serial_binding INTEGER NOT NULL DEFAULT 0 CHECK (allow_serial_binding IN (0, 1))
+    """,
+    "ALTER TABLE products ADD COLUMN ble_only INTEGER NOT NULL DEFAULT 0 CHECK (ble_only IN (0, 1))",
+    # A serial number names one device of its product, and a device has one at most.
+    """
+    CREATE TABLE serials (
+        device_id INTEGER PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
+        product_key TEXT NOT NULL,
+        serial TEXT NOT NULL,
+        UNIQUE (product_key, serial)
+    ) STRICT
+    """,
+)
 
 
 def upgrade() -> None:

@@ -1,0 +1,92 @@
+"""One App's connection: pairing for anyone who is near, a session for whoever knows the auth key.
+
+Before the log-in nothing proves who asks, so nothing changes the device: Wi-Fi settings in 0x7010 are ignored, no
+command is executed, and the connection has few requests and little time. After it the session decides.
+"""
+
+from quecbind.wire import commands, frame, lan
+from quecbind.wire.errors import WireError
+from quecIot._session import Door, Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quecIot._draw import Entropy
+    from quecIot._session import Answer, CarryOut
+
+MAX_FRAME = 4096
+IDLE_S = 15.0
+LIFE_S = 120.0
+MAX_REQUESTS = 64
+
+
+class Conversation:
+    """
+    Attributes:
+        source: the peer's address.
+        session: what it is once the App has logged in.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        identity: "Callable[[], tuple[str, str, str | None]]",
+        door: Door,
+        carry_out: "CarryOut",
+        entropy: "Entropy",
+        log: "Callable[[str, str], None]",
+        now: float,
+    ) -> None:
+        """`identity()` gives product key, device key, and the bind code while its window is open."""
+        self.source = source
+        self.session = Session(source, door, carry_out, entropy, now)
+        self._ends_at = now + IDLE_S
+        self._last_at = now + LIFE_S
+        self._identity = identity
+        self._log = log
+        self._reader = frame.FrameReader(MAX_FRAME)
+        self._request_count = 0
+
+    def receive_data(self, data: bytes, now: float) -> "bytes | None":
+        """The answers; None when the peer has asked often enough and is closed."""
+        self._ends_at = min(now + IDLE_S, self._last_at)
+        out = bytearray()
+        for asked in self._reader.feed(data):
+            if not self.session.is_valid():
+                self._request_count += 1
+                if self._request_count > MAX_REQUESTS:
+                    return None
+            for packet_id, command, payload in self._answers(asked, now):
+                out += frame.encode(packet_id, command, payload)
+        return bytes(out)
+
+    def next_timer(self) -> float:
+        """When `handle_timer` has something to do."""
+        return self.session.next_timer() if self.session.is_open else self._ends_at
+
+    def handle_timer(self, now: float) -> "bytes | None":
+        """What is to be sent by now; None when the connection is over."""
+        due = self.session.handle_timer(now) if self.session.is_open else b""
+        return None if self.session.is_over or (not self.session.is_open and now >= self._ends_at) else due
+
+    def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
+        if asked.command == commands.PROVISION:
+            return self._pair(asked)
+        if asked.command == commands.HELLO:
+            return [self.session.hello(asked.packet_id)]
+        if asked.command == commands.LOGIN:
+            return [self.session.log_in(asked.packet_id, asked.payload, now)]
+        return self.session.receive(asked, now)
+
+    def _pair(self, asked: "frame.Frame") -> "list[Answer]":
+        product_key, device_key, bind_code = self._identity()
+        if not product_key:
+            return []
+        try:
+            if lan.parse_provision_request(asked.payload).ssid is not None:
+                self._log("info", "pairing over LAN: Wi-Fi settings are ignored")
+        except WireError:
+            return []
+        payload = lan.provision_answer(product_key, device_key, bind_code)
+        return [(asked.packet_id, commands.PROVISION_ANSWER, payload)]

@@ -1,0 +1,221 @@
+"""One App's session with this device, log-in included: a decision for each frame, the answers, and when it ends.
+
+The story: the App asks for a random (0x7032, 0x7033), proves with it that it knows the auth key (0x7034, 0x7035), and
+from then on the data of every frame is encrypted with that key. It reads and writes properties and sends raw data,
+which become events 5 for the script exactly as they do when the Developer Center sends them, and gets what the script
+reports. A session lives by traffic; either side may ping. It ends at once when the auth key is no longer the device's:
+whoever has lost the device must not go on using it.
+
+The same for every transport that carries frames. No I/O, no clock, no randomness of its own.
+"""
+
+from quecbind.wire import commands, frame, lan, signing, ttlv
+from quecbind.wire.errors import WireError
+from quecIot import _downlink, _draw
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from quecIot._draw import Entropy
+
+    Key = Callable[[], bytes | None]
+    CarryOut = Callable[[tuple[Any, ...]], bytes]
+    Answer = tuple[int, int, bytes]
+
+SILENCE_S = 90.0  # heartbeats are due every 10 to 30 s; some Apps are late
+PING_AFTER_S = 30.0
+MAX_REPORT = 512  # a larger set of properties is sent in several frames
+MAX_READS = 16
+WRITE_FAILED = 1
+
+# A wrong key costs its sender this long, doubled with every further one.
+FIRST_DELAY_S = 1.0
+MAX_DELAY_S = 64.0
+MAX_SOURCES = 256
+
+
+class Door:
+    """Judges log-ins: the key of this moment, and how long a source that was wrong has to wait."""
+
+    def __init__(self, key: "Key") -> None:
+        """`key()` gives the 16 bytes of the auth key, None while the device has no owner."""
+        self.key = key
+        self._delays: "dict[str, tuple[float, float]]" = {}  # source: (delay in s, until when)
+
+    def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
+        """The key that the token proves, None when it proves none. Within its delay a source is not even looked at."""
+        delay, until = self._delays.get(source, (0.0, 0.0))
+        key = self.key()
+        if key is None or now < until:
+            return None
+        if signing.same(signing.lan_token(key, random), token):
+            self._delays.pop(source, None)
+            return key
+        if source not in self._delays and len(self._delays) >= MAX_SOURCES:
+            self._forget_one()
+        delay = min(delay * 2, MAX_DELAY_S) or FIRST_DELAY_S
+        self._delays[source] = (delay, now + delay)
+        return None
+
+    def _forget_one(self) -> None:
+        """Makes room by letting go of whoever is free again first."""
+        soonest = min(self._delays, key=lambda source: self._delays[source][1])
+        del self._delays[soonest]
+
+
+class Session:
+    """
+    Attributes:
+        is_open: whether the App has logged in.
+        is_over: whether it had, and has lost its key or gone silent: the connection has served.
+    """
+
+    def __init__(self, source: str, door: Door, carry_out: "CarryOut", entropy: "Entropy", now: float) -> None:
+        """`carry_out(decision)` does what a decision of `_downlink` asks for; the payload of the answer, or b""."""
+        self.is_open = False
+        self.is_over = False
+        self._source = source
+        self._door = door
+        self._carry_out = carry_out
+        self._entropy = entropy
+        self._random = ""
+        self._key = b""
+        self._packet_id = 0
+        self._heard_at = now
+        self._pinged_at = now
+        self._reads: "list[int]" = []
+
+    # --- before the log-in ---
+
+    def hello(self, packet_id: int) -> "Answer":
+        """A random for one log-in; an earlier one is void, and so is an open session."""
+        self.is_open = False
+        self._random = _draw.letters(self._entropy, lan.RANDOM_SIZE)
+        return packet_id, commands.RANDOM, lan.random(self._random)
+
+    def log_in(self, packet_id: int, payload: bytes, now: float) -> "Answer":
+        """Each random serves once, so that a token that was overheard opens nothing."""
+        random, self._random = self._random, ""
+        key = None
+        if random:
+            try:
+                key = self._door.open(self._source, random, lan.parse_login(payload), now)
+            except WireError:
+                key = None
+        if key is None:
+            return packet_id, commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
+        self._key, self._iv = key, random
+        self._heard_at = self._pinged_at = now
+        self.is_open = True
+        return packet_id, commands.LOGIN_RESULT, lan.login_result()
+
+    # --- after it ---
+
+    def receive(self, asked: "frame.Frame", now: float) -> "list[Answer]":
+        """What the App asks for, done; the answers, already encrypted."""
+        if not self.is_valid():
+            return []
+        self._heard_at = now
+        if asked.command == commands.PING:
+            return [(asked.packet_id, commands.PONG, b"")]
+        if asked.command not in _SERVED:
+            return []
+        try:
+            data = signing.lan_decrypt(self._key, self._iv, asked.payload)
+        except WireError:
+            return []
+        decision = _downlink.decide(frame.Frame(asked.packet_id, asked.command, data))
+        payload = b"" if decision[0] in _FAILED else self._carry_out(decision)
+        return [
+            (asked.packet_id, command, self._sealed(plain))
+            for command, plain in self._answers(asked, decision, payload)
+        ]
+
+    def _answers(self, asked: "frame.Frame", decision: "tuple[Any, ...]", payload: bytes) -> "list[tuple[int, bytes]]":
+        failed = decision[0] in _FAILED
+        if asked.command == commands.TSL_WRITE:
+            return [(commands.WRITE_ACK, lan.write_ack(WRITE_FAILED if failed else 0))]
+        if failed:
+            return []
+        if asked.command == commands.TSL_READ:
+            # The script's answer follows as a report: it may take its time.
+            self._reads = self._reads[1 - MAX_READS :] + [asked.packet_id]
+            return [(commands.TSL_READ_ANSWER, b"")]
+        if asked.command == commands.STATUS_READ:
+            return [(commands.STATUS_ANSWER, payload)]
+        return []
+
+    def report(self, command: int, payload: bytes) -> bytes:
+        """Frames that tell the App what the script reports; b"" when nobody is logged in."""
+        if not self.is_valid():
+            return b""
+        out = b""
+        for part in _parts(payload) if command == commands.TSL_REPORT else [payload]:
+            self._packet_id = self._packet_id % 0xFFFE + 1
+            out += frame.encode(self._packet_id, command, self._sealed(part))
+        return out
+
+    def has_asked(self, packet_id: int) -> bool:
+        """Whether the App waits for properties that it asked for by that packet id."""
+        return packet_id in self._reads
+
+    def answer_read(self, packet_id: int, payload: bytes) -> bytes:
+        """Frames with the properties that the App asked for by that packet id; b"" when it did not."""
+        if not self.has_asked(packet_id):
+            return b""
+        self._reads.remove(packet_id)
+        return self.report(commands.TSL_REPORT, payload)
+
+    def is_valid(self) -> bool:
+        """Whether the App is logged in with the key the device has now."""
+        if self.is_open and self._key != self._door.key():
+            self._end()
+        return self.is_open
+
+    # --- time ---
+
+    def next_timer(self) -> float:
+        """When `handle_timer` has something to do, while the session is open."""
+        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S)
+
+    def handle_timer(self, now: float) -> "bytes | None":
+        """A ping when it is time for one, else b""; None when the session is over."""
+        if now >= self._heard_at + SILENCE_S:
+            self._end()
+        if not self.is_valid():
+            return None
+        if now < self._pinged_at + PING_AFTER_S:
+            return b""
+        self._pinged_at = now
+        if now < self._heard_at + PING_AFTER_S:
+            return b""
+        self._packet_id = self._packet_id % 0xFFFE + 1
+        return frame.encode(self._packet_id, commands.PING)
+
+    def _end(self) -> None:
+        self.is_open = False
+        self.is_over = True
+
+    def _sealed(self, data: bytes) -> bytes:
+        return signing.lan_encrypt(self._key, self._iv, data)
+
+
+_SERVED = (commands.TSL_READ, commands.TSL_WRITE, commands.TRANSPARENT_DOWN, commands.STATUS_READ)
+_FAILED = (_downlink.COMPLAIN, _downlink.NOTHING)
+
+
+def _parts(payload: bytes) -> "list[bytes]":
+    """The properties of a report in sets that fit a frame each; one that is large by itself stays whole."""
+    if len(payload) <= MAX_REPORT:
+        return [payload]
+    parts: "list[bytes]" = []
+    part = b""
+    for field in ttlv.decode(payload):
+        one = ttlv.encode([field])
+        if part and len(part) + len(one) > MAX_REPORT:
+            parts.append(part)
+            part = b""
+        part += one
+    return parts + [part]

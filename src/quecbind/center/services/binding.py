@@ -1,0 +1,415 @@
+"""The ways to come to own a device. The rules are in `domain.binding`; here they meet the data.
+
+The story of a bind: everything is looked up, judged and written in one transaction, in the writer's thread. So any
+number of users racing with the right code are judged one after the other, and the window is gone after the first.
+Wrong codes are counted there too: a thousand guesses at once count as a thousand.
+
+A device that does not exist is answered like one without a bind code.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from quecbind.center.domain import binding, permission, refusal
+from quecbind.center.domain.audit import AuditEntry
+from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
+from quecbind.center.domain.device import Device
+from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
+from quecbind.center.domain.limits import GuessLimits, Limits
+from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
+from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, owner_changed
+from quecbind.center.services.endings import members_lost, without_right
+from quecbind.center.services.errors import Rejected
+from quecbind.center.services.find import find_device, row_of
+from quecbind.center.services.ports import Clock, Events, Storage
+from quecbind.center.services.records import Member, Owner
+from quecbind.center.services.registry import Registry
+from quecbind.center.services.resets import Resets
+from quecbind.center.services.rows import Tx
+from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
+
+MAX_CAPABILITIES = 15
+BY_SERIAL, BY_WIFI, BY_DEVICE_KEY = 1, 2, 3  # binding types, app-api.md B2
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One wish to bind, checked as far as that goes without data."""
+
+    who: SignedIn
+    product_key: str
+    device_key: str
+    device_name: str
+    capabilities: int
+    binding_type: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    request: _Request
+    product: Product
+    auth_key: Secret
+    leaving: tuple[Uid, ...]
+    is_new: bool
+    members: tuple[Member, ...] = ()
+
+
+class Binding:
+    """Every way to bind. Every method is a coroutine and raises Rejected with the platform's code."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        auth_keys: AuthKeys,
+        resets: Resets,
+        *,
+        clock: Clock,
+        events: Events,
+        changes: Changes,
+        limits: Limits,
+    ) -> None:
+        self._storage = storage
+        self._registry = registry
+        self._auth_keys = auth_keys
+        self._resets = resets
+        self._clock = clock
+        self._events = events
+        self._changes = changes
+        # Touched in the writer's thread only: there, one work runs at a time.
+        self._guesses = GuessLimits(limits)
+        self.limit_counters = self._guesses.counters
+
+    async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
+        """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
+        key = given_product_key(product_key)
+        if device_key and not is_device_key(device_key):
+            raise Rejected(refusal.DEVICE_KEY_FORMAT)
+
+        def look(tx: Tx) -> Product | None:
+            if not is_product_key(key) or not tx.products.is_open_to(key, who.user_domain):
+                return None
+            device = find_device(tx, key, device_key) if device_key else None
+            if tx.owners.get(row_of(device), who.uid) is not None:
+                raise Rejected(refusal.ALREADY_BOUND)
+            return tx.products.get(key)
+
+        product = self._storage.read(look)
+        if product is None:
+            raise Rejected(refusal.MAY_NOT_BIND)
+        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name)
+
+    async def bind_by_code(
+        self,
+        who: SignedIn,
+        product_key: str | None,
+        device_key: str | None,
+        code: str | None,
+        device_name: str | None,
+        peer: str,
+        capabilities: int | None = None,
+    ) -> BindResult:
+        """Own a device by bringing the bind code it has reported (`deviceBindingByWifi`)."""
+        raise_refused(binding.check_code(code))
+        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_WIFI)
+        mac = self._storage.mac("bind code", request.product_key, request.device_key, code or "")
+        fresh_key = self._auth_keys.draw()
+
+        def work(tx: Tx) -> _Outcome | Refused:
+            now = self._clock.now()
+            target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
+            limit = self._guesses.check(who.uid, peer, request.product_key, target, now)
+            if limit is not None:
+                return limit
+            refused = _check_permission(tx, request)
+            if refused is not None:
+                return refused
+            device, product, owners = _situation(tx, request)
+            decision = binding.bind_by_code(
+                _window(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
+            )
+            if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
+                self._guesses.add(who.uid, peer, request.product_key, target, now)
+                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
+
+        return self._bound(request, await self._storage.transact(work, self._tell))
+
+    async def bind_by_device_key(
+        self,
+        who: SignedIn,
+        product_key: str | None,
+        device_key: str | None,
+        device_name: str | None,
+        peer: str,
+        capabilities: int | None = None,
+    ) -> BindResult:
+        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that."""
+        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
+        fresh_key = self._auth_keys.draw()
+
+        def work(tx: Tx) -> _Outcome | Refused:
+            refused = _check_permission(tx, request)
+            if refused is not None:
+                return refused
+            device, product, owners = _situation(tx, request)
+            decision = binding.bind_by_device_key(
+                product.allow_device_key_binding,
+                _can_be_named(device),
+                _uids_in(owners, who),
+                who.uid,
+                product.bind_mode,
+            )
+            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
+
+        return self._bound(request, await self._storage.transact(work, self._tell))
+
+    async def bind_by_serial(
+        self,
+        who: SignedIn,
+        product_key: str | None,
+        serial: str | None,
+        device_name: str | None,
+        peer: str,
+        capabilities: int | None = None,
+    ) -> BindResult:
+        """Own a device by its imported serial number (`bindDeviceSn`); 5327 unless its product allows that.
+
+        What is refused counts as a guess, for serial numbers can be guessed: 5090 for one that names no device which
+        could be bound, whatever the reason.
+        """
+        product = given_product_key(product_key)
+        raise_refused(binding.check_serial(serial))
+        wish = _wish(who, product, "", device_name, peer, capabilities, BY_SERIAL)
+        fresh_key = self._auth_keys.draw()
+        # All serial numbers of a product count as one device: each guess is about another one.
+        target = f"serials of {product}"
+
+        def work(tx: Tx) -> _Outcome | Refused:
+            now = self._clock.now()
+            refused = self._guesses.check(who.uid, peer, product, target, now) or _check_permission(tx, wish)
+            if refused is not None:
+                return refused
+            device = tx.devices.by_serial(product, serial or "")
+            key = "" if device is None else device.device_key
+            request = dataclasses.replace(wish, device_key=key, device_name=wish.device_name or key)
+            device, product_row, owners = _situation(tx, request)
+            decision = binding.bind_by_serial(
+                product_row.allow_serial_binding,
+                _can_be_named(device),
+                _uids_in(owners, who),
+                who.uid,
+                product_row.bind_mode,
+            )
+            if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
+                self._guesses.add(who.uid, peer, product, target, now)
+                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+            return _carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
+
+        return self._bound(wish, await self._storage.transact(work, self._tell))
+
+    def _tell(self, outcome: _Outcome | Refused) -> None:
+        if isinstance(outcome, Refused) or not outcome.is_new:
+            return
+        request = outcome.request
+        # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
+        keys, domain = (request.product_key, request.device_key), request.who.user_domain
+        self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
+        gone = [owner_changed(*keys, uid, domain, REMOVED, UNBOUND) for uid in outcome.leaving]
+        members = members_lost(outcome.members, UNBOUND)
+        self._changes.tell([*gone, *members, owner_changed(*keys, request.who.uid, domain, ADDED, None)])
+
+    def _bound(self, request: _Request, outcome: _Outcome | Refused) -> BindResult:
+        if isinstance(outcome, Refused):
+            self._events.publish(
+                "device.bind_refused",
+                product_key=request.product_key,
+                device_key=request.device_key,
+                uid=request.who.uid,
+                code=outcome.code,
+                peer=request.peer,
+            )
+            raise Rejected(outcome)
+        request = outcome.request
+        if outcome.is_new:
+            self._events.publish(
+                "device.bound",
+                product_key=request.product_key,
+                device_key=request.device_key,
+                uid=request.who.uid,
+                left=",".join(outcome.leaving),
+            )
+        product = outcome.product
+        return BindResult(
+            outcome.auth_key,
+            product.bind_mode,
+            NUMBER_BY_BIND_MODE[product.bind_mode],
+            product.name,
+            outcome.is_new,
+            request.device_key,
+        )
+
+
+def _request(
+    who: SignedIn,
+    product_key: str | None,
+    device_key: str | None,
+    device_name: str | None,
+    peer: str,
+    capabilities: int | None,
+    binding_type: int,
+) -> _Request:
+    return _wish(
+        who, given_product_key(product_key), given_device_key(device_key), device_name, peer, capabilities, binding_type
+    )
+
+
+def _wish(
+    who: SignedIn,
+    product: str,
+    key: str,
+    device_name: str | None,
+    peer: str,
+    capabilities: int | None,
+    binding_type: int,
+) -> _Request:
+    if not is_product_key(product):
+        # What cannot be a product key is answered like one that nobody has.
+        raise Rejected(refusal.DOMAIN_NOT_LINKED)
+    raise_refused(binding.check_name(device_name or ""))
+    if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
+        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
+    return _Request(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
+
+
+def given_product_key(text: str | None) -> str:
+    if not text:
+        raise Rejected(refusal.PRODUCT_KEY_MISSING)
+    return text
+
+
+def given_device_key(text: str | None) -> str:
+    if not text:
+        raise Rejected(refusal.DEVICE_KEY_MISSING)
+    if not is_device_key(text):
+        raise Rejected(refusal.DEVICE_KEY_FORMAT)
+    return text
+
+
+def _check_permission(tx: Tx, request: _Request) -> Refused | None:
+    user = tx.users.get(request.who.uid)
+    return permission.may_bind(
+        product_is_open=tx.products.is_open_to(request.product_key, request.who.user_domain),
+        user_is_enabled=user is not None and user.disabled_at is None,
+    )
+
+
+def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[Owner]]:
+    """What there is."""
+    product = tx.products.get(request.product_key)
+    assert product is not None, "an unknown product is open to nobody"
+    device = find_device(tx, request.product_key, request.device_key)
+    return device, product, tx.owners.of_device(row_of(device))
+
+
+def _window(device: Device | None) -> Window | None:
+    """The window of the device. A disabled one has none, nor one that owes a reset: nobody can begin to own it."""
+    if device is None or device.state == "disabled" or device.owes_reset:
+        return None
+    if device.bind_code_mac is None or device.bind_window_end is None:
+        return None
+    return Window(device.bind_code_mac, device.bind_window_end)
+
+
+def _can_be_named(device: Device | None) -> bool:
+    """Whether the device can be bound by naming it, without a code: it has shown that it exists."""
+    return device is not None and device.state == "active" and not device.owes_reset
+
+
+def _uids_in(owners: list[Owner], who: SignedIn) -> tuple[Uid, ...]:
+    """Owners of one App do not stand in the way of another App's (app-api.md C5)."""
+    return tuple(owner.uid for owner in owners if owner.user_domain == who.user_domain)
+
+
+def _carry_out(
+    tx: Tx,
+    request: _Request,
+    decision: Bound | AlreadyOwner | Refused,
+    device: Device | None,
+    product: Product,
+    owners: list[Owner],
+    fresh_key: Secret,
+    now_ms: int,
+) -> _Outcome | Refused:
+    """Write what was decided: the window first, then those who leave, then the owner."""
+    if isinstance(decision, Refused):
+        return decision
+    assert device is not None, "nobody owns a device there is not"
+    auth_key = tx.devices.auth_key(device.id)
+    if isinstance(decision, AlreadyOwner):
+        assert auth_key is not None, "it was stored with the first owner"
+        return _Outcome(request, product, auth_key, (), is_new=False)
+    tx.devices.close_window(device.id, device.epoch)
+    members: list[Member] = []
+    for uid in decision.leaving:
+        members += tx.shares.granted_by(device.id, uid)
+        tx.owners.delete(device.id, uid)
+        tx.audit.append(_audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
+    if auth_key is None or decision.leaving or not owners:
+        # Whoever has left must not be able to use the LAN with the key they had.
+        auth_key = fresh_key
+        tx.devices.set_auth_key(device.id, auth_key)
+    tx.owners.insert(
+        Owner(
+            device_id=device.id,
+            product_key=product.product_key,
+            bind_mode=product.bind_mode,
+            uid=request.who.uid,
+            user_domain=request.who.user_domain,
+            epoch=device.epoch,
+            device_name=request.device_name,
+            capabilities=request.capabilities,
+            binding_type=request.binding_type,
+            bound_at=now_ms,
+        )
+    )
+    tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
+    lost = tuple(without_right(tx, members, now_ms))
+    return _Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
+
+
+def _audit_bind(
+    request: _Request, action: str, now_ms: int, result: str = "ok", details: dict[str, object] | None = None
+) -> AuditEntry:
+    return user_did(request.who, request.product_key, request.device_key, request.peer, action, now_ms, result, details)
+
+
+def user_did(
+    who: SignedIn,
+    product_key: str,
+    device_key: str,
+    peer: str,
+    action: str,
+    now_ms: int,
+    result: str = "ok",
+    details: dict[str, object] | None = None,
+) -> AuditEntry:
+    return AuditEntry(
+        at=now_ms,
+        who=f"user {who.uid}",
+        action=action,
+        result=result,
+        product_key=product_key,
+        device_key=device_key,
+        peer=peer,
+        details=details or {},
+    )
+
+
+def raise_refused(refused: Refused | None) -> None:
+    if refused is not None:
+        raise Rejected(refused)

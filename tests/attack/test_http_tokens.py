@@ -1,0 +1,232 @@
+"""HTTP: tokens that were never issued, tokens used as what they are not, and what answers tell about who exists."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.attack.crowd import BINDING, EMAIL, ENDUSER, PASSWORD, Caller, Crowd, run_crowd
+from tests.e2e.wire_by_hand import app_password, random_text
+from tests.tables import Row
+
+pytestmark = pytest.mark.enable_socket
+
+INVALID_TOKEN, INVALID_REFRESH, CODE_WRONG = 5032, 5489, 5046
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60)
+
+
+def pack(value: object) -> str:
+    data = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unpack(part: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(part + "=="))
+
+
+class Forger:
+    """Holds a token of their own, the server's public key, and the wish to be somebody else."""
+
+    def __init__(self, token: str, victim: str, public_key: str) -> None:
+        self.head, self.claims, self.signature = token.removeprefix("Bearer ").split(".")
+        self.victim, self.public_key = victim, public_key.encode()
+
+    def with_head(self, **changes: object) -> str:
+        """Another head, the victim's uid, signed with the public key as if it were a secret."""
+        head = pack({**unpack(self.head), **changes})
+        claims = pack({**unpack(self.claims), "uid": self.victim})
+        return f"{head}.{claims}.{pack(hmac.digest(self.public_key, f'{head}.{claims}'.encode(), 'sha256'))}"
+
+    def with_claims(self, **changes: object) -> str:
+        """Other claims under the signature of the old ones."""
+        return f"{self.head}.{pack({**unpack(self.claims), **changes})}.{self.signature}"
+
+    def unsigned(self, alg: str) -> str:
+        head, claims = pack({"alg": alg, "typ": "JWT", "kid": unpack(self.head)["kid"]}), unpack(self.claims)
+        return f"{head}.{pack({**claims, 'uid': self.victim})}."
+
+
+FORGERIES: list[tuple[str, Callable[[Forger], str]]] = [
+    ("alg none", lambda f: f.unsigned("none")),
+    ("alg None", lambda f: f.unsigned("None")),
+    ("alg nOnE", lambda f: f.unsigned("nOnE")),
+    ("alg empty", lambda f: f.unsigned("")),
+    ("HS256 with the public key as secret", lambda f: f.with_head(alg="HS256")),
+    ("HS512 named, public key as secret", lambda f: f.with_head(alg="HS512")),
+    ("ES256 named", lambda f: f.with_head(alg="ES256")),
+    ("RS512 named", lambda f: f.with_head(alg="RS512")),
+    ("kid: a path", lambda f: f.with_head(alg="HS256", kid="../../../../dev/null")),
+    ("kid: SQL", lambda f: f.with_head(alg="HS256", kid="x' UNION SELECT 'a' --")),
+    ("kid: unknown", lambda f: f.with_head(kid="nobody")),
+    ("kid: a list", lambda f: f.with_head(kid=["a"])),
+    ("kid: an object", lambda f: f.with_head(kid={"a": 1})),
+    ("kid: none", lambda f: f.with_head(kid=None)),
+    ("kid: a NUL", lambda f: f.with_head(kid="\0")),
+    ("jku: a key elsewhere", lambda f: f.with_head(jku="http://127.0.0.1:9/keys")),
+    ("jwk: a key brought along", lambda f: f.with_head(jwk={"kty": "oct", "k": pack(f.public_key)})),
+    ("x5u: a certificate elsewhere", lambda f: f.with_head(x5u="http://127.0.0.1:9/")),
+    ("crit: unknown", lambda f: f.with_head(crit=["b64"], b64=False)),
+    ("uid of the victim, old signature", lambda f: f.with_claims(uid=f.victim)),
+    ("exp far away, old signature", lambda f: f.with_claims(exp=2**53)),
+    ("exp: a text", lambda f: f.with_claims(exp="never")),
+    ("nbf in the past, old signature", lambda f: f.with_claims(nbf=0)),
+    ("aud: another", lambda f: f.with_claims(aud="admin")),
+    ("type: another, old signature", lambda f: f.with_claims(type="RefreshToken")),
+    ("no signature", lambda f: f"{f.head}.{f.claims}."),
+    ("half a signature", lambda f: f"{f.head}.{f.claims}.{f.signature[: len(f.signature) // 2]}"),
+    ("two dots", lambda f: ".."),
+    ("one part", lambda f: f.head),
+    ("four parts", lambda f: f"{f.head}.{f.claims}.{f.signature}.{f.signature}"),
+    ("10,000 letters", lambda f: "a" * 10_000),
+    ("no Base64", lambda f: "!!!.???.***"),
+    ("lower case", lambda f: f"{f.head}.{f.claims}.{f.signature}".lower()),
+]
+
+
+@pytest.mark.parametrize(("name", "forge"), FORGERIES, ids=[name for name, _ in FORGERIES])
+def test_a_forged_token_opens_nothing(crowd: Crowd, row: Row, name: str, forge: Callable[[Forger], str]) -> None:
+    thief, victim = crowd.person(), Caller(crowd.center, "127.6.0.1", *reversed(crowd.tokens[0][:2]))
+    forged = forge(Forger(thief.token, victim.uid, crowd.public_key))
+
+    got = {
+        Caller(crowd.center, "127.6.0.2", prefix + forged).call("GET", ENDUSER + "userInfo")["code"]
+        for prefix in ("", "Bearer ")
+    }
+
+    row("token: " + name, {INVALID_TOKEN}, got)
+
+
+def test_a_token_is_good_as_what_it_is_alone(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    as_access = Caller(crowd.center, "127.6.0.3", who.refresh_token).call("GET", ENDUSER + "userInfo")
+    as_refresh = who.call("PUT", ENDUSER + "refreshToken", refreshToken=who.token)
+    row("a refresh token as access token", INVALID_TOKEN, as_access["code"])
+    row("an access token as refresh token", INVALID_REFRESH, as_refresh["code"])
+    row("... and the session goes on", 200, who.call("GET", ENDUSER + "userInfo")["code"])
+
+
+def test_a_refresh_token_used_twice_ends_its_session(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    first = who.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)
+    row("a refresh token, once", 200, first["code"])
+    new = Caller(crowd.center, "127.6.0.4", first["data"]["accessToken"]["token"])
+    row(
+        "... twice, by a thief elsewhere",
+        INVALID_REFRESH,
+        new.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)["code"],
+    )
+    row(
+        "... and the tokens of both are over",
+        [INVALID_TOKEN] * 2,
+        [each.call("GET", ENDUSER + "userInfo")["code"] for each in (who, new)],
+    )
+    row(
+        "... the new refresh token too",
+        INVALID_REFRESH,
+        new.call("PUT", ENDUSER + "refreshToken", refreshToken=first["data"]["refreshToken"]["token"])["code"],
+    )
+
+
+def test_a_refresh_token_is_of_no_use_with_anothers_access_token(crowd: Crowd, row: Row) -> None:
+    thief, victim = crowd.person(), crowd.person()
+    got = thief.call("PUT", ENDUSER + "refreshToken", refreshToken=victim.refresh_token)["code"]
+    row("another's refresh token beside one's own access token", INVALID_REFRESH, got)
+
+
+def test_a_token_ends_with_its_sign_out(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    row("a sign-out", 200, who.call("DELETE", ENDUSER + "userLogout")["code"])
+    row("... its access token", INVALID_TOKEN, who.call("GET", BINDING + "userDeviceList")["code"])
+    row(
+        "... its refresh token",
+        INVALID_REFRESH,
+        who.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)["code"],
+    )
+
+
+def sign_in(crowd: Crowd, address: str, email: str, password: str) -> tuple[int, list[str], bytes]:
+    nonce = random_text()
+    cipher = app_password(password, nonce)
+    signature = hashlib.sha256((email + cipher + nonce + crowd.domain_secret).encode()).hexdigest()
+    form = {"email": email, "pwd": cipher, "random": nonce, "userDomain": crowd.domain, "signature": signature}
+    return ask(crowd, address, ENDUSER + "emailPwdLogin", form)
+
+
+def ask(crowd: Crowd, address: str, path: str, body: dict[str, object]) -> tuple[int, list[str], bytes]:
+    """Everything of an answer but its date."""
+    came = Caller(crowd.center, address).request(
+        "POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    return came[0], [f"{name}: {value}" for name, value in came[1] if name.lower() != "date"], came[2]
+
+
+def test_a_sign_in_does_not_tell_who_has_an_account(crowd: Crowd, row: Row) -> None:
+    known = [sign_in(crowd, "127.6.1.1", EMAIL, "wrong-1") for _ in range(6)]
+    unknown = [sign_in(crowd, "127.6.1.2", "nobody@example.com", "wrong-1") for _ in range(6)]
+    codes = [json.loads(answer[2])["code"] for answer in known]
+    row("6 wrong passwords of a user", [5586, 5585, 5584, 5583, 5147, 5147], codes)
+    row(
+        "... the same of nobody: status, headers, body",
+        [without_wait(a) for a in known],
+        [without_wait(a) for a in unknown],
+    )
+    at_once = [json.loads(sign_in(crowd, where, EMAIL, PASSWORD)[2])["code"] for where in ("127.6.1.1", "127.6.1.3")]
+    row("... the right password while frozen, there and elsewhere", [5147, 200], at_once)
+
+
+def without_wait(answer: tuple[int, list[str], bytes]) -> tuple[int, str, object]:
+    """The seconds that are left differ by the time between the two."""
+    body = json.loads(answer[2])
+    body["extMsg"] = sorted(body["extMsg"] or ())
+    headers = [line for line in answer[1] if not line.lower().startswith("content-length")]
+    return answer[0], " ".join(headers), json.dumps(body)
+
+
+def test_mail_codes_and_sign_up_do_not_tell_who_has_an_account(crowd: Crowd, row: Row) -> None:
+    def mail(email: str) -> tuple[int, list[str], bytes]:
+        return ask(
+            crowd,
+            "127.6.1.4",
+            "/v2/mail/enduserapi/v2/sendEmail",
+            {"email": email, "emailType": 1, "userDomain": crowd.domain},
+        )
+
+    def sign_up(email: str) -> tuple[int, list[str], bytes]:
+        body: dict[str, object] = {"email": email, "code": "00000x", "pwd": "secret-1", "userDomain": crowd.domain}
+        return ask(crowd, "127.6.1.5", ENDUSER + "v2/emailPwdRegister", body)
+
+    row("a mail code for a user and for nobody", mail(EMAIL), mail("nobody@example.com"))
+    row("a sign-up with a wrong code, user and nobody", sign_up(EMAIL), sign_up("nobody@example.com"))
+    row("... its code", CODE_WRONG, json.loads(sign_up("nobody2@example.com")[2])["code"])
+
+
+def test_mail_codes_cannot_be_guessed_nor_flood_a_mailbox(crowd: Crowd, row: Row) -> None:
+    body: dict[str, object] = {"email": "box@example.com", "emailType": 1, "userDomain": crowd.domain}
+    sent = [
+        json.loads(ask(crowd, f"127.6.2.{n + 1}", "/v2/mail/enduserapi/v2/sendEmail", body)[2])["code"]
+        for n in range(7)
+    ]
+    row("7 mails to one box from 7 addresses", [200] * 5 + [5058] * 2, sent)
+    code = next(line for line in reversed(crowd.center.log.read_text().splitlines()) if "box@example.com" in line)
+    tries = {"email": "box@example.com", "pwd": "secret-1", "userDomain": crowd.domain}
+    guesses = [
+        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": f"{n:05d}x"})[2])["code"]
+        for n in range(6)
+    ]
+    digits = next(word for word in code.replace("=", " ").split() if word.isdigit() and len(word) == 6)
+    row("6 guesses at a mail code", {CODE_WRONG}, set(guesses))
+    row(
+        "... the right one is worth nothing after that",
+        CODE_WRONG,
+        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": digits})[2])["code"],
+    )

@@ -1,0 +1,36 @@
+"""Every limit that is a setting can be seen at work."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from quecbind.center.access.server import ACCESS_LIMITS, AccessLimits, AccessServer
+from quecbind.center.domain.limits import Limits
+from quecbind.center.metrics import CenterCollector
+from tests.center.services.world import World
+
+# Spans, and what is no limit on somebody.
+NO_COUNT = {"refusal_audit_s", "log_in_burst_per_address"}
+
+
+async def test_metrics_show_every_limit_from_the_start(tmp_path: Path) -> None:
+    world = await World.open(tmp_path / "data")
+    center = world.center
+    access = AccessServer(center.gate, center.uplink, center.presence, clock=world.clock, limits=AccessLimits())
+    access.counters.limited_count_by_limit["message_rate"] += 3
+
+    shown = {
+        sample.labels["limit"]: sample.value
+        for metric in CenterCollector(center, access).collect()
+        for sample in metric.samples
+        if sample.name == "quecbind_limited_total"
+    }
+
+    names = {field.name for field in dataclasses.fields(Limits)} - NO_COUNT
+    assert {name for name in names if not name.endswith("_window_s")} <= shown.keys()
+    assert set(ACCESS_LIMITS) <= shown.keys()
+    assert shown["message_rate"] == 3
+    assert sum(shown.values()) == 3
+    await access.stop(0)
+    await center.close()

@@ -1,0 +1,143 @@
+"""What strangers on the local network can learn, and that it is no use to them for anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quecbind.wire import commands, frame, lan, ttlv
+from quecIot import _conversation
+from quecIot._conversation import Conversation
+from quecIot._session import Door
+from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
+
+SOURCE = "192.0.2.10"
+KEY = bytes(range(16))
+
+
+class Peer:
+    def __init__(self, bind_code: str | None = None, product_key: str = PK) -> None:
+        self.logged: list[str] = []
+        self.identity = (product_key, DK, bind_code)
+        self.key: bytes | None = KEY
+        self.asked: list[Any] = []
+        self.conversation = Conversation(
+            SOURCE,
+            lambda: self.identity,
+            Door(lambda: self.key),
+            self.carry_out,
+            CountingEntropy(),
+            lambda level, text: self.logged.append(text),
+            now=0.0,
+        )
+
+    def carry_out(self, decision: tuple[Any, ...]) -> bytes:
+        self.asked.append(decision)
+        return b""
+
+    def ask(self, command: int, payload: bytes = b"", packet_id: int = 1000) -> list[frame.Frame]:
+        answer = self.conversation.receive_data(frame.encode(packet_id, command, payload), 1.0)
+        assert answer is not None
+        return frame.FrameReader().feed(answer)
+
+
+def test_pairing_tells_the_code_only_while_the_window_is_open() -> None:
+    (closed,) = Peer().ask(commands.PROVISION)
+    (opened,) = Peer(CODE).ask(commands.PROVISION)
+
+    assert ttlv.decode(closed.payload) == [(6, True), (7, PK.encode()), (8, DK.encode())]
+    assert ttlv.decode(opened.payload) == [(6, True), (7, PK.encode()), (8, DK.encode()), (9, CODE.encode())]
+    assert (opened.packet_id, opened.command) == (1000, commands.PROVISION_ANSWER)
+
+
+def test_the_code_of_each_moment_counts() -> None:
+    peer = Peer(CODE)
+    peer.ask(commands.PROVISION)
+
+    peer.identity = (PK, DK, None)
+
+    (answer,) = peer.ask(commands.PROVISION)
+    assert lan.parse_provision_answer(answer.payload).bind_code is None
+
+
+def test_wifi_settings_are_answered_and_ignored() -> None:
+    peer = Peer(CODE)
+
+    (answer,) = peer.ask(commands.PROVISION, lan.provision_request("home", "12345678"))
+
+    assert lan.parse_provision_answer(answer.payload).bind_code == CODE
+    assert peer.logged == ["pairing over LAN: Wi-Fi settings are ignored"]
+
+
+def test_a_device_without_product_answers_no_pairing() -> None:
+    assert Peer(product_key="").ask(commands.PROVISION) == []
+
+
+@pytest.mark.parametrize("payload", [b"\xff", bytes.fromhex("000b0001ff")])
+def test_a_pairing_request_that_cannot_be_read_gets_no_answer(payload: bytes) -> None:
+    assert Peer(CODE).ask(commands.PROVISION, payload) == []
+
+
+def test_hello_gets_a_new_random_each_time() -> None:
+    peer = Peer()
+
+    randoms = {lan.parse_random(peer.ask(commands.HELLO, packet_id=number)[0].payload) for number in range(1, 6)}
+
+    assert len(randoms) == 5
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.TSL_READ,
+        commands.TSL_WRITE,
+        commands.TRANSPARENT_DOWN,
+        commands.STATUS_READ,
+        commands.INFO_READ,
+        commands.CONFIGURE,
+        commands.BIND_CODE,
+        commands.EXCEPTION_DOWN,
+        commands.PING,
+        commands.HEARTBEAT,
+        commands.DISCOVER,
+        0x7001,
+        0x7016,
+    ],
+)
+def test_nothing_else_is_answered_or_done_without_a_log_in(command: int) -> None:
+    peer = Peer(CODE)
+
+    assert peer.ask(command, bytes.fromhex("0009")) == []
+    assert peer.asked == []
+
+
+def test_requests_may_come_in_pieces_and_together() -> None:
+    conversation = Peer(CODE).conversation
+    data = frame.encode(1, commands.PROVISION) + b"junk" + frame.encode(2, commands.HELLO)
+
+    out = b""
+    for at in range(len(data)):
+        out += conversation.receive_data(data[at : at + 1], 1.0) or b""
+
+    assert [one.packet_id for one in frame.FrameReader().feed(out)] == [1, 2]
+
+
+def test_a_connection_is_closed_when_it_has_asked_too_often() -> None:
+    conversation = Peer().conversation
+    request = frame.encode(1, commands.TSL_READ)
+
+    assert conversation.receive_data(request * _conversation.MAX_REQUESTS, 1.0) == b""
+    assert conversation.receive_data(request, 1.0) is None
+
+
+def test_a_connection_ends_when_it_is_silent_and_when_it_lasts_too_long() -> None:
+    conversation = Peer().conversation
+    assert conversation.next_timer() == _conversation.IDLE_S
+
+    for now in range(10, 121, 10):
+        conversation.receive_data(b"x", float(now))
+
+    assert conversation.next_timer() == _conversation.LIFE_S
+    assert conversation.handle_timer(_conversation.LIFE_S - 1) == b""
+    assert conversation.handle_timer(_conversation.LIFE_S) is None

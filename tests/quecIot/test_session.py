@@ -1,0 +1,285 @@
+"""An App's session with the device: the log-in, what is asked and answered after it, and what ends it.
+
+Vectors: protocol document, short-range C.4; key 00..0f and random A1b2C3d4E5f6G7h8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from quecbind.wire import commands, frame, lan, signing, ttlv
+from quecIot import _codes, _downlink, _session
+from quecIot._session import Door, Session
+
+KEY = bytes(range(16))
+RANDOM = "A1b2C3d4E5f6G7h8"
+LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TOKEN = "b4a50f328c7a789fc79a519a0894a9b33a3f0a14224728215d88716f25a5b3f2"
+SOURCE = "192.0.2.10"
+
+
+def entropy(count: int) -> bytes:
+    return bytes(LETTERS.index(letter) for letter in RANDOM)[:count]
+
+
+class Device:
+    def __init__(self) -> None:
+        self.key: bytes | None = KEY
+        self.asked: list[tuple[Any, ...]] = []
+        self.door = Door(lambda: self.key)
+
+    def carry_out(self, decision: tuple[Any, ...]) -> bytes:
+        self.asked.append(decision)
+        return bytes.fromhex("000a0064") if decision[0] == _downlink.ANSWER_STATUS else b""
+
+    def session(self, source: str = SOURCE, draw: Callable[[int], bytes] = entropy) -> Session:
+        return Session(source, self.door, self.carry_out, draw, 0.0)
+
+
+def result(session: Session, token: str = TOKEN, now: float = 0.0) -> int:
+    session.hello(1)
+    _, command, payload = session.log_in(2, lan.login(token), now)
+    assert command == commands.LOGIN_RESULT
+    return lan.parse_login_result(payload)
+
+
+@pytest.fixture
+def device() -> Device:
+    return Device()
+
+
+@pytest.fixture
+def session(device: Device) -> Session:
+    session = device.session()
+    assert result(session) == lan.LOGGED_IN
+    return session
+
+
+def sealed(data: bytes) -> bytes:
+    return signing.lan_encrypt(KEY, RANDOM, data)
+
+
+def opened(data: bytes) -> bytes:
+    return signing.lan_decrypt(KEY, RANDOM, data)
+
+
+def ask(session: Session, command: int, data: bytes = b"", now: float = 1.0) -> list[tuple[int, int, bytes]]:
+    return session.receive(frame.Frame(0x03EB, command, sealed(data) if data else b""), now)
+
+
+# --- the log-in ---
+
+
+def test_the_documents_token_opens_a_session(session: Session) -> None:
+    assert session.is_open
+
+
+@pytest.mark.parametrize("token", ["0" * 64, TOKEN[:-1] + "3", TOKEN[::-1]])
+def test_a_wrong_token_is_refused(device: Device, token: str) -> None:
+    session = device.session()
+
+    assert result(session, token) == lan.LOGIN_REFUSED
+    assert not session.is_open
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", bytes.fromhex("00130001ff"), lan.login_result()])
+def test_a_log_in_that_cannot_be_read_is_refused(device: Device, payload: bytes) -> None:
+    session = device.session()
+    session.hello(1)
+
+    assert lan.parse_login_result(session.log_in(2, payload, 0.0)[2]) == lan.LOGIN_REFUSED
+
+
+def test_without_an_owner_nobody_gets_in(device: Device) -> None:
+    device.key = None
+
+    assert result(device.session()) == lan.LOGIN_REFUSED
+
+
+def test_a_token_serves_once(device: Device) -> None:
+    session = device.session()
+    session.hello(1)
+    session.log_in(2, lan.login(TOKEN), 0.0)
+
+    assert lan.parse_login_result(session.log_in(3, lan.login(TOKEN), 0.0)[2]) == lan.LOGIN_REFUSED
+
+
+def test_a_token_without_a_random_is_refused(device: Device) -> None:
+    answer = device.session().log_in(1, lan.login(signing.lan_token(KEY, "")), 0.0)
+
+    assert lan.parse_login_result(answer[2]) == lan.LOGIN_REFUSED
+
+
+def test_a_new_hello_ends_the_session(session: Session) -> None:
+    session.hello(9)
+
+    assert ask(session, commands.TSL_WRITE, bytes.fromhex("0131")) == []
+
+
+def test_a_wrong_key_costs_its_source_a_growing_delay_and_nobody_else(device: Device) -> None:
+    result(device.session(), "0" * 64, now=0.0)
+
+    assert result(device.session(), now=0.9) == lan.LOGIN_REFUSED
+    assert result(device.session("192.0.2.11"), now=0.9) == lan.LOGGED_IN
+    result(device.session(), "0" * 64, now=1.0)
+    assert result(device.session(), now=2.9) == lan.LOGIN_REFUSED
+    assert result(device.session(), now=3.0) == lan.LOGGED_IN
+    assert result(device.session(), "0" * 64, now=4.0) == lan.LOGIN_REFUSED
+    assert result(device.session(), now=5.0) == lan.LOGGED_IN
+
+
+def test_the_delay_has_an_upper_end(device: Device) -> None:
+    now = 0.0
+    for _ in range(20):
+        result(device.session(), "0" * 64, now)
+        now += _session.MAX_DELAY_S
+
+    assert result(device.session(), now=now) == lan.LOGGED_IN
+
+
+def test_many_wrong_sources_do_not_fill_the_memory(device: Device) -> None:
+    for number in range(1000):
+        result(device.session(f"192.0.{number // 256}.{number % 256}"), "0" * 64)
+
+    assert len(device.door._delays) == _session.MAX_SOURCES
+
+
+# --- after it ---
+
+
+def test_the_documents_write_becomes_an_event_and_its_acknowledgement(device: Device, session: Session) -> None:
+    write = frame.decode(bytes.fromhex("aaaa00155a03eb0013" + "3bd0c625992d63206229b918923a5c96"))
+
+    (answer,) = session.receive(write, 1.0)
+
+    assert device.asked == [(_downlink.EVENT, _codes.TSL_WRITTEN, {38: True})]
+    assert frame.encode(*answer) == bytes.fromhex("aaaa00151603eb7036" + "91bc264ac13a81ec553c28a0baef66f5")
+
+
+@pytest.mark.parametrize("data", ["019202", "000a", "ff", "0000000000"])
+def test_a_malformed_write_is_acknowledged_as_failed_and_not_done(device: Device, session: Session, data: str) -> None:
+    ((_, command, payload),) = ask(session, commands.TSL_WRITE, bytes.fromhex(data))
+
+    assert (command, lan.parse_write_ack(opened(payload))) == (commands.WRITE_ACK, _session.WRITE_FAILED)
+    assert device.asked == []
+
+
+def test_what_is_not_encrypted_with_the_key_is_not_done(device: Device, session: Session) -> None:
+    plain = frame.Frame(5, commands.TSL_WRITE, bytes.fromhex("0131"))
+    foreign = frame.Frame(6, commands.TSL_WRITE, signing.lan_encrypt(b"x" * 16, RANDOM, bytes.fromhex("0131")))
+
+    session.receive(plain, 1.0)
+    session.receive(foreign, 1.0)
+
+    assert device.asked == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"", bytes.fromhex("13786a354a14e7f13d76333674bc7ccc")], ids=["no data", "one empty block"]
+)
+def test_a_read_of_everything_may_come_either_way(device: Device, session: Session, data: bytes) -> None:
+    answers = session.receive(frame.Frame(7, commands.TSL_READ, data), 1.0)
+
+    assert answers == [(7, commands.TSL_READ_ANSWER, b"")]
+    assert device.asked == [(_downlink.EVENT, _codes.TSL_READ, [7, []])]
+
+
+def test_the_scripts_answer_to_a_read_is_pushed_once(session: Session) -> None:
+    ask(session, commands.TSL_READ, bytes.fromhex("00010002"))
+
+    out = session.answer_read(0x03EB, bytes.fromhex("0009"))
+
+    (pushed,) = frame.FrameReader().feed(out)
+    assert (pushed.command, opened(pushed.payload)) == (commands.TSL_REPORT, bytes.fromhex("0009"))
+    assert session.answer_read(0x03EB, bytes.fromhex("0009")) == b""
+    assert session.answer_read(0x0001, bytes.fromhex("0009")) == b""
+
+
+def test_raw_data_becomes_an_event_without_an_answer(device: Device, session: Session) -> None:
+    assert ask(session, commands.TRANSPARENT_DOWN, b"on") == []
+    assert device.asked == [(_downlink.EVENT, _codes.TRANSPARENT_RECEIVED, b"on")]
+
+
+def test_status_is_answered(session: Session) -> None:
+    ((_, command, payload),) = ask(session, commands.STATUS_READ, bytes.fromhex("0001"))
+
+    assert (command, opened(payload)) == (commands.STATUS_ANSWER, bytes.fromhex("000a0064"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [commands.CONFIGURE, commands.BIND_CODE, commands.EXCEPTION_DOWN, commands.INFO_READ, commands.OTA_TASK, 0x0024],
+)
+def test_nothing_else_is_done_for_an_app(device: Device, session: Session, command: int) -> None:
+    assert ask(session, command, ttlv.encode([(9, True)])) == []
+    assert device.asked == []
+
+
+def test_packet_id_0_is_not_served(device: Device, session: Session) -> None:
+    session.receive(frame.Frame(0, commands.TRANSPARENT_DOWN, sealed(b"on")), 1.0)
+
+    assert device.asked == []
+
+
+def test_reports_are_encrypted_and_numbered(session: Session) -> None:
+    frames = frame.FrameReader().feed(session.report(0x0014, b"\x00\x09") + session.report(0x0024, b"raw"))
+
+    assert [(one.packet_id, one.command, opened(one.payload)) for one in frames] == [
+        (1, 0x0014, b"\x00\x09"),
+        (2, 0x0024, b"raw"),
+    ]
+
+
+def test_a_large_report_is_split_between_its_properties(session: Session) -> None:
+    fields = [(number, "x" * 100) for number in range(1, 21)]
+
+    frames = frame.FrameReader().feed(session.report(0x0014, ttlv.encode(fields)))
+
+    assert len(frames) > 3
+    assert all(len(one.payload) <= _session.MAX_REPORT + 16 for one in frames)
+    together = [field for one in frames for field in ttlv.decode(opened(one.payload))]
+    assert together == [(number, text.encode()) for number, text in fields]
+
+
+def test_nobody_who_has_not_logged_in_gets_reports(device: Device) -> None:
+    assert device.session().report(0x0014, b"\x00\x09") == b""
+
+
+# --- its end ---
+
+
+@pytest.mark.parametrize("new_key", [None, b"y" * 16], ids=["unbound", "rotated"])
+def test_a_session_ends_with_its_key(device: Device, session: Session, new_key: bytes | None) -> None:
+    device.key = new_key
+
+    assert ask(session, commands.TSL_WRITE, bytes.fromhex("0131")) == []
+    assert session.report(0x0014, b"\x00\x09") == b""
+    assert session.handle_timer(1.0) is None
+    assert device.asked == []
+    device.key = KEY
+    assert not session.is_open
+
+
+def test_pings_are_answered(session: Session) -> None:
+    assert ask(session, commands.PING) == [(0x03EB, commands.PONG, b"")]
+
+
+def test_a_quiet_app_is_pinged_and_then_let_go(session: Session) -> None:
+    assert session.handle_timer(_session.PING_AFTER_S - 1) == b""
+    ping = session.handle_timer(session.next_timer())
+    assert ping is not None
+    assert frame.decode(ping).command == commands.PING
+
+    assert session.handle_timer(_session.SILENCE_S - 0.1) is not None
+    assert session.handle_timer(_session.SILENCE_S) is None
+
+
+def test_any_frame_keeps_a_session(session: Session) -> None:
+    for now in range(10, 1000, 10):
+        ask(session, commands.HEARTBEAT, lan.heartbeat(), float(now))
+        assert session.handle_timer(float(now)) == b""
+
+    assert session.is_open
