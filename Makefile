@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= 20000
-TABLE ?= # --table-file=PATH writes the table of attack or faults as Markdown
+TABLE ?= # --table-file=PATH writes the table of attack, faults or model as Markdown
 
-.PHONY: demo test serve check attack faults fuzz bench timing docs clean
+.PHONY: demo test serve check attack faults model fuzz mutation bench timing docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -20,7 +20,7 @@ demo: $(STAMP)  ## a device is enrolled, found, bound, reset: the main job on th
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-attack faults: $(STAMP)  ## that suite whole, and its table: case, expected, got
+attack faults model: $(STAMP)  ## that suite whole, and its table: case, expected, got
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
 
 serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
@@ -30,6 +30,13 @@ fuzz: $(STAMP)  ## every fuzz target for RUNS inputs each; the test suite replay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@for target in mqtt frame ttlv lan signing; do \
 	  echo "== $$target" && $(BIN)/python tests/fuzz/fuzz_$$target.py -runs=$(RUNS) -print_final_stats=0 || exit 1; done
+
+mutation: $(STAMP)  ## mutation testing of the rules and the signatures, in an environment of its own; see docs/mutation.md
+	$(PYTHON) -m venv .venv-mutation
+	.venv-mutation/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' 'mutmut==3.8.1'
+	rm -rf mutants
+	.venv-mutation/bin/mutmut run --max-children 1
+	.venv-mutation/bin/mutmut results
 
 bench: $(STAMP)  ## log-ins against mosquitto, and binding; needs gcc, libssl-dev, mosquitto and its -dev packages
 	$(MAKE) -C tests/bench
@@ -43,7 +50,7 @@ docs: $(STAMP)  ## links, commands, settings and snippets of the documents, agai
 	$(BIN)/python -m pytest -q tests/docs
 
 clean:  ## what these targets made, the data directory excepted
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-mutation mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 check: $(STAMP)  ## formatting, lint, types, layers, spelling
 	$(BIN)/ruff format --check .

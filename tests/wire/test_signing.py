@@ -1,6 +1,7 @@
 """Proofs: the measured passwords, what each wrong one is answered, and that nothing secret gets into a sentence."""
 
 import base64
+import hmac
 from typing import Any
 
 import pytest
@@ -155,7 +156,25 @@ def test_repr_of_a_login_is_no_password() -> None:
         parsed = signing.parse_login(password)
 
         assert password[-8:] not in repr(parsed)
-        assert "hidden" in repr(parsed)
+        assert repr(parsed).startswith(type(parsed).__name__ + "(")
+        assert repr(parsed).endswith("=<hidden>)")
+
+
+def test_encrypted_session_is_asked_for_only_on_purpose() -> None:
+    for password in (signing.login(PS, DS, RANDOM), signing.first_login(PK, PS, DK, RANDOM)):
+        assert signing.parse_login(password).session_flag is False
+
+
+def test_password_of_512_bytes_is_read_and_one_of_513_is_not() -> None:
+    longest = b"0;0000;" + PK.encode() + b";" + base64.b64encode(bytes(368)) + b"A"
+    longest = longest.replace(b"A", b"A" * (signing.MAX_PASSWORD - len(longest) + 1), 1)
+    assert len(longest) == signing.MAX_PASSWORD
+
+    # It is judged by its last part, which is no Base64; a longer one by its length.
+    with pytest.raises(LoginError, match="AES blocks"):
+        signing.parse_login(longest)
+    with pytest.raises(LoginError, match="over 512"):
+        signing.parse_login(longest + b"A")
 
 
 def test_session_key_of_another_size_is_refused() -> None:
@@ -228,6 +247,7 @@ def test_reset_proof_is_made_and_verified_with_the_kept_key() -> None:
 
     user_name = signing.reset_user_name(key, RANDOM)
 
+    assert key == hmac.digest(DS.encode(), f"rst;{DK}".encode(), "sha256")
     assert user_name.startswith(f"rst;{RANDOM};")
     assert signing.verify_reset_user_name(user_name.encode(), key) == RANDOM
     assert signing.verify_reset_user_name(user_name, key) == RANDOM

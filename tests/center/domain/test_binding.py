@@ -9,8 +9,10 @@ from quecbind.center.domain.binding import (
     Window,
     bind_by_code,
     bind_by_device_key,
+    bind_by_serial,
     check_code,
     check_name,
+    check_serial,
     is_bind_code,
     window_end,
 )
@@ -112,6 +114,37 @@ def test_window_out_of_range_is_refused(seconds) -> None:
 )
 def test_naming_a_device(allowed, known, owners, mode, expected) -> None:
     assert bind_by_device_key(allowed, known, owners, ANN, mode) == expected
+
+
+@pytest.mark.parametrize(
+    ("allowed", "known", "owners", "mode", "expected"),
+    [
+        (False, True, (ANN,), "multi", Refused(refusal.SERIAL_BINDING_OFF)),
+        (True, False, (), "multi", Refused(refusal.SERIAL_INVALID)),
+        (True, True, (ANN,), "single", AlreadyOwner()),
+        (True, True, (BOB,), "single", Refused(refusal.SINGLE_MODE)),
+        (True, True, (BOB,), "alternate", Bound(leaving=(BOB,))),
+        (True, True, (BOB,), "multi", Bound()),
+    ],
+)
+def test_bringing_a_serial_number(allowed, known, owners, mode, expected) -> None:
+    assert bind_by_serial(allowed, known, owners, ANN, mode) == expected
+
+
+@pytest.mark.parametrize(
+    ("serial", "expected"),
+    [
+        (None, Refused(refusal.SERIAL_MISSING)),
+        ("", Refused(refusal.SERIAL_MISSING)),
+        ("S" * 65, Refused(refusal.SERIAL_FORMAT)),
+        ("S 1", Refused(refusal.SERIAL_FORMAT)),
+        ("S1\n", Refused(refusal.SERIAL_FORMAT)),
+        ("S" * 64, None),
+        ("Az09._-", None),
+    ],
+)
+def test_what_can_be_a_serial_number(serial, expected) -> None:
+    assert check_serial(serial) == expected
 
 
 def test_name_may_have_254_characters() -> None:
