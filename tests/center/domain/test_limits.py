@@ -96,3 +96,15 @@ def test_everyone_starts_over_after_the_window() -> None:
     limits.add("mal", "1.1.1.1", "p", "d", NOW)
 
     assert limits.check("mal", "1.1.1.1", "p", "d", NOW + 600) is None
+
+
+def test_who_stands_for_many_is_counted_by_address_and_not_as_one_user() -> None:
+    limits = GuessLimits(Limits(max_guesses_per_user=1, max_guesses_per_address=3, max_guesses_per_device=9))
+
+    for _ in range(3):
+        assert limits.check(None, "10.1.1.1", "p1", "d1", 0.0) is None
+        limits.add(None, "10.1.1.1", "p1", "d1", 0.0)
+
+    assert limits.check(None, "10.1.1.1", "p1", "d2", 0.0) is not None
+    assert limits.check(None, "10.1.1.2", "p1", "d1", 0.0) is None
+    assert limits.check("u1", "10.1.1.2", "p1", "d1", 0.0) is None

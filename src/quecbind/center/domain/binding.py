@@ -80,13 +80,18 @@ def bind_by_code(
     """
     if user in owners:
         return AlreadyOwner()
+    return match_code(window, code_mac, now_ms) or take_over(owners, bind_mode)
+
+
+def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused | None:
+    """None when the code is the one on file and its window is open; arguments as for `bind_by_code`."""
     if window is None:
         return Refused(refusal.BIND_CODE_NOT_REPORTED)
     if now_ms >= window.end_ms:
         return Refused(refusal.BIND_CODE_EXPIRED)
     if not hmac.compare_digest(window.code_mac, code_mac):
         return Refused(refusal.BIND_CODE_DIFFERS)
-    return take_over(owners, bind_mode)
+    return None
 
 
 def bind_by_device_key(

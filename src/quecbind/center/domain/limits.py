@@ -134,19 +134,25 @@ class GuessLimits:
         self._by_product = SlidingCounter(limits.max_guesses_per_product, span)
         self._by_user_and_device = SlidingCounter(1, span)
 
-    def check(self, user: str, address: str, product_key: str, device: str, now: float) -> Refused | None:
-        """None when this user may try a code on this device now, from this address."""
-        waits = [self._by_user.retry_after_s(user, now), self._by_address.retry_after_s(address, now)]
-        if self._by_user_and_device.count((user, device), now):
+    def check(self, user: str | None, address: str, product_key: str, device: str, now: float) -> Refused | None:
+        """None when this user may try a code on this device now, from this address.
+
+        `user` is None where many stand behind one: then the address alone is who guesses.
+        """
+        waits = [self._by_address.retry_after_s(address, now)]
+        if user is not None:
+            waits.append(self._by_user.retry_after_s(user, now))
+        if self._by_user_and_device.count((user or address, device), now):
             waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
         longest = max((wait for wait in waits if wait is not None), default=None)
         return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
 
-    def add(self, user: str, address: str, product_key: str, device: str, now: float) -> None:
+    def add(self, user: str | None, address: str, product_key: str, device: str, now: float) -> None:
         """This user brought a wrong code for this device."""
-        self._by_user.add(user, now)
+        if user is not None:
+            self._by_user.add(user, now)
         if address:
             self._by_address.add(address, now)
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
-        self._by_user_and_device.add((user, device), now)
+        self._by_user_and_device.add((user or address, device), now)

@@ -75,6 +75,10 @@ DEVICE_UNKNOWN = 5493
 DEVICE_KEY_BINDING_OFF = 5499
 MAY_NOT_BIND = 5913
 
+# Enterprise API, app-api.md E5.
+ENTERPRISE_TOKEN_MISSING = 91001
+ENTERPRISE_TOKEN_WRONG = 91004
+
 # quecbind extensions.
 INVALID = 8400
 ACCESS_KEY_INVALID = 8401
@@ -150,6 +154,8 @@ SENTENCE_BY_CODE: dict[int, str] = {
     DEVICE_UNKNOWN: "there is no such device",
     DEVICE_KEY_BINDING_OFF: "this product does not allow binding by device key alone",
     MAY_NOT_BIND: "you have no right to bind this device",
+    ENTERPRISE_TOKEN_MISSING: "the access key is missing",
+    ENTERPRISE_TOKEN_WRONG: "the access key is unknown or revoked",
     INVALID: "the request is invalid",
     ACCESS_KEY_INVALID: "the access key is missing, unknown or revoked",
     NOT_FOUND: "not found",

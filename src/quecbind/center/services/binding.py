@@ -15,7 +15,7 @@ from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
-from quecbind.center.domain.limits import GuessLimits, Limits
+from quecbind.center.domain.limits import GuessLimits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
@@ -69,7 +69,7 @@ class Binding:
         clock: Clock,
         events: Events,
         changes: Changes,
-        limits: Limits,
+        guesses: GuessLimits,
     ) -> None:
         self._storage = storage
         self._registry = registry
@@ -79,7 +79,7 @@ class Binding:
         self._events = events
         self._changes = changes
         # Touched in the writer's thread only: there, one work runs at a time.
-        self._guesses = GuessLimits(limits)
+        self._guesses = guesses
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
@@ -127,7 +127,7 @@ class Binding:
                 return refused
             device, product, owners = _situation(tx, request)
             decision = binding.bind_by_code(
-                _window(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
+                window_of(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
             )
             if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
                 self._guesses.add(who.uid, peer, request.product_key, target, now)
@@ -312,7 +312,7 @@ def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[
     return device, product, [] if device is None else tx.owners.of_device(device.id)
 
 
-def _window(device: Device | None) -> Window | None:
+def window_of(device: Device | None) -> Window | None:
     """The window of the device. A disabled one has none, nor one that owes a reset: nobody can begin to own it."""
     if device is None or device.state == "disabled" or device.owes_reset:
         return None
