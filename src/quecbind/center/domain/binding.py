@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from quecbind.center.domain import refusal
-from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.ids import Secret, Uid
 from quecbind.center.domain.product import MAX_WINDOW_S, BindMode
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
@@ -19,6 +19,7 @@ from quecbind.center.domain.text import is_text
 MAX_NAME_LENGTH = 254
 
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
+_BIND_SECRET = re.compile(r"[0-9A-Za-z]{1,64}")
 _SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
@@ -136,6 +137,39 @@ def bind_by_serial(
     if user in owners:
         return AlreadyOwner()
     return take_over(owners, bind_mode)
+
+
+def is_bind_secret(secret: str) -> bool:
+    """Whether `secret` can be a bind secret: 1 to 64 of 0-9 A-Z a-z; modules make 16 hex digits."""
+    return _BIND_SECRET.fullmatch(secret) is not None
+
+
+def bind_by_ble(
+    stored: Secret | None,
+    old: Secret | None,
+    is_owned: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+) -> Bound | AlreadyOwner | Refused:
+    """What bringing a right code and a new bind secret of a BLE-only device gets.
+
+    Args:
+        stored: the bind secret on file, None when there is none.
+        old: the one the device says it had; None when it says nothing. It must be the one on file while somebody else
+            owns the device: who cannot show it may never have been near it. Otherwise it does not matter, for a bind
+            that was refused may have left the device with a secret that nobody knows.
+        is_owned: whether anybody owns the device, in any App.
+        owners: those of them in the user's App.
+        user: who asks.
+        bind_mode: of the product.
+    """
+    if user in owners:
+        return AlreadyOwner()
+    decision = take_over(owners, bind_mode)
+    if isinstance(decision, Bound) and is_owned and (old is None or old != stored):
+        return Refused(refusal.VERIFICATION_FAILED)
+    return decision
 
 
 def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:

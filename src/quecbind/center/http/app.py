@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from quecbind.center.http import app_call, binding, enduser, enterprise, envelope, operation, operators, problem
+from quecbind.center.http import app_call, binding, ble, enduser, enterprise, envelope, operation, operators, problem
 from quecbind.center.http.headers import SafeHeaders
 from quecbind.center.http.limits import DEFAULT_LIMITS, Limits
 from quecbind.center.http.problem import HttpProblemError
@@ -43,6 +43,7 @@ def build(
     """
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
+        *app_call.routes(ble.ENDPOINTS, center, limits),
         *app_call.routes(enduser.ENDPOINTS, center, limits),
         *app_call.routes(enterprise.ENDPOINTS, center, limits),
         *operation.routes(operators.OPERATIONS, center, operators.PREFIX),

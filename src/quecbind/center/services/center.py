@@ -75,7 +75,15 @@ class Center:
             limits=limits,
         )
         self.ownership = Ownership(
-            storage, registry, auth_keys, resets, clock=clock, events=events, changes=self.changes, guesses=guesses
+            storage,
+            registry,
+            auth_keys,
+            resets,
+            clock=clock,
+            events=events,
+            changes=self.changes,
+            entropy=entropy,
+            guesses=guesses,
         )
         self.code_check = CodeCheck(storage, links, guesses, clock)
         self.operators = Operators(

@@ -27,8 +27,9 @@ _INSERT = """
 _DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
 _DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
 _RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
+_NOTE_BLE_USE = "UPDATE owners SET ble_used_at = ? WHERE device_id = ? AND uid = ?"
 _OWNED = f"""
-    SELECT {_COLUMNS}, d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
+    SELECT {_COLUMNS}, d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}, o.ble_used_at
     FROM owners o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
     WHERE o.uid = :uid
 """  # noqa: S608
@@ -86,6 +87,9 @@ class SqliteOwners:
     def rename(self, device_id: int, uid: Uid, name: str) -> bool:
         return self._connection.execute(_RENAME, (name, device_id, uid)).rowcount == 1
 
+    def note_ble_use(self, device_id: int, uid: Uid, at: int) -> bool:
+        return self._connection.execute(_NOTE_BLE_USE, (at, device_id, uid)).rowcount == 1
+
     def owned(self, uid: Uid, client_id: str) -> OwnedRow | None:
         row = self._connection.execute(_OWNED_ONE, {"uid": uid, "client_id": client_id}).fetchone()
         return None if row is None else self._owned(row)
@@ -112,6 +116,7 @@ class SqliteOwners:
             is_active=bool(is_active),
             auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
             facts=facts(row[_SIZE + 4 :]),
+            ble_used_at=row[-1],
         )
 
 
