@@ -133,6 +133,7 @@ class RawDevice:
         self.pk, self.dk, self.client_id = pk, dk, f"qd{pk}{dk}"
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._inbox = b""
+        self.auth_key = b""
 
     def __enter__(self) -> Self:
         return self
@@ -147,8 +148,10 @@ class RawDevice:
         """The next packet as (first byte, body); None when the server closed."""
         while True:
             whole = self._cut()
-            if whole:
+            if whole and not self._is_auth_key(*whole):
                 return whole
+            if whole:
+                continue
             try:
                 more = self.socket.recv(65536)
             except ConnectionResetError:
@@ -156,6 +159,21 @@ class RawDevice:
             if not more:
                 return None
             self._inbox += more
+
+    def _is_auth_key(self, first: int, body: bytes) -> bool:
+        """Whether this is 0x00B4 with nothing but field 12, which comes unasked after each log-in of an owned device.
+
+        It is acknowledged and kept in `auth_key`, sealed as it is.
+        """
+        if first >> 4 != 3 or not first & 6:
+            return False
+        size = struct.unpack_from(">H", body)[0]
+        _, command, payload = unframe(body[4 + size :]) if body[4 + size : 6 + size] == b"\xaa\xaa" else (0, 0, b"")
+        if command != 0x00B4 or payload[:2] != b"\x00\x63":
+            return False
+        self.send(packet(0x40, body[2 + size : 4 + size]))
+        self.auth_key = payload[4:]
+        return True
 
     def _cut(self) -> tuple[int, bytes] | None:
         length, place = 0, 1
