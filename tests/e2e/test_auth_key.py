@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import subprocess
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from tests.e2e.center_process import COMMAND, environment
 from tests.e2e.conftest import BINDING, User, World
+from tests.e2e.wire_by_hand import RawDevice, aes_cbc, login_password
 
 CODE = "1234567890ABCDEF"
 SCRIPT = """
@@ -104,6 +107,27 @@ def module(world: World, tmp_path: Path) -> Iterator[Module]:
     module = Module(world, tmp_path)
     yield module
     module.off()
+
+
+def test_the_key_on_the_wire_is_what_the_document_says(world: World, ann: User) -> None:
+    dk = world.new_device_key()
+    with RawDevice(world.center.mqtt_port, world.pk, dk) as device:
+        secret = device.enrol(world.ps)
+    with RawDevice(world.center.mqtt_port, world.pk, dk) as device:
+        assert device.connect(login_password(world.ps, secret)) == 0
+        device.report_bind_code(CODE, 60)
+        assert device.auth_key == b""
+        answer = ann.bind(dk, CODE)
+
+    with RawDevice(world.center.mqtt_port, world.pk, dk) as device:
+        assert device.connect(login_password(world.ps, secret)) == 0
+        assert device.subscribe() == 1
+
+    key = hmac.digest(secret.encode(), f"auth key;{dk}".encode(), hashlib.sha256)[:16]
+    auth_key = base64.b64decode(answer["data"]["authKey"])
+    iv = hmac.digest(key, auth_key, hashlib.sha256)[:16]
+    assert device.auth_key == base64.b64encode(iv + aes_cbc(key, iv, auth_key))
+    ann.unbind(dk)
 
 
 def renewed(user: User, dk: str) -> str:

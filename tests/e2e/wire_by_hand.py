@@ -126,17 +126,6 @@ def untext(data: bytes) -> dict[int, bytes | int]:
     return fields
 
 
-def is_auth_key(first: int, body: bytes) -> bool:
-    """Whether a packet is a PUBLISH whose plain frame is 0x00B4 and begins with field 12."""
-    if first >> 4 != 3:
-        return False
-    content = body[2 + struct.unpack_from(">H", body)[0] :][2 if first & 6 else 0 :]
-    if content[:2] != b"\xaa\xaa":
-        return False
-    _, command, payload = unframe(content)
-    return command == 0x00B4 and payload[:2] == b"\x00\x63"
-
-
 class RawDevice:
     """One TCP connection of a device; every step is spelled out by the test."""
 
@@ -144,6 +133,7 @@ class RawDevice:
         self.pk, self.dk, self.client_id = pk, dk, f"qd{pk}{dk}"
         self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
         self._inbox = b""
+        self.auth_key = b""
 
     def __enter__(self) -> Self:
         return self
@@ -157,14 +147,14 @@ class RawDevice:
     def receive(self) -> tuple[int, bytes] | None:
         """The next packet as (first byte, body); None when the server closed.
 
-        An auth key (0x00B4 with field 12) is passed over, as by a device that knows no such field.
+        An auth key (0x00B4 with field 12) is taken and passed over.
         """
         while True:
             whole = self._cut()
-            if whole and is_auth_key(*whole):
-                continue
-            if whole:
+            if whole and not self._is_auth_key(*whole):
                 return whole
+            if whole:
+                continue
             try:
                 more = self.socket.recv(65536)
             except ConnectionResetError:
@@ -172,6 +162,21 @@ class RawDevice:
             if not more:
                 return None
             self._inbox += more
+
+    def _is_auth_key(self, first: int, body: bytes) -> bool:
+        """Whether this is 0x00B4 with nothing but field 12, which comes unasked after each log-in of an owned device.
+
+        It is acknowledged and kept in `auth_key`, sealed as it is.
+        """
+        if first >> 4 != 3 or not first & 6:
+            return False
+        size = struct.unpack_from(">H", body)[0]
+        _, command, payload = unframe(body[4 + size :]) if body[4 + size : 6 + size] == b"\xaa\xaa" else (0, 0, b"")
+        if command != 0x00B4 or payload[:2] != b"\x00\x63":
+            return False
+        self.send(packet(0x40, body[2 + size : 4 + size]))
+        self.auth_key = payload[4:]
+        return True
 
     def _cut(self) -> tuple[int, bytes] | None:
         length, place = 0, 1

@@ -193,3 +193,14 @@ def test_every_value_of_the_store_but_the_later_ones_is_required() -> None:
     store.load(bench.log)
 
     assert store.values == DEFAULTS
+
+
+def test_word_of_a_checked_bind_code_changes_nothing() -> None:
+    bench = holding()
+    bench.sent()
+
+    bench.configure((14, 1))
+
+    assert [type(packet) for packet in bench.sent()] == [mqtt.Puback]
+    assert bench.events() == []
+    assert bench.agent.link() is not None

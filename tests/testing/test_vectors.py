@@ -5,7 +5,7 @@ import pytest
 from quecbind.testing import vectors
 
 
-@pytest.mark.parametrize("name", ["framing", "ttlv", "device-auth"])
+@pytest.mark.parametrize("name", ["framing", "ttlv", "device-auth", "ble-binding"])
 def test_every_file_of_examples_loads(name: str) -> None:
     assert "about" in vectors.load(name)
 

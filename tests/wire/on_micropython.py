@@ -6,7 +6,7 @@ Arguments: the folder of the vectors, then the names of all modules of quecbind.
 import json
 import sys
 
-from quecbind.wire import _hmac, _text, auth_key, frame, lan, mqtt, signing, topics, ttlv
+from quecbind.wire import _hmac, _text, auth_key, ble, frame, lan, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import (
     CipherError,
     FrameError,
@@ -150,6 +150,21 @@ def proofs():
     check(signing.app_password_encrypt("china1234", "j1acpdj2bmtqZXVb") == "lkZMvj0KDSJXlp66jBieHA==", "App password")
 
 
+def through_the_app():
+    vectors = load("ble-binding.json")
+    for record in vectors["bind_code"]:
+        arguments = record["ps"], record["random"]
+        check(ble.encrypt_bind_code(record["text"], *arguments) == record["encrypted"], "bind code")
+        check(ble.decrypt_bind_code(record["encrypted"], *arguments) == record["text"], "bind code")
+        for wrong in ("", "not base64!", "A" * 44, record["encrypted"][:-4]):
+            refused(CipherError, ble.decrypt_bind_code, wrong, *arguments)
+    for record in vectors["bind_secret"]:
+        arguments = record["ps"], record["random"]
+        names = record["pk"], record["dk"], record["bind_secret"]
+        check(ble.encrypt_bind_secret(*names, *arguments) == record["encrypted"], "bind secret")
+        check(ble.decrypt_bind_secret(record["encrypted"], *arguments) == names, "bind secret")
+
+
 def messages():
     answer = lan.discover_answer("p11abc", "aabbccddeeff", "127.0.0.1", 6607)
     check(lan.parse_discover_answer(answer).device_key == "aabbccddeeff", "discovery")
@@ -195,6 +210,6 @@ def packets():
 
 for module in sys.argv[2:]:
     __import__("quecbind.wire." + module)
-for part in (frames, fields, proofs, messages, packets):
+for part in (frames, fields, proofs, through_the_app, messages, packets):
     part()
 print(sys.implementation.name + ":", CHECKED[0], "checks")

@@ -72,6 +72,7 @@ FIELD_NAMES: dict[int, dict[int, str]] = {
         9: "authenticate again",
         10: "ask for a new device secret",
         12: "auth key, sealed (quecbind extension)",
+        14: "bind code checked (quecbind extension)",
     },
     commands.BIND_CODE: {11: "bind code", 15: "bind secret", 100: "seconds left (quecbind extension)"},
     commands.OTA_TASK: _OTA,

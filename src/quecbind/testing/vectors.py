@@ -8,7 +8,7 @@ DIRECTORY = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 
 
 def load(name: str, directory: Path = DIRECTORY) -> dict[str, Any]:
-    """One file of examples: "framing", "ttlv" or "device-auth".
+    """One file of examples: "framing", "ttlv", "device-auth" or "ble-binding".
 
     Raises:
         FileNotFoundError: no such file, or this is not a checkout of the repository.

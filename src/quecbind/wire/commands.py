@@ -63,6 +63,7 @@ CONFIGURE_PRODUCT_SECRET = 8
 CONFIGURE_AUTHENTICATE = 9
 CONFIGURE_NEW_SECRET = 10
 CONFIGURE_AUTH_KEY = 12  # what it holds is a quecbind extension: wire.auth_key
+CONFIGURE_CODE_CHECKED = 14  # quecbind extension: an enterprise compared a bind code, 1 the same, 0 another
 
 # 0x00B5; the seconds left are a quecbind extension
 BIND_CODE_CODE = 11

@@ -128,6 +128,14 @@ def test_no_device_of_a_static_product_enrols() -> None:
     ] * 4
 
 
+def test_no_device_without_a_network_enrols() -> None:
+    alone = but(PRODUCT, ble_only=True, re_enrol="open")
+
+    assert [decide(alone, device, proof=True) for device in (None, ISSUED, ACTIVE)] == [
+        Refused(refusal.DEVICE_NOT_ALLOWED)
+    ] * 3
+
+
 def test_vendor_numbers_are_those_of_the_table() -> None:
     assert (
         refusal.STATIC_PRODUCT,

@@ -177,3 +177,15 @@ def test_five_wrong_passwords_freeze_also_where_the_account_was_used() -> None:
         limits.wrong("ann", "1.1.1.1", NOW)
 
     assert limits.check("ann", "1.1.1.1", NOW) is not None
+
+
+def test_who_stands_for_many_is_counted_by_address_and_not_as_one_user() -> None:
+    limits = GuessLimits(Limits(max_guesses_per_user=1, max_guesses_per_address=3, max_guesses_per_device=9))
+
+    for _ in range(3):
+        assert limits.check(None, "10.1.1.1", "p1", "d1", 0.0) is None
+        limits.add(None, "10.1.1.1", "p1", "d1", 0.0)
+
+    assert limits.check(None, "10.1.1.1", "p1", "d2", 0.0) is not None
+    assert limits.check(None, "10.1.1.2", "p1", "d1", 0.0) is None
+    assert limits.check("u1", "10.1.1.2", "p1", "d1", 0.0) is None

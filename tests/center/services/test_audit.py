@@ -23,6 +23,7 @@ from quecbind.center.services.ownership import Ownership
 from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.views import DeviceImport, ProductChanges
 from quecbind.wire import signing
+from tests.center.services.test_ble_binding import Tag, made_code, post, signed
 from tests.center.services.world import CODE, OPERATOR, PASSWORD, World
 
 # --- one entry for each change
@@ -98,6 +99,16 @@ async def bind_by_serial(scene: Scene) -> Deed:
     row = DeviceImport(product_key=scene.product.product_key, device_key="S1", device_secret="S" * 32, serial="SN1")
     await operators(scene).import_devices([row], OPERATOR)
     return lambda s: ownership(s).bind_by_serial(s.bob, s.product.product_key, "SN1", None, "10.0.0.9")
+
+
+async def bind_by_ble(scene: Scene) -> Deed:
+    product = await scene.world.product(ble_only=True)
+    tag = Tag(product)
+    encrypted = await made_code(scene.world, scene.bob, tag)
+    new, _ = tag.bind()
+    parts = signed(scene.domain, tag, new, encrypted_code=encrypted)
+    scene.secrets |= {product.product_secret, tag.secret, tag.read(encrypted), encrypted, new}
+    return lambda s: post(s.world, s.bob, tag, parts)
 
 
 async def reuse_refresh_token(scene: Scene) -> Deed:
@@ -252,6 +263,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
         "owner.bound",
     ),
     "Ownership.bind_by_serial": (bind_by_serial, "owner.bound"),
+    "Ownership.bind_by_ble": (bind_by_ble, "owner.bound"),
     "Ownership.renew_auth_key": (
         at_once(lambda s: ownership(s).renew_auth_key(s.ann, *s.keys)),
         "device.auth_key_renewed",
@@ -319,7 +331,11 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
 # should be.
 NO_CHANGES = {
     "Accounts": {"send_email_code", "authenticate", "signed_in", "user_info"},
-    "Ownership": {"may_bind", "devices", "device", "shared_device", "auth_key", "audit"},
+    # What an App says of when it last used BLE is shown to that user alone, and a BLE code lives in memory.
+    "Ownership": {
+        *("may_bind", "devices", "device", "shared_device", "auth_key", "audit"),
+        *("make_ble_code", "reset_credentials", "note_ble_use"),
+    },
     "Sharing": {"shared_with", "start", "close"},
     "Operators": {
         *("access_keys", "audit", "authenticate", "device", "devices", "domains", "export_audit", "local_key"),

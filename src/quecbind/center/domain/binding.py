@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from quecbind.center.domain import refusal
-from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.ids import Secret, Uid
 from quecbind.center.domain.product import MAX_WINDOW_S, BindMode
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
@@ -20,6 +20,7 @@ MAX_NAME_LENGTH = 254
 
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
+_BIND_SECRET = re.compile(r"[0-9A-Za-z]{1,64}")
 _SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
@@ -79,17 +80,23 @@ def bind_by_code(
         bind_mode: of the product.
         now_ms: UTC milliseconds; the window's last moment is the one before its end.
     """
-    # Compared in any case: who asks for a device without a code must not have the answer sooner.
-    is_right = hmac.compare_digest(_NO_MAC if window is None else window.code_mac, code_mac)
+    refused = match_code(window, code_mac, now_ms)
     if user in owners:
         return AlreadyOwner()
+    return refused or take_over(owners, bind_mode)
+
+
+def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused | None:
+    """None when the code is the one on file and its window is open; arguments as for `bind_by_code`."""
+    # Compared in any case: who asks for a device without a code must not have the answer sooner.
+    is_right = hmac.compare_digest(_NO_MAC if window is None else window.code_mac, code_mac)
     if window is None:
         return Refused(refusal.BIND_CODE_NOT_REPORTED)
     if now_ms >= window.end_ms:
         return Refused(refusal.BIND_CODE_EXPIRED)
     if not is_right:
         return Refused(refusal.BIND_CODE_DIFFERS)
-    return take_over(owners, bind_mode)
+    return None
 
 
 def bind_by_device_key(
@@ -134,6 +141,39 @@ def bind_by_serial(
     if user in owners:
         return AlreadyOwner()
     return take_over(owners, bind_mode)
+
+
+def is_bind_secret(secret: str) -> bool:
+    """Whether `secret` can be a bind secret: 1 to 64 of 0-9 A-Z a-z; modules make 16 hex digits."""
+    return _BIND_SECRET.fullmatch(secret) is not None
+
+
+def bind_by_ble(
+    stored: Secret | None,
+    old: Secret | None,
+    is_owned: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+) -> Bound | AlreadyOwner | Refused:
+    """What bringing a right code and a new bind secret of a BLE-only device gets.
+
+    Args:
+        stored: the bind secret on file, None when there is none.
+        old: the one the device says it had; None when it says nothing. It must be the one on file while somebody else
+            owns the device: who cannot show it may never have been near it. Otherwise it does not matter, for a bind
+            that was refused may have left the device with a secret that nobody knows.
+        is_owned: whether anybody owns the device, in any App.
+        owners: those of them in the user's App.
+        user: who asks.
+        bind_mode: of the product.
+    """
+    if user in owners:
+        return AlreadyOwner()
+    decision = take_over(owners, bind_mode)
+    if isinstance(decision, Bound) and is_owned and (old is None or old != stored):
+        return Refused(refusal.VERIFICATION_FAILED)
+    return decision
 
 
 def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:

@@ -54,6 +54,8 @@ def decide_enrolment(
     """
     if product.static_secrets:
         return Refused(refusal.STATIC_PRODUCT)
+    if product.ble_only:
+        return Refused(refusal.DEVICE_NOT_ALLOWED)
     if device is None:
         if not product.dynamic_enrolment:
             return Refused(refusal.DEVICE_NOT_ALLOWED)

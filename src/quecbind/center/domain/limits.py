@@ -210,24 +210,28 @@ class GuessLimits:
             "max_guesses_per_product": self._by_product,
         }
 
-    def check(self, user: str, address: str, product_key: str, device: str, now: float) -> Refused | None:
-        """None when this user may try a code on this device now, from this address."""
-        waits = [self._by_user.retry_after_s(user, now)]
-        if self._by_user.count(user, now):
+    def check(self, user: str | None, address: str, product_key: str, device: str, now: float) -> Refused | None:
+        """None when this user may try a code on this device now, from this address.
+
+        `user` is None where many stand behind one: then the address alone is who guesses.
+        """
+        waits = [] if user is None else [self._by_user.retry_after_s(user, now)]
+        if user is None or self._by_user.count(user, now):
             waits.append(self._by_address.retry_after_s(counted_address(address), now))
-        if self._by_user_and_device.count((user, device), now):
+        if self._by_user_and_device.count((user or address, device), now):
             waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
         longest = longest_wait_s(waits)
         return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
 
-    def add(self, user: str, address: str, product_key: str, device: str, now: float) -> None:
+    def add(self, user: str | None, address: str, product_key: str, device: str, now: float) -> None:
         """This user brought a wrong code for this device."""
-        self._by_user.add(user, now)
+        if user is not None:
+            self._by_user.add(user, now)
         if address:
             self._by_address.add(counted_address(address), now)
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
-        self._by_user_and_device.add((user, device), now)
+        self._by_user_and_device.add((user or address, device), now)
 
 
 class SignInLimits:

@@ -51,8 +51,10 @@ SIGNATURE_MISSING = 5550
 ONE_TRY_LEFT = 5583  # 5584, 5585 and 5586: two, three and four tries left
 
 # Binding, devices and products, app-api.md E1.
+VERIFICATION_FAILED = 5009
 NO_PERMISSION = 5041
 ALREADY_BOUND = 5049
+UNBIND_FAILED = 5050
 NOT_BOUND = 5052
 PRODUCT_KEY_MISSING = 5066
 DEVICE_KEY_MISSING = 5067
@@ -69,6 +71,12 @@ DEVICE_NAME_TOO_LONG = 5333
 DEVICE_KEY_FORMAT = 5361
 BIND_MODE_LOCKED = 5410
 SINGLE_MODE = 5412
+NO_PLACE_LEFT = 5422
+BIND_SECRET_MISSING = 5458
+BIND_SECRET_FORMAT = 5459
+NOT_BLE = 5464
+DEVICE_LIST_MISSING = 5311
+DEVICE_LIST_TOO_LONG = 5312
 BIND_CODE_NOT_REPORTED = 5460
 BIND_CODE_EXPIRED = 5461
 BIND_CODE_DIFFERS = 5462
@@ -90,6 +98,10 @@ SHARE_TARGET_MISSING = 5891
 SHARE_ACCEPTED_ALREADY = 6040
 DEVICE_KEY_BINDING_OFF = 5499
 MAY_NOT_BIND = 5913
+
+# Enterprise API, app-api.md E5.
+ENTERPRISE_TOKEN_MISSING = 91001
+ENTERPRISE_TOKEN_WRONG = 91004
 
 # quecbind extensions.
 INVALID = 8400
@@ -143,7 +155,15 @@ SENTENCE_BY_CODE: dict[int, str] = {
     ONE_TRY_LEFT + 1: "wrong e-mail address or password, 2 tries left",
     ONE_TRY_LEFT + 2: "wrong e-mail address or password, 3 tries left",
     ONE_TRY_LEFT + 3: "wrong e-mail address or password, 4 tries left",
+    VERIFICATION_FAILED: "the device could not be verified",
     NO_PERMISSION: "no permission",
+    UNBIND_FAILED: "the device was not unbound: these are not its reset credentials",
+    NO_PLACE_LEFT: "the product has reached its device limit",
+    BIND_SECRET_MISSING: "the bind secret is missing",
+    BIND_SECRET_FORMAT: "the bind secret cannot be read",
+    NOT_BLE: "this is no product whose devices are bound over BLE alone",
+    DEVICE_LIST_MISSING: "the list of devices is missing",
+    DEVICE_LIST_TOO_LONG: "the list of devices is too long",
     ALREADY_BOUND: "you own this device already",
     NOT_BOUND: "you do not own this device",
     PRODUCT_KEY_MISSING: "the product key is missing",
@@ -182,6 +202,8 @@ SENTENCE_BY_CODE: dict[int, str] = {
     DEVICE_UNKNOWN: "there is no such device",
     DEVICE_KEY_BINDING_OFF: "this product does not allow binding by device key alone",
     MAY_NOT_BIND: "you have no right to bind this device",
+    ENTERPRISE_TOKEN_MISSING: "the access key is missing",
+    ENTERPRISE_TOKEN_WRONG: "the access key is unknown or revoked",
     INVALID: "the request is invalid",
     ACCESS_KEY_INVALID: "the access key is missing, unknown or revoked",
     NOT_FOUND: "not found",

@@ -17,7 +17,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from quecbind.center.domain.addresses import Network
-from quecbind.center.http import app_call, binding, enduser, envelope, operation, operators, problem, sharing
+from quecbind.center.http import (
+    app_call,
+    binding,
+    ble,
+    enduser,
+    enterprise,
+    envelope,
+    operation,
+    operators,
+    problem,
+    sharing,
+)
 from quecbind.center.http.headers import SafeHeaders
 from quecbind.center.http.limits import DEFAULT_LIMITS, Limits
 from quecbind.center.http.problem import HttpProblemError
@@ -49,7 +60,9 @@ def build(
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
         *app_call.routes(sharing.ENDPOINTS, center, limits),
+        *app_call.routes(ble.ENDPOINTS, center, limits),
         *app_call.routes(enduser.ENDPOINTS, center, limits),
+        *app_call.routes(enterprise.ENDPOINTS, center, limits),
         *operation.routes(operators.OPERATIONS, center, operators.PREFIX),
         Route("/healthz", _healthz, methods=["GET"]),
     ]

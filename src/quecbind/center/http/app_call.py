@@ -23,12 +23,14 @@ class AppCall:
     """What a handler sees of a request.
 
     Attributes:
+        rows: the objects of a JSON list, where the endpoint takes one.
         authorization: the token exactly as it came, "Bearer " included; "" when there is none.
         peer: the address the request counts for; "" when the socket has none.
     """
 
     center: Center
     parameters: Parameters
+    rows: list[Parameters]
     authorization: str
     peer: str
 
@@ -43,11 +45,16 @@ class AppCall:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of the App API: what `handler` returns becomes `data` of the envelope."""
+    """One row of the App API: what `handler` returns becomes `data` of the envelope.
+
+    Attributes:
+        takes_list: the body is a JSON list; the handler finds it as `parameters.rows`.
+    """
 
     method: str
     path: str
     handler: Callable[[AppCall], Awaitable[object]]
+    takes_list: bool = False
 
 
 def peer_of(request: Request) -> str:
@@ -64,11 +71,13 @@ def _route(endpoint: Endpoint, center: Center, limits: Limits) -> Route:
     async def serve(request: Request) -> Response:
         try:
             content = await body.read(request, limits)
+            rows, content = (parameters.rows(content, limits), b"") if endpoint.takes_list else ([], content)
             call = AppCall(
                 center=center,
                 parameters=parameters.read(
                     request.scope["query_string"], request.headers.get("content-type", ""), content, limits
                 ),
+                rows=rows,
                 authorization=request.headers.get("authorization", ""),
                 peer=peer_of(request),
             )

@@ -164,6 +164,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     auth_code: str | None = None
     binding_code: str | None = None
     bt_pwd: str | None = None
+    bt_last_use_time: int | None = None
     sn: str | None = None
     user_name: str | None = None
     phone: str | None = None
@@ -204,6 +205,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             last_offline_time=text_time(device.last_offline_at),
             last_offline_time_ts=device.last_offline_at,
             sn=device.serial,
+            bt_last_use_time=device.ble_used_at,
         )
 
 

@@ -123,8 +123,15 @@ async def rename(call: AppCall) -> None:
 async def unbind(call: AppCall) -> BindingSum:
     """End the caller's ownership of a device; with `isInit`, and nobody else left, the device starts over too."""
     who, take = await call.signed_in(), call.parameters
-    is_init = take.flag("isInit", default=False)
-    left_count = await call.center.ownership.unbind(who, take.text("pk"), take.text("dk"), call.peer, is_init=is_init)
+    left_count = await call.center.ownership.unbind(
+        who,
+        take.text("pk"),
+        take.text("dk"),
+        call.peer,
+        is_init=take.flag("isInit", default=False),
+        reset_credentials=take.text("pureBtResetCredentials"),
+        random=take.text("random"),
+    )
     return BindingSum(left_count)
 
 

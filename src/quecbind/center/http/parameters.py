@@ -7,10 +7,14 @@ refused: a name given twice with different values, a JSON key that repeats, byte
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from quecbind.center.http import json_body, multipart
 from quecbind.center.http.limits import DEFAULT_LIMITS, BodyTooLargeError, Limits, ParameterError
+
+# In a JSON list there are many objects, each with few.
+MAX_LIST_FIELDS = 1024
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _FLAG_BY_TEXT = {"true": True, "1": True, "false": False, "0": False}
@@ -121,6 +125,22 @@ def read(query: bytes, content_type: str, body: bytes, limits: Limits = DEFAULT_
     if len(pairs) > limits.max_fields:
         raise ParameterError(f"too many fields, at most {limits.max_fields} are read")
     return Parameters(without_contradiction(pairs), limits)
+
+
+def rows(body: bytes, limits: Limits = DEFAULT_LIMITS) -> list[Parameters]:
+    """The objects of a JSON list; none when there is no body.
+
+    Raises:
+        ParameterError: it is no list of objects, or too long for one.
+    """
+    if len(body) > limits.max_body_size:
+        raise BodyTooLargeError(f"the body is too large, at most {limits.max_body_size} bytes are read")
+    if not body.strip():
+        return []
+    value = json_body.parse(body, replace(limits, max_fields=MAX_LIST_FIELDS))
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise ParameterError("the body must be a JSON list of objects")
+    return [Parameters(row, limits) for row in value]
 
 
 def _json_fields(body: bytes, limits: Limits) -> list[tuple[str, object]]:

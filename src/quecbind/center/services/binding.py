@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
+from quecbind.center.domain.ble_codes import BleCodes
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
-from quecbind.center.domain.limits import GuessLimits, Limits
+from quecbind.center.domain.limits import GuessLimits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
@@ -24,7 +25,7 @@ from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, o
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.find import find_device, row_of
-from quecbind.center.services.ports import Clock, Events, Storage
+from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.resets import Resets
@@ -32,11 +33,11 @@ from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
 
 MAX_CAPABILITIES = 15
-BY_SERIAL, BY_WIFI, BY_DEVICE_KEY = 1, 2, 3  # binding types, app-api.md B2
+BY_SERIAL, BY_WIFI, BY_DEVICE_KEY, BY_BLE = 1, 2, 3, 4  # binding types, app-api.md B2
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class BindRequest:
     """One wish to bind, checked as far as that goes without data."""
 
     who: SignedIn
@@ -49,8 +50,8 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    request: _Request
+class Outcome:
+    request: BindRequest
     product: Product
     auth_key: Secret
     leaving: tuple[Uid, ...]
@@ -71,8 +72,10 @@ class Binding:
         clock: Clock,
         events: Events,
         changes: Changes,
-        limits: Limits,
+        entropy: Entropy,
+        guesses: GuessLimits,
     ) -> None:
+        self._entropy = entropy
         self._storage = storage
         self._registry = registry
         self._auth_keys = auth_keys
@@ -81,8 +84,9 @@ class Binding:
         self._events = events
         self._changes = changes
         # Touched in the writer's thread only: there, one work runs at a time.
-        self._guesses = GuessLimits(limits)
-        self.limit_counters = self._guesses.counters
+        self._guesses = guesses
+        self.limit_counters = guesses.counters
+        self._ble_codes = BleCodes()
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
@@ -115,27 +119,27 @@ class Binding:
     ) -> BindResult:
         """Own a device by bringing the bind code it has reported (`deviceBindingByWifi`)."""
         raise_refused(binding.check_code(code))
-        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_WIFI)
+        request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_WIFI)
         mac = self._storage.mac("bind code", request.product_key, request.device_key, code or "")
         fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> _Outcome | Refused:
+        def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
             target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
             limit = self._guesses.check(who.uid, peer, request.product_key, target, now)
             if limit is not None:
                 return limit
-            refused = _check_permission(tx, request)
+            refused = check_permission(tx, request)
             if refused is not None:
                 return refused
             device, product, owners = _situation(tx, request)
             decision = binding.bind_by_code(
-                _window(device), mac, _uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
+                window_of(device), mac, uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
             )
             if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
                 self._guesses.add(who.uid, peer, request.product_key, target, now)
-                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
-            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
+                tx.audit.append(audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
         return self._bound(request, await self._storage.transact(work, self._tell))
 
@@ -149,22 +153,22 @@ class Binding:
         capabilities: int | None = None,
     ) -> BindResult:
         """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that."""
-        request = _request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
+        request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
         fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> _Outcome | Refused:
-            refused = _check_permission(tx, request)
+        def work(tx: Tx) -> Outcome | Refused:
+            refused = check_permission(tx, request)
             if refused is not None:
                 return refused
             device, product, owners = _situation(tx, request)
             decision = binding.bind_by_device_key(
                 product.allow_device_key_binding,
                 _can_be_named(device),
-                _uids_in(owners, who),
+                uids_in(owners, who),
                 who.uid,
                 product.bind_mode,
             )
-            return _carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
 
         return self._bound(request, await self._storage.transact(work, self._tell))
 
@@ -189,9 +193,9 @@ class Binding:
         # All serial numbers of a product count as one device: each guess is about another one.
         target = f"serials of {product}"
 
-        def work(tx: Tx) -> _Outcome | Refused:
+        def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
-            refused = self._guesses.check(who.uid, peer, product, target, now) or _check_permission(tx, wish)
+            refused = self._guesses.check(who.uid, peer, product, target, now) or check_permission(tx, wish)
             if refused is not None:
                 return refused
             device = tx.devices.by_serial(product, serial or "")
@@ -201,18 +205,18 @@ class Binding:
             decision = binding.bind_by_serial(
                 product_row.allow_serial_binding,
                 _can_be_named(device),
-                _uids_in(owners, who),
+                uids_in(owners, who),
                 who.uid,
                 product_row.bind_mode,
             )
             if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
                 self._guesses.add(who.uid, peer, product, target, now)
-                tx.audit.append(_audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
-            return _carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
+                tx.audit.append(audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+            return carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
 
         return self._bound(wish, await self._storage.transact(work, self._tell))
 
-    def _tell(self, outcome: _Outcome | Refused) -> None:
+    def _tell(self, outcome: Outcome | Refused) -> None:
         if isinstance(outcome, Refused) or not outcome.is_new:
             return
         request = outcome.request
@@ -223,7 +227,7 @@ class Binding:
         members = members_lost(outcome.members, UNBOUND)
         self._changes.tell([*gone, *members, owner_changed(*keys, request.who.uid, domain, ADDED, None)])
 
-    def _bound(self, request: _Request, outcome: _Outcome | Refused) -> BindResult:
+    def _bound(self, request: BindRequest, outcome: Outcome | Refused) -> BindResult:
         if isinstance(outcome, Refused):
             self._events.publish(
                 "device.bind_refused",
@@ -254,7 +258,7 @@ class Binding:
         )
 
 
-def _request(
+def bind_request(
     who: SignedIn,
     product_key: str | None,
     device_key: str | None,
@@ -262,7 +266,7 @@ def _request(
     peer: str,
     capabilities: int | None,
     binding_type: int,
-) -> _Request:
+) -> BindRequest:
     return _wish(
         who, given_product_key(product_key), given_device_key(device_key), device_name, peer, capabilities, binding_type
     )
@@ -276,14 +280,14 @@ def _wish(
     peer: str,
     capabilities: int | None,
     binding_type: int,
-) -> _Request:
+) -> BindRequest:
     if not is_product_key(product):
         # What cannot be a product key is answered like one that nobody has.
         raise Rejected(refusal.DOMAIN_NOT_LINKED)
     raise_refused(binding.check_name(device_name or ""))
     if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
         raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
-    return _Request(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
+    return BindRequest(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
 
 
 def given_product_key(text: str | None) -> str:
@@ -300,7 +304,7 @@ def given_device_key(text: str | None) -> str:
     return text
 
 
-def _check_permission(tx: Tx, request: _Request) -> Refused | None:
+def check_permission(tx: Tx, request: BindRequest) -> Refused | None:
     user = tx.users.get(request.who.uid)
     return permission.may_bind(
         product_is_open=tx.products.is_open_to(request.product_key, request.who.user_domain),
@@ -308,7 +312,7 @@ def _check_permission(tx: Tx, request: _Request) -> Refused | None:
     )
 
 
-def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[Owner]]:
+def _situation(tx: Tx, request: BindRequest) -> tuple[Device | None, Product, list[Owner]]:
     """What there is."""
     product = tx.products.get(request.product_key)
     assert product is not None, "an unknown product is open to nobody"
@@ -316,7 +320,7 @@ def _situation(tx: Tx, request: _Request) -> tuple[Device | None, Product, list[
     return device, product, tx.owners.of_device(row_of(device))
 
 
-def _window(device: Device | None) -> Window | None:
+def window_of(device: Device | None) -> Window | None:
     """The window of the device. A disabled one has none, nor one that owes a reset: nobody can begin to own it."""
     if device is None or device.state == "disabled" or device.owes_reset:
         return None
@@ -330,21 +334,21 @@ def _can_be_named(device: Device | None) -> bool:
     return device is not None and device.state == "active" and not device.owes_reset
 
 
-def _uids_in(owners: list[Owner], who: SignedIn) -> tuple[Uid, ...]:
+def uids_in(owners: list[Owner], who: SignedIn) -> tuple[Uid, ...]:
     """Owners of one App do not stand in the way of another App's (app-api.md C5)."""
     return tuple(owner.uid for owner in owners if owner.user_domain == who.user_domain)
 
 
-def _carry_out(
+def carry_out(
     tx: Tx,
-    request: _Request,
+    request: BindRequest,
     decision: Bound | AlreadyOwner | Refused,
     device: Device | None,
     product: Product,
     owners: list[Owner],
     fresh_key: Secret,
     now_ms: int,
-) -> _Outcome | Refused:
+) -> Outcome | Refused:
     """Write what was decided: the window first, then those who leave, then the owner."""
     if isinstance(decision, Refused):
         return decision
@@ -352,13 +356,13 @@ def _carry_out(
     auth_key = tx.devices.auth_key(device.id)
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
-        return _Outcome(request, product, auth_key, (), is_new=False)
+        return Outcome(request, product, auth_key, (), is_new=False)
     tx.devices.close_window(device.id, device.epoch)
     members: list[Member] = []
     for uid in decision.leaving:
         members += tx.shares.granted_by(device.id, uid)
         tx.owners.delete(device.id, uid)
-        tx.audit.append(_audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
+        tx.audit.append(audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
     if auth_key is None or decision.leaving or not owners:
         # Whoever has left must not be able to use the LAN with the key they had.
         auth_key = fresh_key
@@ -377,13 +381,13 @@ def _carry_out(
             bound_at=now_ms,
         )
     )
-    tx.audit.append(_audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
+    tx.audit.append(audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
-    return _Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
+    return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
 
 
-def _audit_bind(
-    request: _Request, action: str, now_ms: int, result: str = "ok", details: dict[str, object] | None = None
+def audit_bind(
+    request: BindRequest, action: str, now_ms: int, result: str = "ok", details: dict[str, object] | None = None
 ) -> AuditEntry:
     return user_did(request.who, request.product_key, request.device_key, request.peer, action, now_ms, result, details)
 

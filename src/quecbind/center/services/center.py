@@ -5,11 +5,12 @@ Knows no socket and no file; main gives it a storage and attaches the device lin
 
 from collections.abc import Mapping
 
-from quecbind.center.domain.limits import Counted, Limits
+from quecbind.center.domain.limits import Counted, GuessLimits, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
+from quecbind.center.services.code_check import CodeCheck
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.links import Links
@@ -54,6 +55,7 @@ class Center:
         self.changes = Changes()
         self.clock = clock
         auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
+        guesses = GuessLimits(limits)
         self.gate = DeviceGate(
             storage,
             registry,
@@ -80,8 +82,17 @@ class Center:
             limits=limits,
         )
         self.ownership = Ownership(
-            storage, registry, auth_keys, resets, clock=clock, events=events, changes=self.changes, limits=limits
+            storage,
+            registry,
+            auth_keys,
+            resets,
+            clock=clock,
+            events=events,
+            changes=self.changes,
+            entropy=entropy,
+            guesses=guesses,
         )
+        self.code_check = CodeCheck(storage, links, guesses, clock)
         self.operators = Operators(
             storage, registry, links, passwords, clock=clock, entropy=entropy, events=events, changes=self.changes
         )

@@ -16,12 +16,12 @@ from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.domain.text import is_text
 from quecbind.center.services.auth_keys import give_up
 from quecbind.center.services.binding import (
-    Binding,
     given_device_key,
     given_product_key,
     raise_refused,
     user_did,
 )
+from quecbind.center.services.ble_binding import BleBinding, check_reset_credentials
 from quecbind.center.services.changes import REMOVED, UNBOUND, owner_changed
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
@@ -42,7 +42,7 @@ class _Left:
     members: list[Member]
 
 
-class Ownership(Binding):
+class Ownership(BleBinding):
     """What users do with devices. Every method is a coroutine and raises Rejected with the platform's code."""
 
     async def unbind(
@@ -53,12 +53,17 @@ class Ownership(Binding):
         peer: str = "",
         *,
         is_init: bool = False,
+        reset_credentials: str = "",
+        random: str = "",
     ) -> int:
         """Give a device up; gives how many users own it after that.
 
         The device keeps its secret, unless the last owner asks for a reset (`is_init`): then it is told to start over,
         now or when it comes, and nothing of this epoch counts any more. While others own it, and where devices may not
         enrol, `is_init` does nothing.
+
+        `reset_credentials` say that a BLE-only device has forgotten its binding: they must hold its bind secret (5050),
+        which is then forgotten here too.
         """
         product, key = given_product_key(product_key), given_device_key(device_key)
         now_ms = to_ms(self._clock.now())
@@ -70,6 +75,9 @@ class Ownership(Binding):
             auth_key = give_up(tx, row_of(device), who.uid, fresh_key)
             if device is None or auth_key is None:
                 raise NotFound(refusal.NOT_BOUND)
+            if reset_credentials:
+                raise_refused(check_reset_credentials(tx, device, reset_credentials, random))
+                tx.devices.set_bind_secret(device.id, None)
             left_count = len(tx.owners.of_device(device.id))
             tx.audit.append(user_did(who, product, key, peer, "owner.unbound", now_ms))
             owing = None
@@ -230,12 +238,13 @@ class Ownership(Binding):
             status=row.facts.status,
             info=row.facts.info,
             serial=row.facts.serial,
+            ble_used_at=row.ble_used_at,
         )
 
 
 def _may_enrol(tx: Tx, device: Device) -> bool:
     product = tx.products.get(device.product_key)
-    return product is not None and not product.static_secrets
+    return product is not None and not product.static_secrets and not product.ble_only
 
 
 def latest(in_memory: int | None, stored: int | None) -> int | None:

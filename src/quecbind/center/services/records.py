@@ -111,6 +111,7 @@ class OwnedRow:
     is_active: bool
     auth_key: Secret
     facts: DeviceFacts
+    ble_used_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,15 @@ class OwnedDevice:
     status: dict[str, object]
     info: dict[str, object]
     serial: str | None = None
+    ble_used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCredentials:
+    """What makes a BLE-only device forget its binding, and the random it was encrypted with."""
+
+    credentials: Secret
+    random: str
 
 
 @dataclass(frozen=True, slots=True)

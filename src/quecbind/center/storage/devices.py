@@ -62,6 +62,10 @@ _OPEN_WINDOW = """
 _CLOSE_WINDOW = "UPDATE devices SET bind_code_mac = NULL, bind_window_end = NULL WHERE id = ? AND epoch = ?"
 _SET_AUTH_KEY = "UPDATE devices SET auth_key = ? WHERE id = ?"
 _AUTH_KEY = "SELECT auth_key FROM devices WHERE id = ?"
+_PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
+_BOND = "SELECT bind_secret FROM devices WHERE id = ?"
+_CLAIM_BOND = "INSERT INTO ble_secrets (product_key, secret_mac, device_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_BOND_HOLDER = "SELECT device_id FROM ble_secrets WHERE product_key = ? AND secret_mac = ?"
 _MERGE_STATUS = "UPDATE devices SET status = json_patch(status, ?) WHERE id = ?"
 _MERGE_INFO = "UPDATE devices SET info = json_patch(info, ?) WHERE id = ?"
 _PRESENCE = """
@@ -174,6 +178,21 @@ class SqliteDevices:
     def auth_key(self, device_id: int) -> Secret | None:
         row = self._connection.execute(_AUTH_KEY, (device_id,)).fetchone()
         return None if row is None else open_auth_key(self._seal, device_id, row[0])
+
+    def set_bind_secret(self, device_id: int, bind_secret: Secret | None) -> None:
+        sealed = None if bind_secret is None else self._seal.seal(bind_secret, _place("bind_secret", device_id))
+        self._connection.execute(_PUT_BOND, (sealed, device_id))
+
+    def is_bind_secret_of_another(self, product_key: ProductKey, secret_mac: bytes, device_id: int | None) -> bool:
+        row = self._connection.execute(_BOND_HOLDER, (product_key, secret_mac)).fetchone()
+        return row is not None and row[0] != device_id
+
+    def claim_bind_secret(self, device: Device, secret_mac: bytes) -> None:
+        self._connection.execute(_CLAIM_BOND, (device.product_key, secret_mac, device.id))
+
+    def bind_secret(self, device_id: int) -> Secret | None:
+        row = self._connection.execute(_BOND, (device_id,)).fetchone()
+        return None if row is None or row[0] is None else self._seal.open(row[0], _place("bind_secret", device_id))
 
     def merge_status(self, device_id: int, status: str) -> None:
         self._connection.execute(_MERGE_STATUS, (status, device_id))

@@ -28,13 +28,14 @@ _INSERT = """
 _DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
 _DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
 _RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
+_NOTE_BLE_USE = "UPDATE owners SET ble_used_at = ? WHERE device_id = ? AND uid = ?"
 # What a user owns, and what they use by a share that is still good. Whoever owns a device needs no share of it.
 _HOLDS = f"""
-    SELECT {_COLUMNS}, o.uid AS owner_uid, NULL AS code, NULL AS code_mac, NULL AS sharing_expires_at
+    SELECT {_COLUMNS}, o.uid AS owner_uid, NULL AS code, NULL AS code_mac, NULL AS sharing_expires_at, o.ble_used_at
     FROM owners o WHERE o.uid = :uid
     UNION ALL
     SELECT o.device_id, o.product_key, o.bind_mode, s.member_uid, o.user_domain, s.epoch, s.device_name, o.capabilities,
-        o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at
+        o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at, NULL
     FROM shares s JOIN owners o ON o.device_id = s.device_id AND o.uid = s.owner_uid
     WHERE s.member_uid = :uid AND s.accepted_at IS NOT NULL
         AND (s.sharing_expires_at IS NULL OR s.sharing_expires_at > :now)
@@ -46,7 +47,7 @@ _HELD = f"""
 _SHARE_SIZE = 4
 _HELD_COLUMNS = f"""
     SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at,
-        d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
+        d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}, o.ble_used_at
 """
 _HELD_ONE = (
     f"{_HELD_COLUMNS} {_HELD} WHERE d.client_id = :client_id ORDER BY coalesce(o.sharing_expires_at, 1e18) DESC LIMIT 1"
@@ -102,6 +103,9 @@ class SqliteOwners:
     def rename(self, device_id: int, uid: Uid, name: str) -> bool:
         return self._connection.execute(_RENAME, (name, device_id, uid)).rowcount == 1
 
+    def note_ble_use(self, device_id: int, uid: Uid, at: int) -> bool:
+        return self._connection.execute(_NOTE_BLE_USE, (at, device_id, uid)).rowcount == 1
+
     def held(self, uid: Uid, client_id: str, now_ms: int) -> OwnedRow | None:
         row = self._connection.execute(_HELD_ONE, {"uid": uid, "client_id": client_id, "now": now_ms}).fetchone()
         return None if row is None else self._held(row)
@@ -136,6 +140,7 @@ class SqliteOwners:
             is_active=bool(is_active),
             auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
             facts=facts(rest[4:]),
+            ble_used_at=row[-1],
         )
 
 

@@ -15,6 +15,18 @@ STATEMENTS: tuple[str, ...] = (
     ADD COLUMN allow_serial_binding INTEGER NOT NULL DEFAULT 0 CHECK (allow_serial_binding IN (0, 1))
     """,
     "ALTER TABLE products ADD COLUMN ble_only INTEGER NOT NULL DEFAULT 0 CHECK (ble_only IN (0, 1))",
+    # Bind secrets that BLE-only devices have brought, as keyed hashes: one that another device brought was moved.
+    """
+    CREATE TABLE ble_secrets (
+        product_key TEXT NOT NULL,
+        secret_mac BLOB NOT NULL,
+        device_id INTEGER NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+        PRIMARY KEY (product_key, secret_mac)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX ble_secrets_by_device ON ble_secrets (device_id)",
+    # When the owner last used the device over BLE, as their App says.
+    "ALTER TABLE owners ADD COLUMN ble_used_at INTEGER",
     # A serial number names one device of its product, and a device has one at most.
     """
     CREATE TABLE serials (
