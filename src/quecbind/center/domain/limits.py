@@ -218,7 +218,7 @@ class GuessLimits:
         waits = [] if user is None else [self._by_user.retry_after_s(user, now)]
         if user is None or self._by_user.count(user, now):
             waits.append(self._by_address.retry_after_s(counted_address(address), now))
-        if self._by_user_and_device.count((user or address, device), now):
+        if self._by_user_and_device.count((user or counted_address(address), device), now):
             waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
         longest = longest_wait_s(waits)
         return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
@@ -231,7 +231,7 @@ class GuessLimits:
             self._by_address.add(counted_address(address), now)
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
-        self._by_user_and_device.add((user or address, device), now)
+        self._by_user_and_device.add((user or counted_address(address), device), now)
 
 
 class SignInLimits:

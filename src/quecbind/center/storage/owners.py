@@ -44,10 +44,10 @@ _HOLDS = f"""
 _HELD = f"""
     FROM ({_HOLDS}) o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
 """
-_SHARE_SIZE = 4
+_SHARE_SIZE = 5
 _HELD_COLUMNS = f"""
-    SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at,
-        d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}, o.ble_used_at
+    SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at, o.ble_used_at,
+        d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
 """
 _HELD_ONE = (
     f"{_HELD_COLUMNS} {_HELD} WHERE d.client_id = :client_id ORDER BY coalesce(o.sharing_expires_at, 1e18) DESC LIMIT 1"
@@ -127,7 +127,7 @@ class SqliteOwners:
         return [self._held(row) for row in rows], count
 
     def _held(self, row: tuple[Any, ...]) -> OwnedRow:
-        owner_uid, code, code_mac, sharing_expires_at = row[_SIZE : _SIZE + _SHARE_SIZE]
+        owner_uid, code, code_mac, sharing_expires_at, ble_used_at = row[_SIZE : _SIZE + _SHARE_SIZE]
         rest = row[_SIZE + _SHARE_SIZE :]
         device_key, is_active, sealed, product_name = rest[:4]
         return OwnedRow(
@@ -140,7 +140,7 @@ class SqliteOwners:
             is_active=bool(is_active),
             auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
             facts=facts(rest[4:]),
-            ble_used_at=row[-1],
+            ble_used_at=ble_used_at,
         )
 
 
