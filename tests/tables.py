@@ -18,6 +18,7 @@ Row = Callable[[str, object, object], None]
 
 PROPERTY = "table row"
 COLUMNS = ("case", "expected", "got")
+MAX_WIDTH = 72  # a longer cell stands out of its column and does not widen it
 
 
 class _Kept(NamedTuple):
@@ -79,7 +80,8 @@ class _Collector:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     kept = sorted(set(config.stash[_kept]))
     if kept and config.getoption("--table"):
-        widths = [max(len(column), *(len(k.cells[n]) for k in kept)) for n, column in enumerate(COLUMNS)]
+        longest = [max(len(column), *(len(k.cells[n]) for k in kept)) for n, column in enumerate(COLUMNS)]
+        widths = [min(length, MAX_WIDTH) for length in longest]
         for module in dict.fromkeys(k.module for k in kept):
             terminalreporter.section(Path(module).stem)
             for cells in [COLUMNS, *(k.cells for k in kept if k.module == module)]:

@@ -16,7 +16,6 @@ def share(**changes) -> Share:
         "id": 1,
         "code": Secret("x"),
         "device_id": 1,
-        "epoch": 1,
         "owner_uid": OWNER,
         "member_uid": None,
         "accepted_at": None,

@@ -392,3 +392,15 @@ async def test_the_end_of_use_cannot_be_moved_before_the_end_of_accepting(http):
 
     assert moved.code == 5153
     assert (await accept(http.bob, code)).code == 200
+
+
+async def test_who_held_two_shares_of_a_device_is_told_once_that_it_is_gone(http):
+    dk, _ = await shared(http)
+    assert (await accept(http.bob, await code_for(http, dk, coverMark=2))).code == 200
+    told = []
+    http.world.center.changes.listen(told.append)
+
+    await http.alice.call("DELETE", "unbundlingDeviceDk", pk=http.pk, dk=dk)
+
+    members = [change.uid for change in told if isinstance(change, RightChanged) and change.right == "member"]
+    assert members == [http.bob.uid]

@@ -89,7 +89,6 @@ SHARE_CODE_INVALID = 5137
 OWN_SHARE_CODE = 5139
 SHARE_OR_DEVICE_MISSING = 5140
 MAY_NOT_QUERY = 5141
-SHARE_NOT_VALID = 5142
 TIMESTAMP_FORMAT = 5145
 NEW_EXPIRY_TOO_EARLY = 5151
 USE_EXPIRY_TOO_EARLY = 5153
@@ -192,7 +191,6 @@ SENTENCE_BY_CODE: dict[int, str] = {
     OWN_SHARE_CODE: "this is your own share code",
     SHARE_OR_DEVICE_MISSING: "give pk and dk, or a share code",
     MAY_NOT_QUERY: "you may not ask about this device",
-    SHARE_NOT_VALID: "the share is no longer valid",
     TIMESTAMP_FORMAT: "a time is UTC milliseconds and lies ahead",
     NEW_EXPIRY_TOO_EARLY: "you hold a share that lasts as long or longer",
     USE_EXPIRY_TOO_EARLY: "the use must end after the time for accepting",

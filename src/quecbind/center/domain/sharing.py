@@ -34,7 +34,6 @@ class Share:
     id: int
     code: Secret = field(repr=False)
     device_id: int
-    epoch: int
     owner_uid: Uid
     member_uid: Uid | None
     accepted_at: int | None

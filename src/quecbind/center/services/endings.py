@@ -5,9 +5,10 @@ has to be asked for before, and told after.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
-from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
-from quecbind.center.services.changes import ADDED, INVALID, REMOVED, RESET, RightChanged
+from quecbind.center.domain.device import Device
+from quecbind.center.services.changes import ADDED, INVALID, REMOVED, RESET, RightChanged, owner_changed
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.rows import Tx
@@ -18,37 +19,28 @@ def without_right(tx: Tx, members: Iterable[Member], now_ms: int) -> list[Member
     return [member for member in members if right_of(tx, member.uid, member.client_id, now_ms) is None]
 
 
-def owners_lost(
-    client_id: ClientId, product_key: ProductKey, device_key: DeviceKey, owners: Iterable[Owner], cause: int
-) -> list[RightChanged]:
+def owners_lost(device: Device, owners: Iterable[Owner], cause: int) -> list[RightChanged]:
     """The owners have lost the device."""
-    return [
-        RightChanged(
-            client_id=client_id,
-            product_key=product_key,
-            device_key=device_key,
-            uid=owner.uid,
-            user_domain=owner.user_domain,
-            right="owner",
-            value=INVALID if cause == RESET else REMOVED,
-            cause=cause,
-        )
-        for owner in owners
-    ]
+    keys, value = (device.product_key, device.device_key), _value(cause)
+    return [owner_changed(*keys, owner.uid, owner.user_domain, value, cause) for owner in owners]
 
 
 def members_lost(members: Iterable[Member], cause: int) -> list[RightChanged]:
-    """The members have lost the device."""
-    return [_of_member(member, INVALID if cause == RESET else REMOVED, cause) for member in members]
+    """The members have lost the device; each is told once, however many shares they held."""
+    by_member = {(member.uid, member.client_id): member for member in members}
+    return [_member_changed(member, _value(cause), cause) for member in by_member.values()]
 
 
 def member_gained(member: Member) -> RightChanged:
     """A user may use the device now."""
-    return _of_member(member, ADDED, None)
+    return _member_changed(member, ADDED, None)
 
 
-def _of_member(member: Member, value: int, cause: int | None) -> RightChanged:
-    assert value in {ADDED, REMOVED, INVALID}
+def _value(cause: int) -> Literal[0, 2]:
+    return INVALID if cause == RESET else REMOVED
+
+
+def _member_changed(member: Member, value: Literal[0, 1, 2], cause: int | None) -> RightChanged:
     return RightChanged(
         client_id=member.client_id,
         product_key=member.product_key,
@@ -56,6 +48,6 @@ def _of_member(member: Member, value: int, cause: int | None) -> RightChanged:
         uid=member.uid,
         user_domain=member.user_domain,
         right="member",
-        value=value,  # type: ignore[arg-type]  # one of the three, as the line above says
+        value=value,
         cause=cause,
     )

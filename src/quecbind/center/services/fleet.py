@@ -97,8 +97,7 @@ class FleetDesk(Desk):
             tx.audit.append(
                 entry(by, "device.deleted", now_ms, product_key=product_key, device_key=device_key, details=details)
             )
-            changed = owners_lost(device.client_id, device.product_key, device.device_key, lost, UNBOUND)
-            return device, [*changed, *members_lost(members, UNBOUND)]
+            return device, [*owners_lost(device, lost, UNBOUND), *members_lost(members, UNBOUND)]
 
         def applied(outcome: tuple[Device, list[RightChanged]]) -> None:
             self._registry.drop(outcome[0].client_id)

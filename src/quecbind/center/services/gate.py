@@ -466,9 +466,7 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
 
 
 def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
-    device = enrolled.device
-    owners = owners_lost(device.client_id, device.product_key, device.device_key, enrolled.lost, RESET)
-    return [*owners, *members_lost(enrolled.members, RESET)]
+    return [*owners_lost(enrolled.device, enrolled.lost, RESET), *members_lost(enrolled.members, RESET)]
 
 
 def _digest(random: str) -> bytes:

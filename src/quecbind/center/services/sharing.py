@@ -23,6 +23,7 @@ from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Share
 from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.binding import raise_refused, user_did
 from quecbind.center.services.changes import (
     SHARE_CANCELLED,
     SHARE_EXPIRED,
@@ -105,7 +106,7 @@ class Sharing:
         peer: str,
     ) -> Secret:
         """A code for whoever brings it until `accepting`, for use until `expires` (UTC ms; None: no end)."""
-        _raise(sharing.check_times(accepting, expires, self._now_ms()))
+        raise_refused(sharing.check_times(accepting, expires, self._now_ms()))
         assert accepting is not None
         return await self._invite(who, product_key, device_key, lambda tx: None, accepting, expires, cover_mark, peer)
 
@@ -125,7 +126,7 @@ class Sharing:
             raise Rejected(refusal.SHARE_TARGET_MISSING)
         now_ms = self._now_ms()
         if expires is not None:
-            _raise(sharing.check_sharing_expiry(expires, now_ms))
+            raise_refused(sharing.check_sharing_expiry(expires, now_ms))
 
         def target(tx: Tx) -> Uid:
             user = tx.users.get(uid) if uid else tx.users.by_email(who.user_domain, email.strip().lower())
@@ -138,7 +139,7 @@ class Sharing:
     async def accept(self, who: SignedIn, code: str, device_name: str, peer: str) -> None:
         """Use the device that the code was given for."""
         mac = self._mac(code)
-        _raise(binding.check_name(device_name))
+        raise_refused(binding.check_name(device_name))
         fresh_key = self._auth_keys.draw()
 
         def work(tx: Tx) -> _Done | Refused:
@@ -166,7 +167,8 @@ class Sharing:
             tx.shares.accept(share.id, who.uid, device_name or share.device_name, now_ms)
             keys = _renew(tx, overwritten, fresh_key)
             member = next(each for each in tx.shares.granted_by(share.device_id) if each.share_id == share.id)
-            tx.audit.append(_audit(who, member, "share.accepted", peer, now_ms, {"owner": share.owner_uid}))
+            named, details = (member.product_key, member.device_key), dict[str, object](owner=share.owner_uid)
+            tx.audit.append(user_did(who, *named, peer, "share.accepted", now_ms, details=details))
             return _Done([*members_lost(overwritten, SHARE_OVERWRITTEN), member_gained(member)], keys)
 
         outcome = await self._storage.transact(work, self._tell)
@@ -178,7 +180,7 @@ class Sharing:
     async def set_expiry(self, who: SignedIn, code: str, expires: int, peer: str) -> None:
         """Let a share of the caller's device end at another moment."""
         mac = self._mac(code)
-        _raise(sharing.check_sharing_expiry(expires, self._now_ms()))
+        raise_refused(sharing.check_sharing_expiry(expires, self._now_ms()))
 
         def work(tx: Tx) -> None:
             share = tx.shares.by_code(mac)
@@ -197,7 +199,7 @@ class Sharing:
         mac = self._mac(code)
         if not device_name:
             raise Rejected(refusal.DEVICE_NAME_MISSING)
-        _raise(binding.check_name(device_name))
+        raise_refused(binding.check_name(device_name))
 
         def work(tx: Tx) -> None:
             share = tx.shares.by_code(mac)
@@ -286,7 +288,7 @@ class Sharing:
         cover_mark: int,
         peer: str,
     ) -> Secret:
-        _raise(sharing.check_cover_mark(cover_mark))
+        raise_refused(sharing.check_cover_mark(cover_mark))
         code = Secret(self._entropy.text(sharing.CODE_LENGTH))
         mac = self._mac(code.reveal())
 
@@ -307,7 +309,6 @@ class Sharing:
                 id=0,
                 code=code,
                 device_id=device.id,
-                epoch=device.epoch,
                 owner_uid=who.uid,
                 member_uid=target(tx),
                 accepted_at=None,
@@ -364,17 +365,9 @@ class Sharing:
     def _audit_share(self, tx: Tx, who: SignedIn, share: Share, action: str, peer: str, now_ms: int) -> None:
         device = tx.devices.by_id(share.device_id)
         assert device is not None, "a share goes with its device"
-        tx.audit.append(
-            AuditEntry(
-                at=now_ms,
-                who=f"user {who.uid}",
-                action=action,
-                product_key=device.product_key,
-                device_key=device.device_key,
-                peer=peer,
-                details={"member": share.member_uid} if share.accepted_at is not None else {},
-            )
-        )
+        details: dict[str, object] = {"member": share.member_uid} if share.accepted_at is not None else {}
+        keys = device.product_key, device.device_key
+        tx.audit.append(user_did(who, *keys, peer, action, now_ms, details=details))
 
     def _mac(self, code: str) -> bytes:
         if not code:
@@ -408,20 +401,6 @@ def _in_domain(tx: Tx, share: Share | None, who: SignedIn) -> Share | None:
     return share if owner is not None and owner.user_domain == who.user_domain else None
 
 
-def _audit(
-    who: SignedIn, member: Member, action: str, peer: str, now_ms: int, details: dict[str, object]
-) -> AuditEntry:
-    return AuditEntry(
-        at=now_ms,
-        who=f"user {who.uid}",
-        action=action,
-        product_key=member.product_key,
-        device_key=member.device_key,
-        peer=peer,
-        details=details,
-    )
-
-
 def _audit_ended(who: str, member: Member, action: str, peer: str, now_ms: int) -> AuditEntry:
     return AuditEntry(
         at=now_ms,
@@ -432,11 +411,6 @@ def _audit_ended(who: str, member: Member, action: str, peer: str, now_ms: int) 
         peer=peer,
         details={"member": member.uid},
     )
-
-
-def _raise(refused: Refused | None) -> None:
-    if refused is not None:
-        raise Rejected(refused)
 
 
 def _log_failure(done: "asyncio.Future[_Done]") -> None:

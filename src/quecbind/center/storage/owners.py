@@ -34,7 +34,7 @@ _HOLDS = f"""
     SELECT {_COLUMNS}, o.uid AS owner_uid, NULL AS code, NULL AS code_mac, NULL AS sharing_expires_at, o.ble_used_at
     FROM owners o WHERE o.uid = :uid
     UNION ALL
-    SELECT o.device_id, o.product_key, o.bind_mode, s.member_uid, o.user_domain, s.epoch, s.device_name, o.capabilities,
+    SELECT o.device_id, o.product_key, o.bind_mode, s.member_uid, o.user_domain, o.epoch, s.device_name, o.capabilities,
         o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at, NULL
     FROM shares s JOIN owners o ON o.device_id = s.device_id AND o.uid = s.owner_uid
     WHERE s.member_uid = :uid AND s.accepted_at IS NOT NULL

@@ -9,7 +9,7 @@ from quecbind.center.services.records import Member
 from quecbind.center.storage.seal import Seal
 
 _COLUMNS = """
-    s.id, s.code, s.code_mac, s.device_id, s.epoch, s.owner_uid, s.member_uid, s.accepted_at, s.cover_mark,
+    s.id, s.code, s.code_mac, s.device_id, s.owner_uid, s.member_uid, s.accepted_at, s.cover_mark,
     s.accepting_expires_at, s.sharing_expires_at, s.device_name, s.created_at
 """
 _SELECT = f"SELECT {_COLUMNS} FROM shares s"  # noqa: S608
@@ -17,8 +17,8 @@ _BY_CODE = f"{_SELECT} WHERE s.code_mac = ?"
 _OF_OWNER = f"{_SELECT} WHERE s.device_id = ? AND s.owner_uid = ? ORDER BY s.id"
 _OF_MEMBER = f"{_SELECT} WHERE s.member_uid = ? AND s.device_id = ? AND s.accepted_at IS NOT NULL ORDER BY s.id"
 _INSERT = """
-    INSERT INTO shares (code_mac, code, device_id, epoch, owner_uid, member_uid, cover_mark, accepting_expires_at,
-        sharing_expires_at, device_name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO shares (code_mac, code, device_id, owner_uid, member_uid, cover_mark, accepting_expires_at,
+        sharing_expires_at, device_name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _MEMBERS = """
     SELECT s.id, s.device_id, d.client_id, d.product_key, d.device_key, s.member_uid, u.user_domain
@@ -60,7 +60,6 @@ class SqliteShares:
                 code_mac,
                 self._seal.seal(share.code, _place(code_mac)),
                 share.device_id,
-                share.epoch,
                 share.owner_uid,
                 share.member_uid,
                 share.cover_mark,
@@ -94,15 +93,14 @@ class SqliteShares:
             id=row[0],
             code=open_share_code(self._seal, row[1], row[2]),
             device_id=row[3],
-            epoch=row[4],
-            owner_uid=row[5],
-            member_uid=row[6],
-            accepted_at=row[7],
-            cover_mark=row[8],
-            accepting_expires_at=row[9],
-            sharing_expires_at=row[10],
-            device_name=row[11],
-            created_at=row[12],
+            owner_uid=row[4],
+            member_uid=row[5],
+            accepted_at=row[6],
+            cover_mark=row[7],
+            accepting_expires_at=row[8],
+            sharing_expires_at=row[9],
+            device_name=row[10],
+            created_at=row[11],
         )
 
 
