@@ -51,6 +51,19 @@ def test_a_product_is_created_with_what_was_asked_for(command: Command) -> None:
     assert shown["product_secret"] is None
 
 
+def test_a_product_is_changed_in_what_is_given_and_in_nothing_else(command: Command) -> None:
+    made = command.json("product", "create", "Lamp", "--no-allow-sharing", "--replay-strict")
+    product_key = made["product_key"]
+
+    changed = command.json("product", "update", product_key, "--allow-sharing", "--re-enrol", "locked")
+
+    assert (made["allow_sharing"], made["replay_strict"]) == (False, True)
+    assert changed == {**made, "product_secret": None, "allow_sharing": True, "re_enrol": "locked"}
+    assert command.json("product", "show", product_key) == changed
+    assert command.run("product", "update", product_key)[0] == USAGE
+    assert command.run("product", "update", "p1none", "--no-allow-sharing")[0] == REFUSED
+
+
 def test_products_are_listed_and_deleted(command: Command) -> None:
     product_key = command.json("product", "create", "Lamp")["product_key"]
 

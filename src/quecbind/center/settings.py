@@ -183,6 +183,15 @@ class Settings:
     max_pending_shares: Annotated[
         int, _Option(_whole(1, 10_000), "invitations of one owner to one device that nobody has accepted yet")
     ] = 20
+    max_pending_shares_per_owner: Annotated[int, _Option(_whole(1, 1_000_000), "... to all their devices")] = 200
+    max_shares_per_member: Annotated[
+        int, _Option(_whole(1, 10_000), "shares of one device that one user may hold at a time")
+    ] = 10
+    max_shares_per_device: Annotated[int, _Option(_whole(1, 1_000_000), "... that all users together may hold")] = 200
+    max_ble_codes: Annotated[
+        int, _Option(_whole(1, 10_000_000), "bind codes for BLE-only devices that are not used yet")
+    ] = 10_000
+    max_ble_codes_per_user: Annotated[int, _Option(_whole(1, 1_000_000), "... of one user")] = 20
     sign_in_window_s: Annotated[int, _Option(_whole(1, 86_400), "span in which failed sign-ins are counted")] = 1_200
     max_sign_ins_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "failed sign-ins from one address in that span")

@@ -4,11 +4,19 @@ import argparse
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json, count
 from quecbind.cli.center_api import ask, ask_pages, path
-from quecbind.cli.outcome import DONE
+from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
 
 _COLUMNS = ("product_key", "name", "bind_mode", "re_enrol", "device_count", "device_limit")
-_SWITCHES = ("allow_device_key_binding", "allow_serial_binding", "static_secrets", "replay_strict", "ble_only")
+_SWITCHES = {
+    "allow_device_key_binding": "Apps may bind by the device key alone",
+    "allow_serial_binding": "Apps may bind by an imported serial number",
+    "allow_sharing": "owners may share their devices; on unless switched off",
+    "ble_only": "its devices have no network; Apps bind for them by BLE",
+    "static_secrets": "device secrets are imported, never issued",
+    "replay_strict": "refuse a log-in whose random came before",
+}
+_VALUES = ("bind_mode", "re_enrol", "device_limit", "default_window_s")
 
 
 def register(subparsers: Subparsers) -> None:
@@ -25,27 +33,6 @@ def register(subparsers: Subparsers) -> None:
     )
     create.add_argument("name", metavar="NAME", help="what operators and users read")
     create.add_argument(
-        "--bind-mode",
-        choices=("multi", "single", "alternate"),
-        help="a second user is added, refused, or replaces the first; default: multi",
-    )
-    create.add_argument(
-        "--re-enrol",
-        choices=("approve", "open", "locked"),
-        help="whether a device that has its secret may get another: after approval, always, never; default: approve",
-    )
-    create.add_argument("--device-limit", type=count, metavar="N", help="how many devices it may have")
-    create.add_argument("--default-window", dest="default_window_s", type=count, metavar="S", help=_WINDOW_HELP)
-    create.add_argument("--allow-device-key-binding", action="store_true", help="Apps may bind by the device key alone")
-    create.add_argument(
-        "--allow-serial-binding", action="store_true", help="Apps may bind by an imported serial number"
-    )
-    create.add_argument(
-        "--ble-only", action="store_true", help="its devices have no network; Apps bind for them by BLE"
-    )
-    create.add_argument("--static-secrets", action="store_true", help="device secrets are imported, never issued")
-    create.add_argument("--replay-strict", action="store_true", help="refuse a log-in whose random came before")
-    create.add_argument(
         "--domain",
         dest="user_domains",
         action="append",
@@ -55,27 +42,55 @@ def register(subparsers: Subparsers) -> None:
     create.add_argument("--product-key", metavar="PK", help="take this key instead of a new one")
     create.add_argument("--product-secret", metavar="PS", help="take this secret instead of a new one")
 
+    update = add_command(
+        commands, "update", "change a product", "quecbind product update p1aB3c --no-allow-sharing", run_update
+    )
+    update.add_argument("--name", metavar="NAME", help="what operators and users read")
+    for parser in (create, update):
+        _add_choices(parser)
+
     listing = add_command(commands, "list", "list products", "quecbind product list", run_list)
     show = add_command(commands, "show", "show one product", "quecbind product show p1aB3c", run_show)
     delete = add_command(
         commands, "delete", "delete a product that has no devices", "quecbind product delete p1aB3c", run_delete
     )
-    for parser in (show, delete):
+    for parser in (update, show, delete):
         parser.add_argument("product_key", metavar="PK")
-    for parser in (create, listing, show, delete):
+    for parser in (create, update, listing, show, delete):
         add_data(parser)
         add_json(parser)
 
 
-_WINDOW_HELP = "seconds a bind code is accepted when the device does not say; default: 120"
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    """What can be chosen for a new product and changed later; what is not given is left to the Developer Center."""
+    parser.add_argument(
+        "--bind-mode",
+        choices=("multi", "single", "alternate"),
+        help="a second user is added, refused, or replaces the first; a new product has multi",
+    )
+    parser.add_argument(
+        "--re-enrol",
+        choices=("approve", "open", "locked"),
+        help="whether a device that has its secret may get another: after approval, always, never; new: approve",
+    )
+    parser.add_argument("--device-limit", type=count, metavar="N", help="how many devices it may have")
+    parser.add_argument(
+        "--default-window",
+        dest="default_window_s",
+        type=count,
+        metavar="S",
+        help="seconds a bind code is accepted when the device does not say; new: 120",
+    )
+    for name, meaning in _SWITCHES.items():
+        parser.add_argument("--" + name.replace("_", "-"), action=argparse.BooleanOptionalAction, help=meaning)
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, object]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def run_create(args: argparse.Namespace) -> int:
-    body: dict[str, object] = {"name": args.name}
-    for name in ("bind_mode", "re_enrol", "device_limit", "default_window_s", "product_key", "product_secret"):
-        if getattr(args, name) is not None:
-            body[name] = getattr(args, name)
-    body.update({name: True for name in _SWITCHES if getattr(args, name)})
+    body = _given(args, "name", *_VALUES, *_SWITCHES, "product_key", "product_secret")
     product = ask(args.data, "POST", "/products", body)
     if args.user_domains:
         limited = {"user_domains": args.user_domains}
@@ -85,6 +100,18 @@ def run_create(args: argparse.Namespace) -> int:
     else:
         print_fields(product)
         print("\nThe product secret is shown this once: put it into your devices.")
+    return DONE
+
+
+def run_update(args: argparse.Namespace) -> int:
+    changes = _given(args, "name", *_VALUES, *_SWITCHES)
+    if not changes:
+        raise CommandError(USAGE, "nothing to change: give at least one option, see --help")
+    product = ask(args.data, "PATCH", path("products", args.product_key), changes)
+    if args.json:
+        print_json(product)
+    else:
+        print_fields(product)
     return DONE
 
 

@@ -32,8 +32,8 @@ def granted(**changes) -> Share:
     return share(**{"id": 9, "member_uid": ANN, "accepted_at": NOW - 5, **changes})
 
 
-def accept(offer: Share | None, user: Uid = ANN, held: tuple[Share, ...] = (), *, is_owner=False, now=NOW):
-    decision = sharing.accept(offer, user, held, is_owner, now)
+def accept(offer: Share | None, user: Uid = ANN, held: tuple[Share, ...] = (), *, is_owner=False, now=NOW, **more):
+    decision = sharing.accept(offer, user, held, is_owner, now, **more)
     return decision.code if isinstance(decision, Refused) else decision
 
 
@@ -77,6 +77,30 @@ def test_a_cover_mark_is_1_to_3(mark, is_fine):
 )
 def test_who_may_accept(offer, user, answer):
     assert accept(offer, user) == answer
+
+
+@pytest.mark.parametrize(
+    ("offer", "user", "answer"),
+    [
+        (share(), ANN, refusal.SHARING_OFF),
+        (share(member_uid=ANN), ANN, refusal.SHARING_OFF),
+        (share(member_uid=BOB), ANN, refusal.SHARE_CODE_INVALID),
+        (share(accepting_expires_at=NOW), ANN, refusal.SHARE_CODE_INVALID),
+        (None, ANN, refusal.SHARE_CODE_INVALID),
+        (share(), OWNER, refusal.OWN_SHARE_CODE),
+        (granted(), ANN, refusal.SHARE_ACCEPTED_ALREADY),
+    ],
+)
+def test_that_a_product_forbids_sharing_is_told_to_who_could_accept_and_to_nobody_else(offer, user, answer):
+    assert accept(offer, user, is_allowed=False) == answer
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_longer"),
+    [(NOW + 5, NOW + 6, True), (NOW + 5, NOW + 5, False), (NOW + 5, NOW + 4, False), (None, NOW + 6, False)],
+)
+def test_a_later_end_prolongs(old, new, is_longer):
+    assert sharing.prolongs(granted(sharing_expires_at=old), new) is is_longer
 
 
 @pytest.mark.parametrize(("now", "answer"), [(NOW + 9, Accept()), (NOW + 10, refusal.SHARE_CODE_INVALID)])

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from quecbind.center.domain.ble_codes import MAX_CODES_PER_USER
 from quecbind.center.domain.connection import Complaint
+from quecbind.center.domain.limits import Limits
 from quecbind.center.services.ble_binding import BleParts
 from quecbind.center.services.views import DeviceImport
 from quecbind.wire import ble, signing
@@ -396,7 +396,7 @@ async def test_who_holds_the_product_secret_cannot_enrol_such_a_device_over_the_
 
 async def test_codes_that_are_not_used_are_bounded(world) -> None:
     product, _domain, ann, bob = await scene(world)
-    for number in range(MAX_CODES_PER_USER):
+    for number in range(Limits().max_ble_codes_per_user):
         await made_code(world, ann, Tag(product, f"D{number}"))
 
     assert await code_of(made_code(world, ann, Tag(product, "D99"))) == 8429

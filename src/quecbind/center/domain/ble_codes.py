@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.ids import ClientId, Secret, Uid
+from quecbind.center.domain.limits import Ceiling, Limits
 from quecbind.center.domain.refusal import Refused
 
 LIFE_S = 120
-MAX_CODES = 10_000
-MAX_CODES_PER_USER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,16 @@ class _Made:
 class BleCodes:
     """What was made and not used. All methods are called from one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._in_all = Ceiling(limits.max_ble_codes)
+        self._of_one = Ceiling(limits.max_ble_codes_per_user)
         self._made: OrderedDict[tuple[Uid, ClientId], _Made] = OrderedDict()
         self._count_by_user: dict[Uid, int] = {}
+
+    @property
+    def counters(self) -> dict[str, Ceiling]:
+        """By the names of their settings."""
+        return {"max_ble_codes": self._in_all, "max_ble_codes_per_user": self._of_one}
 
     def put(self, uid: Uid, client_id: ClientId, random: str, code: Secret, now: float) -> Refused | None:
         """Keep a code in place of the one before it; refused when the user has too many of other devices."""
@@ -36,9 +42,9 @@ class BleCodes:
             self._drop(next(iter(self._made)))
         self._drop((uid, client_id))
         count = self._count_by_user.get(uid, 0)
-        if count >= MAX_CODES_PER_USER:
+        if not self._of_one.has_room(count):
             return Refused(refusal.TOO_MANY_GUESSES, LIFE_S, "too many bind codes asked for and not used")
-        if len(self._made) >= MAX_CODES:
+        if not self._in_all.has_room(len(self._made)):
             self._drop(next(iter(self._made)))
         self._made[uid, client_id] = _Made(code, random, now + LIFE_S)
         self._count_by_user[uid] = count + 1

@@ -29,6 +29,11 @@ class Limits:
     max_guesses_per_device: int = 100
     max_guesses_per_product: int = 1000
     max_pending_shares: int = 20
+    max_pending_shares_per_owner: int = 200
+    max_shares_per_member: int = 10
+    max_shares_per_device: int = 200
+    max_ble_codes: int = 10_000
+    max_ble_codes_per_user: int = 20
     sign_in_window_s: int = 1200
     max_sign_ins_per_address: int = 100
     max_sign_ins_per_account: int = 100
@@ -186,7 +191,7 @@ class LockOut:
 
 
 class GuessLimits:
-    """Wrong bind codes, counted per user, per address, per device and per product.
+    """Wrong codes, counted per user, per address and, where they are about a device, per device and per product.
 
     The count of a user refuses that user. The others are shared with strangers and refuse only users who have guessed
     wrong themselves: on that device, or, for the count of an address, on any.
@@ -213,12 +218,13 @@ class GuessLimits:
     def check(self, user: str | None, address: str, product_key: str, device: str, now: float) -> Refused | None:
         """None when this user may try a code on this device now, from this address.
 
-        `user` is None where many stand behind one: then the address alone is who guesses.
+        `user` is None where many stand behind one: then the address alone is who guesses. `device` is empty where a
+        code is about none.
         """
         waits = [] if user is None else [self._by_user.retry_after_s(user, now)]
         if user is None or self._by_user.count(user, now):
             waits.append(self._by_address.retry_after_s(counted_address(address), now))
-        if self._by_user_and_device.count((user or counted_address(address), device), now):
+        if device and self._by_user_and_device.count((user or counted_address(address), device), now):
             waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
         longest = longest_wait_s(waits)
         return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
@@ -229,6 +235,8 @@ class GuessLimits:
             self._by_user.add(user, now)
         if address:
             self._by_address.add(counted_address(address), now)
+        if not device:
+            return
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
         self._by_user_and_device.add((user or counted_address(address), device), now)

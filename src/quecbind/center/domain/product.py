@@ -32,6 +32,7 @@ class Product:
         static_secrets: devices get their secret at the factory; none may enrol.
         dynamic_enrolment: whether a device nobody has imported may enrol.
         allow_serial_binding: Apps may bind by an imported serial number, which is on the box and can be guessed.
+        allow_sharing: whether owners may invite others; what was accepted before goes on when it is switched off.
         ble_only: its devices never talk to the Developer Center; the App carries both sides of a binding.
         replay_strict: a log-in nonce that comes again is refused, not only counted.
         domain_access: `all` user domains, or only the `listed` ones, may bind its devices.
@@ -51,6 +52,7 @@ class Product:
     replay_strict: bool = False
     allow_serial_binding: bool = False
     ble_only: bool = False
+    allow_sharing: bool = True
     domain_access: DomainAccess = "all"
     device_count: int = 0
     created_at: int = 0

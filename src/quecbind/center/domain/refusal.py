@@ -70,6 +70,7 @@ SERIAL_BINDING_OFF = 5327
 DEVICE_NAME_TOO_LONG = 5333
 DEVICE_KEY_FORMAT = 5361
 BIND_MODE_LOCKED = 5410
+SHARING_OFF = 5411
 SINGLE_MODE = 5412
 NO_PLACE_LEFT = 5422
 BIND_SECRET_MISSING = 5458
@@ -179,6 +180,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     DEVICE_NAME_TOO_LONG: "a device name has at most 254 characters",
     DEVICE_KEY_FORMAT: "a device key has 1 to 32 letters or digits",
     BIND_MODE_LOCKED: "the bind mode cannot change while devices of the product are bound",
+    SHARING_OFF: "devices of this product cannot be shared",
     SINGLE_MODE: "the device has an owner, and its product allows only one",
     BIND_CODE_NOT_REPORTED: "the device has not reported a bind code",
     BIND_CODE_EXPIRED: "the bind code of the device has expired",

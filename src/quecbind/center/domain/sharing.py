@@ -95,7 +95,14 @@ def is_granted(share: Share, now_ms: int) -> bool:
     return share.accepted_at is not None and not is_over(share, now_ms)
 
 
-def accept(share: Share | None, user: Uid, held: tuple[Share, ...], is_owner: bool, now_ms: int) -> Accept | Refused:
+def prolongs(share: Share, expires: int) -> bool:
+    """Whether a grant would last longer with this end."""
+    return share.sharing_expires_at is not None and expires > share.sharing_expires_at
+
+
+def accept(
+    share: Share | None, user: Uid, held: tuple[Share, ...], is_owner: bool, now_ms: int, *, is_allowed: bool = True
+) -> Accept | Refused:
     """What bringing a share code gets.
 
     Args:
@@ -103,6 +110,7 @@ def accept(share: Share | None, user: Uid, held: tuple[Share, ...], is_owner: bo
             somebody else or was accepted by somebody else is answered alike.
         held: the user's grants of this device.
         is_owner: whether the user owns the device.
+        is_allowed: whether its product allows sharing. Only who could accept otherwise learns that it does not.
     """
     if share is None:
         return Refused(refusal.SHARE_CODE_INVALID)
@@ -112,6 +120,8 @@ def accept(share: Share | None, user: Uid, held: tuple[Share, ...], is_owner: bo
         return Refused(refusal.SHARE_ACCEPTED_ALREADY)
     if not is_pending(share, now_ms) or share.member_uid not in {None, user}:
         return Refused(refusal.SHARE_CODE_INVALID)
+    if not is_allowed:
+        return Refused(refusal.SHARING_OFF)
     if is_owner:
         return Refused(refusal.ALREADY_BOUND)
     held = tuple(each for each in held if is_granted(each, now_ms))

@@ -54,6 +54,7 @@ class NewProduct(Body):
     replay_strict: bool = False
     allow_serial_binding: bool = False
     ble_only: bool = False
+    allow_sharing: bool = True
     product_key: Key | None = None
     product_secret: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,64}" + _END)] | None = None
 
@@ -72,6 +73,7 @@ class ProductPatch(Body):
     replay_strict: bool | UnsetType = UNSET
     allow_serial_binding: bool | UnsetType = UNSET
     ble_only: bool | UnsetType = UNSET
+    allow_sharing: bool | UnsetType = UNSET
 
 
 class ProductDomains(Body):

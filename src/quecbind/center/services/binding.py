@@ -16,7 +16,7 @@ from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
 from quecbind.center.domain.ble_codes import BleCodes
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
-from quecbind.center.domain.limits import GuessLimits
+from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
@@ -25,6 +25,7 @@ from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, o
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.find import find_device, row_of
+from quecbind.center.services.guesses import Guess, Guesses
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import Registry
@@ -73,7 +74,8 @@ class Binding:
         events: Events,
         changes: Changes,
         entropy: Entropy,
-        guesses: GuessLimits,
+        guesses: Guesses,
+        limits: Limits,
     ) -> None:
         self._entropy = entropy
         self._storage = storage
@@ -83,10 +85,9 @@ class Binding:
         self._clock = clock
         self._events = events
         self._changes = changes
-        # Touched in the writer's thread only: there, one work runs at a time.
         self._guesses = guesses
-        self.limit_counters = guesses.counters
-        self._ble_codes = BleCodes()
+        self._ble_codes = BleCodes(limits)
+        self.limit_counters: dict[str, Counted] = {**guesses.counters, **self._ble_codes.counters}
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
@@ -126,10 +127,8 @@ class Binding:
         def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
             target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
-            limit = self._guesses.check(who.uid, peer, request.product_key, target, now)
-            if limit is not None:
-                return limit
-            refused = check_permission(tx, request)
+            guess = guess_at(request, target, to_ms(now))
+            refused = self._guesses.refused(tx, guess, now) or check_permission(tx, request)
             if refused is not None:
                 return refused
             device, product, owners = _situation(tx, request)
@@ -137,8 +136,7 @@ class Binding:
                 window_of(device), mac, uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
             )
             if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
-                self._guesses.add(who.uid, peer, request.product_key, target, now)
-                tx.audit.append(audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+                self._guesses.wrong(tx, guess, decision, now)
             return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
         return self._bound(request, await self._storage.transact(work, self._tell))
@@ -195,7 +193,8 @@ class Binding:
 
         def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
-            refused = self._guesses.check(who.uid, peer, product, target, now) or check_permission(tx, wish)
+            guess = guess_at(wish, target, to_ms(now))
+            refused = self._guesses.refused(tx, guess, now) or check_permission(tx, wish)
             if refused is not None:
                 return refused
             device = tx.devices.by_serial(product, serial or "")
@@ -210,8 +209,7 @@ class Binding:
                 product_row.bind_mode,
             )
             if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
-                self._guesses.add(who.uid, peer, product, target, now)
-                tx.audit.append(audit_bind(request, "owner.refused", to_ms(now), f"refused {decision.code}"))
+                self._guesses.wrong(tx, guess_at(request, target, to_ms(now)), decision, now)
             return carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
 
         return self._bound(wish, await self._storage.transact(work, self._tell))
@@ -384,6 +382,17 @@ def carry_out(
     tx.audit.append(audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
     return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
+
+
+def guess_at(request: BindRequest, target: str, now_ms: int) -> Guess:
+    """Trying a code, which `target` counts, on the device of the request."""
+    return Guess(
+        user=request.who.uid,
+        address=request.peer,
+        product_key=request.product_key,
+        target=target,
+        audit=lambda result: audit_bind(request, "owner.refused", now_ms, result),
+    )
 
 
 def audit_bind(

@@ -27,6 +27,7 @@ from quecbind.center.services.binding import (
     check_permission,
     given_device_key,
     given_product_key,
+    guess_at,
     raise_refused,
     uids_in,
     user_did,
@@ -115,7 +116,8 @@ class BleBinding(Binding):
 
         def work(tx: Tx) -> tuple[Outcome | Refused, Device | None]:
             now = self._clock.now()
-            refused = self._guesses.check(who.uid, peer, request.product_key, target, now)
+            guess = guess_at(request, target, to_ms(now))
+            refused = self._guesses.refused(tx, guess, now)
             product = refused or _ble_product(tx, request)
             if isinstance(product, Refused):
                 return product, None
@@ -129,8 +131,7 @@ class BleBinding(Binding):
             assert refused is not None, "one of the two has refused"
             if refused.code not in (refusal.BIND_CODE_NOT_REPORTED, refusal.BIND_CODE_EXPIRED):
                 # What cannot be read counts too: nobody shall find out by trying what a text holds.
-                self._guesses.add(who.uid, peer, request.product_key, target, now)
-                tx.audit.append(audit_bind(request, "owner.refused", to_ms(now), f"refused {refused.code}"))
+                self._guesses.wrong(tx, guess, refused, now)
             return refused, None
 
         def applied(result: tuple[Outcome | Refused, Device | None]) -> None:

@@ -5,7 +5,7 @@ Knows no socket and no file; main gives it a storage and attaches the device lin
 
 from collections.abc import Mapping
 
-from quecbind.center.domain.limits import Counted, GuessLimits, Limits
+from quecbind.center.domain.limits import Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.auth_keys import AuthKeys
@@ -13,6 +13,7 @@ from quecbind.center.services.changes import Changes
 from quecbind.center.services.code_check import CodeCheck
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
+from quecbind.center.services.guesses import Guesses
 from quecbind.center.services.links import Links
 from quecbind.center.services.operators import Operators
 from quecbind.center.services.ownership import Ownership
@@ -55,7 +56,7 @@ class Center:
         self.changes = Changes()
         self.clock = clock
         auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
-        guesses = GuessLimits(limits)
+        guesses = Guesses(limits)
         self.gate = DeviceGate(
             storage,
             registry,
@@ -91,6 +92,7 @@ class Center:
             changes=self.changes,
             entropy=entropy,
             guesses=guesses,
+            limits=limits,
         )
         self.code_check = CodeCheck(storage, links, guesses, clock)
         self.operators = Operators(

@@ -5,13 +5,13 @@ address they come from and against the device.
 """
 
 from quecbind.center.domain import binding, refusal
-from quecbind.center.domain.limits import GuessLimits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.binding import given_device_key, given_product_key, raise_refused, window_of
 from quecbind.center.services.desk import entry
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.find import client_id_of, find_device
+from quecbind.center.services.guesses import Guess, Guesses
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.rows import Tx
@@ -22,7 +22,7 @@ from quecbind.wire import commands, ttlv
 class CodeCheck:
     """Says whether a bind code is the one the device has reported."""
 
-    def __init__(self, storage: Storage, links: Links, guesses: GuessLimits, clock: Clock) -> None:
+    def __init__(self, storage: Storage, links: Links, guesses: Guesses, clock: Clock) -> None:
         self._storage = storage
         self._links = links
         self._guesses = guesses
@@ -52,14 +52,21 @@ class CodeCheck:
 
         def work(tx: Tx) -> Refused | None:
             now = self._clock.now()
-            refused = self._guesses.check(None, by.peer, product, target, now)
+            guess = Guess(
+                user=None,
+                address=by.peer,
+                product_key=product,
+                target=target,
+                audit=lambda result: entry(
+                    by, "bind_code.refused", to_ms(now), result, product_key=product, device_key=key
+                ),
+            )
+            refused = self._guesses.refused(tx, guess, now)
             if refused is not None:
                 return refused
             refused = binding.match_code(window_of(find_device(tx, product, key)), mac, to_ms(now))
             if refused is not None and refused.code == refusal.BIND_CODE_DIFFERS:
-                self._guesses.add(None, by.peer, product, target, now)
-                audit = entry(by, "bind_code.refused", to_ms(now), product_key=product, device_key=key)
-                tx.audit.append(audit)
+                self._guesses.wrong(tx, guess, refused, now)
             return refused
 
         def applied(refused: Refused | None) -> None:

@@ -51,6 +51,7 @@ class ProductDesk(Desk):
                 replay_strict=spec.replay_strict,
                 allow_serial_binding=spec.allow_serial_binding,
                 ble_only=spec.ble_only,
+                allow_sharing=spec.allow_sharing,
                 created_at=now_ms,
             )
         )
@@ -183,7 +184,8 @@ def _fields(changes: ProductChanges) -> dict[str, Any]:
 
 
 def _shown(product: Product) -> dict[str, object]:
-    return {"name": product.name, "bind_mode": product.bind_mode, "re_enrol": product.re_enrol}
+    shown = ("name", "bind_mode", "re_enrol", "allow_sharing")
+    return {name: getattr(product, name) for name in shown}
 
 
 def _view(product: Product, domains: list[UserDomain], secret: str | None = None) -> ProductView:
@@ -202,6 +204,7 @@ def _view(product: Product, domains: list[UserDomain], secret: str | None = None
         replay_strict=product.replay_strict,
         allow_serial_binding=product.allow_serial_binding,
         ble_only=product.ble_only,
+        allow_sharing=product.allow_sharing,
         domain_access=product.domain_access,
         user_domains=domains,
         created_at=product.created_at,

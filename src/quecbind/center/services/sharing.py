@@ -9,19 +9,19 @@ What ends by time is refused from that moment on by whoever asks; a look once a 
 """
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from quecbind.center.domain import binding, refusal, sharing
-from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, Secret, Uid
-from quecbind.center.domain.limits import Ceiling, Counted, Limits, SlidingCounter, longest_wait_s
+from quecbind.center.domain.limits import Ceiling, Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.domain.sharing import Share
+from quecbind.center.domain.sharing import Accept, Share
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.binding import raise_refused, user_did
 from quecbind.center.services.changes import (
@@ -34,6 +34,7 @@ from quecbind.center.services.changes import (
 from quecbind.center.services.endings import member_gained, members_lost, without_right
 from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import find_device, row_of
+from quecbind.center.services.guesses import Guess, Guesses
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, User
 from quecbind.center.services.rows import Tx
@@ -42,7 +43,7 @@ from quecbind.center.services.views import SignedIn
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 0.5
-MAX_SWEPT = 500
+MAX_SWEPT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +83,24 @@ class Sharing:
         self._events = events
         self._changes = changes
         self._pending = Ceiling(limits.max_pending_shares)
-        self._wrong_by_user = SlidingCounter(limits.max_guesses_per_user, limits.guess_window_s)
-        self._wrong_by_address = SlidingCounter(limits.max_guesses_per_address, limits.guess_window_s)
+        self._pending_of_owner = Ceiling(limits.max_pending_shares_per_owner)
+        self._held_by_member = Ceiling(limits.max_shares_per_member)
+        self._held_of_device = Ceiling(limits.max_shares_per_device)
+        self._guesses = Guesses(limits)
         self._timer: asyncio.TimerHandle | None = None
+        self._is_sweeping = False
+        self._is_closed = False
 
     @property
     def limit_counters(self) -> dict[str, Counted]:
         """What is counted here, by limit; wrong share codes go by the limits of wrong bind codes."""
         return {
             "max_pending_shares": self._pending,
-            "share_codes_per_user": self._wrong_by_user,
-            "share_codes_per_address": self._wrong_by_address,
+            "max_pending_shares_per_owner": self._pending_of_owner,
+            "max_shares_per_member": self._held_by_member,
+            "max_shares_per_device": self._held_of_device,
+            "share_codes_per_user": self._guesses.counters["max_guesses_per_user"],
+            "share_codes_per_address": self._guesses.counters["max_guesses_per_address"],
         }
 
     async def invite(
@@ -145,22 +153,24 @@ class Sharing:
         def work(tx: Tx) -> _Done | Refused:
             now = self._clock.now()
             now_ms = to_ms(now)
-            waits = [self._wrong_by_user.retry_after_s(who.uid, now)]
-            if self._wrong_by_user.count(who.uid, now):
-                # Only those who have been wrong themselves pay for their neighbours at one address.
-                waits.append(self._wrong_by_address.retry_after_s(counted_address(peer), now))
-            longest = longest_wait_s(waits)
-            if longest is not None:
-                return Refused(refusal.TOO_MANY_GUESSES, longest, "too many wrong share codes")
+            guess = Guess(user=who.uid, address=peer, audit=lambda result: _audit_guess(who, peer, now_ms, result))
+            refused = self._guesses.refused(tx, guess, now)
+            if refused is not None:
+                return dataclasses.replace(refused, detail="too many wrong share codes")
             share = _in_domain(tx, tx.shares.by_code(mac), who)
             held = () if share is None else tuple(tx.shares.of_member(share.device_id, who.uid))
             is_owner = share is not None and tx.owners.get(share.device_id, who.uid) is not None
-            decision = sharing.accept(share, who.uid, held, is_owner, now_ms)
+            is_allowed = share is None or _may_be_shared(tx, share.device_id)
+            decision = sharing.accept(share, who.uid, held, is_owner, now_ms, is_allowed=is_allowed)
             if isinstance(decision, Refused):
                 if decision.code == refusal.SHARE_CODE_INVALID:
-                    self._count_wrong(tx, who, peer, now)
+                    self._guesses.wrong(tx, guess, decision, now)
                 return decision
             assert share is not None, "an unknown code is refused"
+            if not self._has_room(tx, share, held, decision, now_ms):
+                return Refused(
+                    refusal.SHARE_NOT_ADDED, None, "the device is shared too often, another share has to end"
+                )
             overwritten = [each for each in tx.shares.granted_by(share.device_id) if each.share_id in decision.replaced]
             for share_id in decision.replaced:
                 tx.shares.delete(share_id)
@@ -187,6 +197,8 @@ class Sharing:
             now_ms = self._now_ms()
             if share is None or share.owner_uid != who.uid or sharing.is_over(share, now_ms):
                 raise Rejected(refusal.NO_PERMISSION)
+            if sharing.prolongs(share, expires) and not _may_be_shared(tx, share.device_id):
+                raise Rejected(refusal.SHARING_OFF)
             if share.accepted_at is None and expires <= share.accepting_expires_at:
                 raise Rejected(refusal.USE_EXPIRY_TOO_EARLY)
             tx.shares.set_expiry(share.id, expires)
@@ -246,6 +258,7 @@ class Sharing:
 
     def close(self) -> None:
         """Tell nobody any more. Doing it twice is fine."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -255,7 +268,12 @@ class Sharing:
         self.sweep()
 
     def sweep(self) -> None:
-        """End the grants whose time has passed, and tell who held them. Costs one look when there are none."""
+        """End the grants whose time has passed, and tell who held them. Costs one look when there are none.
+
+        As many as are due, in pieces: between two of them everybody else's changes have their turn.
+        """
+        if self._is_sweeping or self._is_closed:
+            return
         now_ms = self._now_ms()
         try:
             if not self._storage.read(lambda tx: tx.shares.over(now_ms, 1)):
@@ -273,7 +291,17 @@ class Sharing:
                 tx.audit.append(_audit_ended("center", member, "share.expired", "", now_ms))
             return _Done(members_lost(without_right(tx, over, now_ms), SHARE_EXPIRED), keys)
 
-        self._storage.transact(work, self._tell).add_done_callback(_log_failure)
+        def settle(done: "asyncio.Future[_Done]") -> None:
+            self._is_sweeping = False
+            if done.cancelled():
+                return
+            if done.exception() is not None:
+                logger.warning("share.sweep_failed reason=%s", done.exception())
+                return
+            self.sweep()
+
+        self._is_sweeping = True
+        self._storage.transact(work, self._tell).add_done_callback(settle)
 
     # Parts
 
@@ -298,12 +326,18 @@ class Sharing:
                 raise Rejected(refusal.UNVERIFIED_SHARE)
             owner = tx.owners.get(device.id, who.uid)
             assert owner is not None, "it was there a line ago"
+            if not _may_be_shared(tx, device.id):
+                raise Rejected(refusal.SHARING_OFF)
             now_ms = self._now_ms()
-            given = tx.shares.of_owner(device.id, who.uid)
-            for share in given:
-                if share.accepted_at is None and not sharing.is_pending(share, now_ms):
+            pending_device_ids = []
+            for share in tx.shares.invitations_of(who.uid):
+                if sharing.is_pending(share, now_ms):
+                    pending_device_ids.append(share.device_id)
+                else:
                     tx.shares.delete(share.id)
-            if not self._pending.has_room(sum(sharing.is_pending(share, now_ms) for share in given)):
+            if not self._pending.has_room(pending_device_ids.count(device.id)):
+                raise Rejected(refusal.SHARE_NOT_ADDED)
+            if not self._pending_of_owner.has_room(len(pending_device_ids)):
                 raise Rejected(refusal.SHARE_NOT_ADDED)
             invitation = Share(
                 id=0,
@@ -347,20 +381,12 @@ class Sharing:
                 self._auth_keys.tell(client_id, auth_key)
             self._changes.tell(outcome.changes)
 
-    def _count_wrong(self, tx: Tx, who: SignedIn, peer: str, now: float) -> None:
-        if not self._wrong_by_user.count(who.uid, now):
-            tx.audit.append(
-                AuditEntry(
-                    at=to_ms(now),
-                    who=f"user {who.uid}",
-                    action="share.refused",
-                    result=f"refused {refusal.SHARE_CODE_INVALID}",
-                    peer=peer,
-                )
-            )
-        self._wrong_by_user.add(who.uid, now)
-        if peer:
-            self._wrong_by_address.add(counted_address(peer), now)
+    def _has_room(self, tx: Tx, share: Share, held: tuple[Share, ...], accepted: Accept, now_ms: int) -> bool:
+        """Whether there may be one grant more of the device, counting neither those that give way nor those over."""
+        by_member = sum(sharing.is_granted(each, now_ms) for each in held)
+        in_all = tx.shares.grant_count(share.device_id, now_ms)
+        leaving = len(accepted.replaced)
+        return self._held_by_member.has_room(by_member - leaving) and self._held_of_device.has_room(in_all - leaving)
 
     def _audit_share(self, tx: Tx, who: SignedIn, share: Share, action: str, peer: str, now_ms: int) -> None:
         device = tx.devices.by_id(share.device_id)
@@ -401,6 +427,16 @@ def _in_domain(tx: Tx, share: Share | None, who: SignedIn) -> Share | None:
     return share if owner is not None and owner.user_domain == who.user_domain else None
 
 
+def _may_be_shared(tx: Tx, device_id: int) -> bool:
+    device = tx.devices.by_id(device_id)
+    product = None if device is None else tx.products.get(device.product_key)
+    return product is not None and product.allow_sharing
+
+
+def _audit_guess(who: SignedIn, peer: str, now_ms: int, result: str) -> AuditEntry:
+    return AuditEntry(at=now_ms, who=f"user {who.uid}", action="share.refused", result=result, peer=peer)
+
+
 def _audit_ended(who: str, member: Member, action: str, peer: str, now_ms: int) -> AuditEntry:
     return AuditEntry(
         at=now_ms,
@@ -411,8 +447,3 @@ def _audit_ended(who: str, member: Member, action: str, peer: str, now_ms: int) 
         peer=peer,
         details={"member": member.uid},
     )
-
-
-def _log_failure(done: "asyncio.Future[_Done]") -> None:
-    if not done.cancelled() and done.exception() is not None:
-        logger.warning("share.sweep_failed reason=%s", done.exception())

@@ -159,6 +159,7 @@ class ProductSpec:
     replay_strict: bool = False
     allow_serial_binding: bool = False
     ble_only: bool = False
+    allow_sharing: bool = True
     product_key: str | None = None
     product_secret: str | None = field(default=None, repr=False)
 
@@ -178,6 +179,7 @@ class ProductChanges:
     replay_strict: bool | None = None
     allow_serial_binding: bool | None = None
     ble_only: bool | None = None
+    allow_sharing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,7 @@ class ProductView:
     replay_strict: bool
     allow_serial_binding: bool
     ble_only: bool
+    allow_sharing: bool
     domain_access: DomainAccess
     user_domains: list[UserDomain]
     created_at: int

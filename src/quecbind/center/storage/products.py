@@ -11,7 +11,7 @@ from quecbind.center.storage.seal import Seal
 _COLUMNS = """
     product_key, product_secret, name, bind_mode, re_enrol, device_limit, default_window_s, allow_device_key_binding,
     static_secrets, dynamic_enrolment, replay_strict, domain_access, device_count, created_at, allow_serial_binding,
-    ble_only
+    ble_only, allow_sharing
 """
 _ALL = f"SELECT {_COLUMNS} FROM products ORDER BY created_at, product_key"  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM products WHERE product_key = ?"  # noqa: S608
@@ -21,13 +21,14 @@ _INSERT = """
     INSERT INTO products (
         product_key, product_secret, name, bind_mode, re_enrol, device_limit, default_window_s,
         allow_device_key_binding, static_secrets, dynamic_enrolment, replay_strict, domain_access, created_at,
-        allow_serial_binding, ble_only
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        allow_serial_binding, ble_only, allow_sharing
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
     UPDATE products SET
         name = ?, bind_mode = ?, re_enrol = ?, device_limit = ?, default_window_s = ?, allow_device_key_binding = ?,
-        static_secrets = ?, dynamic_enrolment = ?, replay_strict = ?, allow_serial_binding = ?, ble_only = ?
+        static_secrets = ?, dynamic_enrolment = ?, replay_strict = ?, allow_serial_binding = ?, ble_only = ?,
+        allow_sharing = ?
     WHERE product_key = ?
 """
 _DELETE = "DELETE FROM products WHERE product_key = ?"
@@ -89,6 +90,7 @@ class SqliteProducts:
                 product.created_at,
                 product.allow_serial_binding,
                 product.ble_only,
+                product.allow_sharing,
             ),
         )
 
@@ -107,6 +109,7 @@ class SqliteProducts:
                 product.replay_strict,
                 product.allow_serial_binding,
                 product.ble_only,
+                product.allow_sharing,
                 product.product_key,
             ),
         )
@@ -154,6 +157,7 @@ class SqliteProducts:
             created_at,
             allow_serial_binding,
             ble_only,
+            allow_sharing,
         ) = row
         return Product(
             product_key=product_key,
@@ -172,6 +176,7 @@ class SqliteProducts:
             created_at=created_at,
             allow_serial_binding=bool(allow_serial_binding),
             ble_only=bool(ble_only),
+            allow_sharing=bool(allow_sharing),
         )
 
 
