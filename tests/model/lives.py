@@ -17,6 +17,7 @@ class Life:
     epoch: int = 1
     is_active: bool = False
     is_disabled: bool = False
+    was_owned: bool = False
     owners: list[int] = field(default_factory=list)
     code: str | None = None
     code_end: float = 0
@@ -77,7 +78,11 @@ class Model:
         if rivals and self.modes[device] == "single":
             return 5412, []
         leaving = rivals if self.modes[device] == "alternate" else []
-        life.owners = [owner for owner in life.owners if owner not in leaving] + [user]
+        staying = [owner for owner in life.owners if owner not in leaving]
+        if life.was_owned and not staying:
+            # It changes hands: a new epoch, in which no approval of the old one counts.
+            life.epoch, life.approved_until = life.epoch + 1, 0
+        life.owners, life.was_owned = [*staying, user], True
         life.code = None
         return "bound", leaving
 

@@ -92,10 +92,13 @@ async def test_news_of_an_earlier_epoch_or_generation_change_nothing(storage) ->
             tx.devices.activate(stored.id, 2),
             tx.devices.open_window(stored.id, 2, b"mac", 9, None),
             tx.devices.close_window(stored.id, 2),
+            tx.devices.merge_status(stored.id, 2, '{"1": 1}'),
+            tx.devices.merge_info(stored.id, 2, '{"1": 1}'),
         )
     )
 
-    assert results == (False, False, False)
+    assert results == (False,) * 5
+    assert storage.read(lambda tx: tx.devices.row(stored.client_id)).facts.status == {}
     assert storage.read(lambda tx: tx.devices.get(stored.client_id)) == stored
 
 
@@ -110,8 +113,8 @@ async def test_device_limit_counts_in_the_database(storage) -> None:
 
 async def test_status_is_merged_id_by_id(storage) -> None:
     stored, _ann, _bob = await storage.transact(fill)
-    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, '{"1": 100, "2": 3.3}'))
-    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, '{"2": 3.1}'))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, '{"1": 100, "2": 3.3}'))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, '{"2": 3.1}'))
 
     assert storage.read(lambda tx: tx.devices.row(stored.client_id)).facts.status == {"1": 100, "2": 3.1}
 

@@ -58,6 +58,7 @@ class Outcome:
     leaving: tuple[Uid, ...]
     is_new: bool
     members: tuple[Member, ...] = ()
+    changed_hands: Device | None = None
 
 
 class Binding:
@@ -220,6 +221,8 @@ class Binding:
         request = outcome.request
         # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
         keys, domain = (request.product_key, request.device_key), request.who.user_domain
+        if outcome.changed_hands is not None:
+            self._registry.put(outcome.changed_hands)
         self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
         gone = [owner_changed(*keys, uid, domain, REMOVED, UNBOUND) for uid in outcome.leaving]
         members = members_lost(outcome.members, UNBOUND)
@@ -347,7 +350,9 @@ def carry_out(
     fresh_key: Secret,
     now_ms: int,
 ) -> Outcome | Refused:
-    """Write what was decided: the window first, then those who leave, then the owner."""
+    """Write what was decided: the window first, then those who leave, then a new epoch if it changes hands, then the
+    owner.
+    """
     if isinstance(decision, Refused):
         return decision
     assert device is not None, "nobody owns a device there is not"
@@ -361,6 +366,10 @@ def carry_out(
         members += tx.shares.granted_by(device.id, uid)
         tx.owners.delete(device.id, uid)
         tx.audit.append(audit_bind(request, "owner.replaced", now_ms, details={"uid": uid}))
+    changed_hands = None
+    if auth_key is not None and len(owners) == len(decision.leaving):
+        # Somebody owned it before, and nobody does any more: what they left is not the next owner's.
+        device = changed_hands = tx.devices.change_hands(device.id)
     if auth_key is None or decision.leaving or not owners:
         # Whoever has left must not be able to use the LAN with the key they had.
         auth_key = fresh_key
@@ -381,7 +390,7 @@ def carry_out(
     )
     tx.audit.append(audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
-    return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost)
+    return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost, changed_hands=changed_hands)
 
 
 def guess_at(request: BindRequest, target: str, now_ms: int) -> Guess:

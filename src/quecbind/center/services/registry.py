@@ -100,6 +100,9 @@ class DeviceEntry:
         """Become what was just committed."""
         self.device_secret = device.device_secret.reveal()
         self.state = device.state
+        if device.epoch != self.epoch:
+            # What it said in the earlier epoch is no longer on file: what it says next is news.
+            self.status_digest = self.info_digest = None
         self.epoch = device.epoch
         self.generation = device.generation
         self.auth_key = device.auth_key

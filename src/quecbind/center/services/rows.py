@@ -73,14 +73,21 @@ class DeviceRows(Protocol):
 
     def delete(self, device_id: int) -> None: ...
     def issue(self, device_id: int, secret: Secret, now_ms: int) -> Device:
-        """A new secret, epoch and generation one higher; bind code, bind secret, auth key and approval are gone.
+        """A new secret, epoch and generation one higher; bind secret and auth key are gone, and all of the old epoch.
 
         The owners must have gone before, in the same transaction: the database refuses otherwise.
         """
         ...
 
     def owe_reset(self, device_id: int) -> Device:
-        """The device is to start over when it is next here: epoch one higher, bind code and approval are gone.
+        """The device is to start over when it is next here: a new epoch, as `change_hands`; the bind secret is gone.
+
+        The owners must have gone before, in the same transaction: the database refuses otherwise.
+        """
+        ...
+
+    def change_hands(self, device_id: int) -> Device:
+        """Epoch one higher: bind code, approval and what the device has told about itself are gone.
 
         The owners must have gone before, in the same transaction: the database refuses otherwise.
         """
@@ -109,12 +116,12 @@ class DeviceRows(Protocol):
         """Note that the device has brought this bind secret."""
         ...
 
-    def merge_status(self, device_id: int, status: str) -> None:
-        """Add a JSON object of ids to the last known status."""
+    def merge_status(self, device_id: int, epoch: int, status: str) -> bool:
+        """Add a JSON object of ids to the last known status; False when the device has another epoch by now."""
         ...
 
-    def merge_info(self, device_id: int, info: str) -> None:
-        """Add a JSON object of ids to the last known information."""
+    def merge_info(self, device_id: int, epoch: int, info: str) -> bool:
+        """Add a JSON object of ids to the last known information; False when the device has another epoch by now."""
         ...
 
     def save_presence(self, presences: Iterable[Presence]) -> None: ...

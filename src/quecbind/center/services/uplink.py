@@ -41,7 +41,9 @@ class Uplink:
         self._changes = changes
         self._events = events
 
-    def receive(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
+    def receive(
+        self, entry: DeviceEntry, frame: Frame, now: float
+    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
         """Take one frame. PUBACK follows the future if there is one, and at once if there is none.
 
         A payload that cannot be read is counted and forgotten: the device would only send it again.
@@ -56,7 +58,9 @@ class Uplink:
             self._tell(entry, frame)
         return None
 
-    def _bind_code(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
+    def _bind_code(
+        self, entry: DeviceEntry, frame: Frame, now: float
+    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
         key = (entry.connection_count, frame.packet_id, _digest(frame.payload))
         if entry.last_bind_report is not None and entry.last_bind_report[0] == key:
             earlier = entry.last_bind_report[1]
@@ -99,7 +103,9 @@ class Uplink:
         entry.last_bind_report = (key, report)
         return report
 
-    def _report(self, entry: DeviceEntry, frame: Frame, *, is_status: bool) -> "asyncio.Future[None] | None":
+    def _report(
+        self, entry: DeviceEntry, frame: Frame, *, is_status: bool
+    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
         digest = _digest(frame.payload)
         if digest == (entry.status_digest if is_status else entry.info_digest):
             self._tell(entry, frame)
@@ -109,15 +115,16 @@ class Uplink:
         except WireError as error:
             self._events.publish("report.malformed", client_id=entry.client_id, reason=error)
             return None
-        device_id = entry.id
+        device_id, epoch = entry.id, entry.epoch
 
-        def work(tx: Tx) -> None:
-            if is_status:
-                tx.devices.merge_status(device_id, text)
-            else:
-                tx.devices.merge_info(device_id, text)
+        def work(tx: Tx) -> bool:
+            merge = tx.devices.merge_status if is_status else tx.devices.merge_info
+            return merge(device_id, epoch, text)
 
-        def applied(_: None) -> None:
+        def applied(is_stored: bool) -> None:
+            # What an earlier owner's device said is nothing for the next one: it is neither kept nor told.
+            if not is_stored:
+                return
             if is_status:
                 entry.status_digest = digest
             else:

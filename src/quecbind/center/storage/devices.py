@@ -39,19 +39,17 @@ _INSERT = """
 """
 _INSERT_NEW = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING RETURNING id"
 _DELETE = "DELETE FROM devices WHERE id = ?"
-_ISSUE = """
-    UPDATE devices SET
-        device_secret = ?, issued_at = ?, is_active = 0, epoch = epoch + 1, generation = generation + 1,
-        approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL, auth_key = NULL,
-        owes_reset = 0
-    WHERE id = ?
+# What the next owner must not find, whatever ends an epoch.
+_END_EPOCH = """
+    epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, status = '{}', info = '{}'
 """
-_OWE_RESET = """
-    UPDATE devices SET
-        epoch = epoch + 1, owes_reset = 1, approved_until = NULL,
-        bind_code_mac = NULL, bind_window_end = NULL, bind_secret = NULL
+_ISSUE = f"""
+    UPDATE devices SET {_END_EPOCH}, device_secret = ?, issued_at = ?, is_active = 0, generation = generation + 1,
+        bind_secret = NULL, auth_key = NULL, owes_reset = 0
     WHERE id = ?
-"""
+"""  # noqa: S608
+_OWE_RESET = f"UPDATE devices SET {_END_EPOCH}, owes_reset = 1, bind_secret = NULL WHERE id = ?"  # noqa: S608
+_CHANGE_HANDS = f"UPDATE devices SET {_END_EPOCH} WHERE id = ?"  # noqa: S608
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
 _SET_DISABLED = "UPDATE devices SET disabled_at = ? WHERE id = ?"
 _APPROVE = "UPDATE devices SET approved_until = ? WHERE id = ?"
@@ -66,8 +64,8 @@ _PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
 _BOND = "SELECT bind_secret FROM devices WHERE id = ?"
 _CLAIM_BOND = "INSERT INTO ble_secrets (product_key, secret_mac, device_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _BOND_HOLDER = "SELECT device_id FROM ble_secrets WHERE product_key = ? AND secret_mac = ?"
-_MERGE_STATUS = "UPDATE devices SET status = json_patch(status, ?) WHERE id = ?"
-_MERGE_INFO = "UPDATE devices SET info = json_patch(info, ?) WHERE id = ?"
+_MERGE_STATUS = "UPDATE devices SET status = json_patch(status, ?) WHERE id = ? AND epoch = ?"
+_MERGE_INFO = "UPDATE devices SET info = json_patch(info, ?) WHERE id = ? AND epoch = ?"
 _PRESENCE = """
     UPDATE devices SET
         last_online_at = coalesce(?, last_online_at), last_offline_at = coalesce(?, last_offline_at), last_address = ?,
@@ -155,6 +153,10 @@ class SqliteDevices:
         self._connection.execute(_OWE_RESET, (device_id,))
         return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
 
+    def change_hands(self, device_id: int) -> Device:
+        self._connection.execute(_CHANGE_HANDS, (device_id,))
+        return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
+
     def activate(self, device_id: int, generation: int) -> bool:
         return self._connection.execute(_ACTIVATE, (device_id, generation)).rowcount == 1
 
@@ -194,11 +196,11 @@ class SqliteDevices:
         row = self._connection.execute(_BOND, (device_id,)).fetchone()
         return None if row is None or row[0] is None else self._seal.open(row[0], _place("bind_secret", device_id))
 
-    def merge_status(self, device_id: int, status: str) -> None:
-        self._connection.execute(_MERGE_STATUS, (status, device_id))
+    def merge_status(self, device_id: int, epoch: int, status: str) -> bool:
+        return self._connection.execute(_MERGE_STATUS, (status, device_id, epoch)).rowcount == 1
 
-    def merge_info(self, device_id: int, info: str) -> None:
-        self._connection.execute(_MERGE_INFO, (info, device_id))
+    def merge_info(self, device_id: int, epoch: int, info: str) -> bool:
+        return self._connection.execute(_MERGE_INFO, (info, device_id, epoch)).rowcount == 1
 
     def save_presence(self, presences: Iterable[Presence]) -> None:
         self._connection.executemany(
