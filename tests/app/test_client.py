@@ -8,7 +8,7 @@ import pytest
 
 from quecbind.app.client import AppClient, uid_in_token
 from quecbind.app.errors import AnswerError, RefusedError, UnreachableError
-from quecbind.app.results import Tokens
+from quecbind.app.results import Tokens, share_code_of
 from quecbind.center.domain.connection import Accepted, Complaint
 from tests.app.conftest import EMAIL, Scene
 from tests.center.services.world import CODE, OTHER_CODE, PASSWORD
@@ -128,6 +128,32 @@ class TestBinding:
         assert device.owner_uid == app.uid
         assert left == 0
         assert (await app.devices()).devices == ()
+
+    @pytest.mark.parametrize("by_owner", [True, False])
+    async def test_a_device_is_shared_and_the_share_ended_by_either(self, signed_in: Scene, *, by_owner: bool) -> None:
+        app, pk = signed_in.app, signed_in.product.product_key
+        await signed_in.device_with_code("D1")
+        await app.bind_by_code(pk, "D1", CODE)
+        await signed_in.world.user(signed_in.domain, "bob@example.com")
+        until_ms = round(signed_in.world.clock.now() * 1000) + 60_000
+
+        async with signed_in.another_app() as member:
+            await member.sign_in("bob@example.com", PASSWORD)
+            code = await app.share(pk, "D1", until_ms, until_ms + 1, cover_mark=2)
+            await member.accept_share(code, "Bob's")
+            device = await member.device(pk, "D1")
+            await (app.revoke_share(code) if by_owner else member.leave_share(code))
+
+            assert (device.name, device.is_shared, device.owner_uid) == ("Bob's", True, app.uid)
+            assert (await member.devices()).devices == ()
+            with pytest.raises(RefusedError) as refused:
+                await member.accept_share(code)
+            assert refused.value.code == 5137
+
+    async def test_a_share_code_that_is_none_is_an_answer_error(self) -> None:
+        for data in (None, "", {"shareCode": "x"}):
+            with pytest.raises(AnswerError):
+                share_code_of(data)
 
     async def test_the_owner_lets_a_device_enrol_again_which_resets_it(self, signed_in: Scene) -> None:
         app, pk = signed_in.app, signed_in.product.product_key

@@ -45,6 +45,18 @@ def test_binding_is_measured_from_the_device_to_the_users_list() -> None:
         assert 0 < result[name]["median"] <= result[name]["max"]
 
 
+def test_the_end_of_a_right_is_measured_for_each_way_to_end_it_over_each_way_to_hear_it() -> None:
+    done = run_command("bench", "revoke", "--rounds", "2", "--json")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    ends = ("to_last_byte_v1_ms", "to_last_byte_v2_ms", "to_refusal_http_ms")
+    names = {f"{way}_{end}" for way in ("unbind", "reset", "revoke") for end in ends}
+    assert result.keys() == names | {"rounds"}
+    for name in names:
+        assert 0 < result[name]["p50"] <= result[name]["p99"] <= result[name]["max"]
+
+
 def test_log_ins_are_measured_over_every_round(lg: Path) -> None:
     done = run_command("bench", "log-in", "--lg", str(lg), "--devices", "50", "--rounds", "2", "--json")
 

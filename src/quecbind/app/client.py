@@ -26,6 +26,7 @@ from quecbind.app.results import (
     User,
     auth_key_of,
     binding_sum_of,
+    share_code_of,
     uid_of,
 )
 from quecbind.wire import signing
@@ -230,6 +231,39 @@ class AppClient:
         """The key for LAN and BLE sessions with the device, base64 of 16 bytes."""
         form = {"pk": product_key, "dk": device_key}
         return auth_key_of(await self._signed_in("POST", f"{_BINDING}/getAuthKey", form=form))
+
+    # --- sharing ---
+
+    async def share(
+        self,
+        product_key: str,
+        device_key: str,
+        accept_until_ms: int,
+        expires_ms: int | None = None,
+        cover_mark: int | None = None,
+    ) -> str:
+        """A share code for whoever brings it until `accept_until_ms`, for use until `expires_ms` (UTC milliseconds)."""
+        form = {
+            "pk": product_key,
+            "dk": device_key,
+            "acceptingExpireAt": accept_until_ms,
+            "sharingExpireAt": expires_ms,
+            "coverMark": cover_mark,
+        }
+        return share_code_of(await self._signed_in("POST", f"{_BINDING}/shareInfo", form=form))
+
+    async def accept_share(self, share_code: str, device_name: str | None = None) -> None:
+        """Uses the device that the code was given for."""
+        form = {"shareCode": share_code, "deviceName": device_name}
+        await self._signed_in("POST", f"{_BINDING}/shareDevice", form=form)
+
+    async def revoke_share(self, share_code: str) -> None:
+        """Ends a share of the user's own device, or takes an invitation back."""
+        await self._signed_in("DELETE", f"{_BINDING}/ownerUserUnshareDevice", query={"shareCode": share_code})
+
+    async def leave_share(self, share_code: str) -> None:
+        """Gives up a share that the user has accepted."""
+        await self._signed_in("DELETE", f"{_BINDING}/shareUserUnshareDevice", query={"shareCode": share_code})
 
     # --- the one place that talks HTTP ---
 

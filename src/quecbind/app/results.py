@@ -183,3 +183,10 @@ def auth_key_of(data: object) -> str:
 def binding_sum_of(data: object) -> int:
     """How many users still hold the device after an unbind."""
     return _number(_object(data, "the result of unbinding"), "bindingSum")
+
+
+def share_code_of(data: object) -> str:
+    """The code that the owner hands to whom they share with."""
+    if not isinstance(data, str) or not data:
+        raise AnswerError("The platform", "the share code is no text")
+    return data

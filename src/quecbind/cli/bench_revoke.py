@@ -2,18 +2,20 @@
 refuses.
 
 A device that reports without a pause, an App that listens over WebSocket v1 and one over MQTT v2, all over real
-sockets. A right ends in two ways: the owner unbinds, or the device is reset and proves it. The clock starts before the
-first byte of that request is written. What the listeners get last is the notice; anything after it is a failure.
+sockets. A right ends in three ways: the owner unbinds, the device is reset and proves it, or the owner revokes a share,
+and then it is its member who listens. The clock starts before the first byte of that request is written. What the
+listeners get last is the notice; anything after it is a failure.
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 import statistics
 import string
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -22,6 +24,7 @@ from quecbind.app.client import AppClient
 from quecbind.app.errors import RefusedError
 from quecbind.cli.bench_bind import make_product_and_user
 from quecbind.cli.bench_center import start_center
+from quecbind.cli.center_api import ask
 from quecbind.cli.children import ChildError, Children
 from quecbind.wire import commands, frame, mqtt, signing, ttlv
 
@@ -29,6 +32,7 @@ _DEVICE_KEY = "BENCH3"
 _STEP_S = 20.0
 _WARM_UP_ROUNDS = 5
 _REPORT_S = 0.005
+_INVITED_MS = 60_000
 # So long after the notice a byte would still be noticed.
 _AFTER_S = 0.05
 
@@ -43,67 +47,147 @@ async def measure(directory: Path, round_count: int) -> dict[str, Any]:
         data = directory / "data"
         _, urls = await start_center(children, data)
         product, domain = await asyncio.to_thread(make_product_and_user, data)
-        async with AppClient(urls["http"], domain["user_domain"], domain["user_domain_secret"]) as app:
-            await app.sign_in(domain["email"], domain["password"])
+        member_account = await asyncio.to_thread(_make_member, data, domain)
+        result: dict[str, Any] = {"rounds": round_count}
+        async with (
+            _client(urls, domain) as owner_app,
+            _client(urls, domain) as member_app,
+            asyncio.timeout(_STEP_S + 2 * round_count),
+        ):
+            await owner_app.sign_in(domain["email"], domain["password"])
+            await member_app.sign_in(member_account["email"], member_account["password"])
             device = _Device(product, urls["mqtt"])
             await device.enrol()
-            result: dict[str, Any] = {"rounds": round_count}
             base = urls["http"].replace("http", "ws", 1)
-            async with (
-                asyncio.timeout(_STEP_S + round_count),
-                connect(base + "/ws/v1") as v1_socket,
-                connect(base + "/ws/v2", subprotocols=[Subprotocol("mqtt")]) as v2_socket,
-            ):
-                listeners = _V1(v1_socket, device), _V2(v2_socket, device)
-                for listener in listeners:
-                    await listener.log_in(app)
-                for way in ("unbind", "reset"):
-                    result |= await _rounds(way, app, device, listeners, round_count)
+            async with _Holder(owner_app, base, device) as owner, _Holder(member_app, base, device) as member:
+                for way in (_Unbind(owner), _Reset(owner), _Revoke(owner, member)):
+                    result |= await _rounds(way, device, round_count)
             await device.close()
     return result
 
 
-async def _rounds(
-    way: str, app: AppClient, device: "_Device", listeners: "tuple[_V1, _V2]", round_count: int
-) -> dict[str, dict[str, float]]:
+def _client(urls: dict[str, str], domain: dict[str, Any]) -> AppClient:
+    return AppClient(urls["http"], domain["user_domain"], domain["user_domain_secret"])
+
+
+def _make_member(data: Path, domain: dict[str, Any]) -> dict[str, str]:
+    account = {
+        "email": "member@example.com",
+        "user_domain": domain["user_domain"],
+        "password": secrets.token_hex(8),
+    }
+    ask(data, "POST", "/users", account)
+    return account
+
+
+class _Holder:
+    """A user with a right to the device, who listens in two ways."""
+
+    def __init__(self, app: AppClient, base: str, device: "_Device") -> None:
+        self.app = app
+        self._base = base
+        self._device = device
+        self._open = contextlib.AsyncExitStack()
+        self.listeners: tuple[_V1, _V2]
+
+    async def __aenter__(self) -> Self:
+        v1_socket = await self._open.enter_async_context(connect(self._base + "/ws/v1"))
+        v2_socket = await self._open.enter_async_context(
+            connect(self._base + "/ws/v2", subprotocols=[Subprotocol("mqtt")])
+        )
+        self.listeners = _V1(v1_socket, self._device), _V2(v2_socket, self._device)
+        for listener in self.listeners:
+            await listener.log_in(self.app)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._open.aclose()
+
+    async def refused_at(self) -> float:
+        """When the first request came back refused; one follows the other."""
+        while True:
+            try:
+                await self.app.device(self._device.product_key, _DEVICE_KEY)
+            except RefusedError:
+                return time.perf_counter()
+
+
+class _Unbind:
+    """The owner gives the device up."""
+
+    name = "unbind"
+
+    def __init__(self, owner: _Holder) -> None:
+        self.holder = owner
+
+    async def begin(self, device: "_Device") -> None:
+        await self.holder.app.bind_by_code(device.product_key, _DEVICE_KEY, await device.report_code())
+
+    async def end(self, device: "_Device") -> float:
+        began_at = time.perf_counter()
+        await self.holder.app.unbind(device.product_key, _DEVICE_KEY)
+        return began_at
+
+
+class _Reset(_Unbind):
+    """The device starts over, and proves that it may."""
+
+    name = "reset"
+
+    async def end(self, device: "_Device") -> float:
+        return await device.reset()
+
+
+class _Revoke:
+    """The owner ends the share of a member."""
+
+    name = "revoke"
+
+    def __init__(self, owner: _Holder, member: _Holder) -> None:
+        self.holder = member
+        self._owner = owner.app
+        self._is_bound = False
+        self._code = ""
+
+    async def begin(self, device: "_Device") -> None:
+        if not self._is_bound:
+            await self._owner.bind_by_code(device.product_key, _DEVICE_KEY, await device.report_code())
+            self._is_bound = True
+        until_ms = time.time_ns() // 1_000_000 + _INVITED_MS
+        self._code = await self._owner.share(device.product_key, _DEVICE_KEY, until_ms)
+        await self.holder.app.accept_share(self._code)
+
+    async def end(self, device: "_Device") -> float:
+        began_at = time.perf_counter()
+        await self._owner.revoke_share(self._code)
+        return began_at
+
+
+async def _rounds(way: "_Unbind | _Revoke", device: "_Device", round_count: int) -> dict[str, dict[str, float]]:
     v1_ms: list[float] = []
     v2_ms: list[float] = []
     http_ms: list[float] = []
+    holder = way.holder
     for number in range(round_count + _WARM_UP_ROUNDS):
-        await app.bind_by_code(device.product_key, _DEVICE_KEY, await device.report_code())
-        for listener in listeners:
+        await way.begin(device)
+        for listener in holder.listeners:
             await listener.subscribe()
-        reporting = asyncio.create_task(device.report_on(), name="reports")
-        hearing = [asyncio.create_task(listener.hear_the_end(), name="listener") for listener in listeners]
+        device.start_reporting()
+        hearing = [asyncio.create_task(listener.hear_the_end(), name="listener") for listener in holder.listeners]
         await asyncio.sleep(_REPORT_S * 2)
-        began_at = time.perf_counter()
-        refused = asyncio.create_task(_refused_at(app, device), name="HTTP")
-        if way == "unbind":
-            await app.unbind(device.product_key, _DEVICE_KEY)
-        else:
-            reporting.cancel()
-            began_at = await device.reset()
+        refused = asyncio.create_task(holder.refused_at(), name="HTTP")
+        began_at = await way.end(device)
         ends = await asyncio.gather(*hearing)
         refused_at = await refused
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        await device.stop_reporting()
         if number >= _WARM_UP_ROUNDS:
             for times, end in zip((v1_ms, v2_ms, http_ms), (*ends, refused_at), strict=True):
                 times.append((end - began_at) * 1000)
     return {
-        f"{way}_to_last_byte_v1_ms": _spread(v1_ms),
-        f"{way}_to_last_byte_v2_ms": _spread(v2_ms),
-        f"{way}_to_refusal_http_ms": _spread(http_ms),
+        f"{way.name}_to_last_byte_v1_ms": _spread(v1_ms),
+        f"{way.name}_to_last_byte_v2_ms": _spread(v2_ms),
+        f"{way.name}_to_refusal_http_ms": _spread(http_ms),
     }
-
-
-async def _refused_at(app: AppClient, device: "_Device") -> float:
-    """When the first request came back refused; one follows the other."""
-    while True:
-        try:
-            await app.auth_key(device.product_key, _DEVICE_KEY)
-        except RefusedError:
-            return time.perf_counter()
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -211,6 +295,7 @@ class _Device:
         self._port = int(port)
         self._number = 0
         self._secret = ""
+        self._reporting: asyncio.Task[None] | None = None
 
     async def enrol(self, user_name: bytes | None = None) -> float:
         """A first log-in on a connection of its own; when it was about to be sent."""
@@ -225,6 +310,7 @@ class _Device:
 
     async def reset(self) -> float:
         """Forget the secret and say so with a proof; when the CONNECT was about to be sent."""
+        await self.stop_reporting()
         earlier = self._writer
         key = signing.reset_key(self._secret, _DEVICE_KEY)
         began_at = await self.enrol(signing.reset_user_name(key, _random()).encode())
@@ -244,8 +330,18 @@ class _Device:
             pass
         return code
 
-    async def report_on(self) -> None:
-        """Report a property again and again."""
+    def start_reporting(self) -> None:
+        """Report a property again and again from now on."""
+        self._reporting = asyncio.create_task(self._report_on(), name="reports")
+
+    async def stop_reporting(self) -> None:
+        """Be silent. Doing it twice is fine."""
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.gather(self._reporting, return_exceptions=True)
+            self._reporting = None
+
+    async def _report_on(self) -> None:
         while True:
             self._publish(commands.TSL_REPORT, ttlv.encode([(1, self._number)]), "bus")
             await asyncio.sleep(_REPORT_S)
