@@ -55,7 +55,7 @@ def _known_revisions() -> set[str]:
     return {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
 
 
-def _upgrade(database: Path) -> None:
+def _upgrade(database: Path, revision: str = "head") -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import Connection, create_engine, event, pool  # noqa: PLC0415
@@ -82,7 +82,7 @@ def _upgrade(database: Path) -> None:
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
         faults.reach(faults.MIGRATED)
     except DBAPIError as error:
         raise StartError(f"the database {database} cannot be brought up to date: {error.orig}") from error
