@@ -18,13 +18,14 @@ from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.ids import ClientId, Uid
 from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.services.accounts import Accounts, is_signed_in
+from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.changes import ADDED, Change, Changes, PresenceChanged, RightChanged, SessionEnded
 from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.ports import Clock, DeviceLink, Storage
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.rows import Tx
+from quecbind.center.services.sessions import is_signed_in
 from quecbind.center.services.views import SignedIn
 from quecbind.wire import commands
 
