@@ -15,22 +15,20 @@ from typing import NamedTuple
 import pytest
 
 from quecbind.center.storage import faults
-from quecbind.center.storage.migrations import HEAD
+from quecbind.center.storage.schema import MIGRATIONS
 from tests.e2e.center_process import CenterProcess, run_command
 from tests.faults.scene import run_armed
 from tests.tables import Row
 
 SERVE = ("serve", "--http-port", "0", "--mqtt-port", "0", "--data")
-MIGRATIONS = int(HEAD)
+STEPS = len(list((MIGRATIONS / "versions").glob("0*.py")))
 
 
 def points() -> list[tuple[str, int]]:
     """Every point of a start, and the how many-th time it is reached."""
     each_step = (faults.MIGRATION_BEGUN, faults.MIGRATION_DONE)
     return [
-        (point, count)
-        for point in faults.START_POINTS
-        for count in range(1, (MIGRATIONS if point in each_step else 1) + 1)
+        (point, count) for point in faults.START_POINTS for count in range(1, (STEPS if point in each_step else 1) + 1)
     ]
 
 
