@@ -60,14 +60,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def clock(scene: Scene) -> Iterator[Clock]:
+def clock(scene: Scene) -> Clock:
     """Right when the test begins, whatever the one before has left."""
     assert scene.center.stop() == 0
     clock = Clock(scene)
     clock.step(0)
     scene.restart()
     clock.sign_in_again()
-    yield clock
+    return clock
 
 
 def waiting(scene: Scene, seconds: int | None = None) -> tuple[str, str]:
