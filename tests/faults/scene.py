@@ -100,11 +100,11 @@ class Scene:
 
     # Dying
 
-    def dies_at(self, point: str, deed: Callable[[], object]) -> bool:
-        """Whether whoever did the deed got an answer, before the server died at `point` of it."""
+    def dies_at(self, point: str, deed: Callable[[], object], count: int = 1) -> bool:
+        """Whether whoever did the deed got an answer, before the server died at the `count`-th `point` of it."""
         order_done = self.order.with_suffix(".hit")
         order_done.unlink(missing_ok=True)
-        self.order.write_text(f"{point}\n1\n")
+        self.order.write_text(f"{point}\n{count}\n")
         try:
             deed()
         except GONE:

@@ -2,7 +2,7 @@
 
 What a deed changes is learned from one that nobody disturbs: the rows that come, go and change. After a kill the
 database holds exactly that or nothing, by where the kill was; the audit log is whole, and the deed can be done again.
-The deeds are in `deeds`. Those of more than one commit die in the first.
+The deeds are in `deeds`. What nobody asked for and nobody waits for, who was here when, dies on its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from quecbind.center.storage import faults
+from tests.e2e.wire_by_hand import login_password
 from tests.faults.database import changes
-from tests.faults.deeds import DEEDS, Deed
+from tests.faults.deeds import CODE, DEEDS, Deed, active
 from tests.faults.scene import Scene
 from tests.tables import Row
 
@@ -63,7 +64,7 @@ def test_a_kill_leaves_a_deed_done_or_undone(
         scene.center.kill()
         is_answered = True
     else:
-        is_answered = scene.dies_at(point, lambda: deed.do(scene, device))
+        is_answered = scene.dies_at(point, lambda: deed.do(scene, device), deed.commit)
     after = changes(before, scene.content())
     scene.restart()
 
@@ -75,3 +76,27 @@ def test_a_kill_leaves_a_deed_done_or_undone(
     assert deed.again(scene, device)
     state = {(): "undone"}.get(tuple(after), "done")
     row(f"{deed.name}, killed {point}", "undone" if point in NOTHING_YET else "done", state)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("point", faults.COMMIT_POINTS)
+def test_a_kill_while_presence_is_written_takes_nothing_else(scene: Scene, point: str, row: Row) -> None:
+    device = active(scene)
+    before = scene.content()
+
+    def be_here() -> None:
+        with scene.raw(device.dk) as raw:
+            assert raw.connect(login_password(scene.world.ps, device.secret)) == 0
+            while raw.receive() is not None:
+                pass
+
+    scene.dies_at(f"presence, {point}", be_here)
+    after = changes(before, scene.content())
+    scene.restart()
+
+    _, shown = scene.operator("GET", f"/devices/{scene.world.pk}/{device.dk}")
+    assert not shown["is_online"]
+    assert scene.audit_is_whole()
+    scene.report(device.dk, device.secret, CODE)
+    assert scene.ann.bind(device.dk, CODE)["code"] == 200
+    row(f"presence, killed {point}: what else is changed", [], after)

@@ -49,7 +49,7 @@ class Tls:
 
     @property
     def certificate(self) -> tuple[Path, str]:
-        """The file of the certificate, and when the certificate in it is over (UTC); "unknown" when it is gone by now."""
+        """The file of the certificate, and when what is in it is over (UTC); "unknown" when it is gone by now."""
         try:
             over = x509.load_pem_x509_certificate(self._files.certificate.read_bytes()).not_valid_after_utc
         except (OSError, ValueError):
