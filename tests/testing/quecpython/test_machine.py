@@ -39,7 +39,7 @@ def test_an_input_reads_its_pull_until_it_is_driven_and_cannot_be_written(module
 def test_an_interrupt_calls_back_for_its_edges_once_it_is_enabled(module, mode: str, edges: list[int]) -> None:
     ExtInt = module("machine").ExtInt
     called = Called(len(edges))
-    button = ExtInt(4, getattr(ExtInt, mode), ExtInt.PULL_PD, called)
+    button = ExtInt(ExtInt.GPIO4, getattr(ExtInt, mode), ExtInt.PULL_PD, called)
 
     board.set_level(4, 1)
     board.set_level(4, 0)

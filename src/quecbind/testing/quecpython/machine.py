@@ -51,10 +51,6 @@ class Pin:
         return self._direction
 
 
-for _number in range(_GPIO_COUNT + 1):
-    setattr(Pin, f"GPIO{_number}", _number)
-
-
 class Timer:
     """One of four timers: `Timer(Timer.Timer1).start(period=1000, mode=Timer.PERIODIC, callback=tick)`."""
 
@@ -166,6 +162,11 @@ class ExtInt:
     def count_reset(self) -> int:
         self._counts = [0, 0]
         return 0
+
+
+for _number in range(_GPIO_COUNT + 1):
+    for _kind in (Pin, ExtInt):
+        setattr(_kind, f"GPIO{_number}", _number)
 
 
 class RTC:

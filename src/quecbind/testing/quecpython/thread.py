@@ -42,8 +42,8 @@ def delete_lock(lock: LockType) -> None:
     pass
 
 
-class Semphore:
-    """A counting semaphore, spelled as the firmware spells it."""
+class Semaphore:
+    """A counting semaphore, which the firmware spells without an a."""
 
     def __init__(self, count: int) -> None:
         self._most = self._left = count
@@ -65,11 +65,11 @@ class Semphore:
         return self._most, self._left
 
 
-def allocate_semphore(initcount: int) -> Semphore:
-    return Semphore(initcount)
+def allocate_semphore(initcount: int) -> Semaphore:
+    return Semaphore(initcount)
 
 
-def delete_semphore(semphore: Semphore) -> None:
+def delete_semphore(semaphore: Semaphore) -> None:
     pass
 
 
