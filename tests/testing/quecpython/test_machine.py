@@ -84,8 +84,9 @@ def test_a_timer_refuses_a_period_that_cannot_be(module) -> None:
 
 
 def test_a_callback_that_fails_is_logged_and_the_timer_goes_on(module, caplog: pytest.LogCaptureFixture) -> None:
-    osTimer = module("osTimer").osTimer
-    called, timer = Called(2), osTimer()
+    os_timer = module("osTimer")
+    called, timer = Called(2), os_timer()  # the firmware's module is the class itself
+    assert type(timer) is os_timer.osTimer
 
     def fail(argument: object) -> None:
         called(argument)

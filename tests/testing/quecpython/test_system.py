@@ -86,11 +86,15 @@ def test_the_log_writes_from_its_level_on(module, capsys) -> None:
     lamp.info("on")
     lamp.warning("hot")
     lamp.error("%d degrees", 99)
+    lamp.error("degrees:", 99)
     log.basicConfig(log.DEBUG)
     lamp.debug("100 % on")
     log.basicConfig(log.INFO)
 
-    assert capsys.readouterr().out == "WARNING:lamp:hot\nERROR:lamp:99 degrees\nDEBUG:lamp:100 % on\n"
+    assert (
+        capsys.readouterr().out
+        == "WARNING:lamp:hot\nERROR:lamp:99 degrees\nERROR:lamp:degrees: 99\nDEBUG:lamp:100 % on\n"
+    )
     assert log.getLogger("lamp") is lamp
 
 

@@ -33,8 +33,7 @@ class Logger:
 
     def _write(self, level: int, text: object, arguments: tuple[object, ...]) -> None:
         if level >= _state["level"]:
-            line = str(text) % arguments if arguments else str(text)
-            (_state["out"] or sys.stdout).write(f"{_NAMES[level]}:{self.name}:{line}\n")
+            (_state["out"] or sys.stdout).write(f"{_NAMES[level]}:{self.name}:{_line(text, arguments)}\n")
 
     def debug(self, msg: object, *args: object) -> None:
         self._write(DEBUG, msg, args)
@@ -52,3 +51,11 @@ class Logger:
 
     def critical(self, msg: object, *args: object) -> None:
         self._write(CRITICAL, msg, args)
+
+
+def _line(text: object, arguments: tuple[object, ...]) -> str:
+    """With the arguments where the text wants them, or else behind it, as scripts write both."""
+    try:
+        return str(text) % arguments if arguments else str(text)
+    except (TypeError, ValueError):
+        return " ".join(map(str, (text, *arguments)))

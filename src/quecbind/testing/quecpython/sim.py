@@ -26,6 +26,15 @@ def getCurSimid() -> int:
     return 0
 
 
+def setSimDet(switch: int, triggerLevel: int) -> int:
+    """0, and nobody looks whether the card is there."""
+    return 0
+
+
+def getSimDet() -> tuple[int, int]:
+    return 0, 0
+
+
 def setCallback(usrFun: object) -> int:
     """Nobody takes the card out."""
     return 0

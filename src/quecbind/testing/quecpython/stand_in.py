@@ -13,10 +13,17 @@ logger = logging.getLogger("quecpython")
 
 
 class StandIn(ModuleType):
-    """A module in the place of one that only the firmware has."""
+    """A module in the place of one that only the firmware has.
+
+    Where the firmware has a class under the name of a module (`import osTimer; timer = osTimer()`), the module holds a
+    class of its own name, and calling the module makes one.
+    """
 
     def __repr__(self) -> str:
         return f"<stand-in for QuecPython's {self.__name__}>"
+
+    def __call__(self, *arguments: Any) -> Any:
+        return getattr(self, self.__name__)(*arguments)
 
 
 def stand_in(name: str, source: ModuleType) -> StandIn:
