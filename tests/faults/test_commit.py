@@ -22,13 +22,12 @@ from tests.tables import Row
 
 ANSWERED = "after the answer"
 NOTHING_YET = (faults.BEFORE_BEGIN, faults.BEFORE_COMMIT)
-QUICK_POINT = faults.AFTER_COMMIT
 QUICK_DEEDS = ("bind", "reset with proof", "accept a share")
 
 
 def cases() -> Iterator[Any]:
     for deed, point in itertools.product(DEEDS, (*faults.COMMIT_POINTS, ANSWERED)):
-        is_quick = point == QUICK_POINT or deed.name in QUICK_DEEDS
+        is_quick = deed.name in QUICK_DEEDS
         yield pytest.param(deed, point, id=f"{deed.name}-{point}", marks=() if is_quick else pytest.mark.full)
 
 
