@@ -168,6 +168,15 @@ async def test_files_that_cannot_be_used_leave_the_earlier_certificate(site: Sit
     assert await (await site.online(await site.enrolled(), tls=client)).packet_after_ping()
 
 
+def test_a_certificate_that_is_gone_after_it_was_taken_is_described_all_the_same(files: TlsFiles) -> None:
+    tls = Tls(files)
+    shown = tls.certificate
+    files.certificate.unlink()
+
+    assert shown[1] != "unknown"
+    assert tls.certificate == (files.certificate, "unknown")
+
+
 # --- certificates of devices
 
 

@@ -12,6 +12,7 @@ import pytest
 from quecbind.center.access.server import ACCESS_LIMITS
 from quecbind.center.domain.limits import Limits, PushLimits
 from quecbind.center.settings import Settings
+from quecbind.testing import quecpython
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -96,6 +97,13 @@ def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
 
     assert {flag: str(flags.get(flag)) for flag in documented} == documented
     assert {"--" + name.removesuffix("_s").replace("_", "-") for name in limits} <= documented.keys()
+
+
+def test_the_list_of_stand_ins_has_every_module() -> None:
+    text = (ROOT / "docs" / "howto" / "run-a-quecpython-script.md").read_text()
+    listed = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in text.splitlines() if line[:3] == "| `")))
+
+    assert listed == {*quecpython.OWN, *quecpython.RENAMED, quecpython.USER_PACKAGE}
 
 
 SNIPPETS = [

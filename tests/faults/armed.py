@@ -1,7 +1,8 @@
 """The `quecbind` command, made to die (SIGKILL) at a fault point: argv[1] is the file that names the point.
 
 While there is no such file nothing happens. It holds the name of a point and how often that is to be reached; the
-process renames it to *.hit and dies there. Commits that hold nothing but presence do not count: nobody waits for them.
+process renames it to *.hit and dies there. Commits that hold nothing but presence, for which nobody waits, have points
+of their own: the same ones with "presence, " before them.
 """
 
 import os
@@ -18,7 +19,7 @@ reached: list[str] = []
 
 def die_as_ordered(point: str, subject: object) -> None:
     if isinstance(subject, list) and all(job.work.__qualname__.startswith("Presence.") for job in subject):
-        return
+        point = f"presence, {point}"
     try:
         wanted, count = order.read_text().splitlines()
     except FileNotFoundError:

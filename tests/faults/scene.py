@@ -1,4 +1,4 @@
-"""A Developer Center that can be told to die at a point, with a product, a user domain, and two users signed in."""
+"""A Developer Center that can be told to die at a point, or what time it is, with a product and two users signed in."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.e2e.wire_by_hand import RawDevice, login_password
 from tests.faults.database import Content, content_of
 
 ARMED = Path(__file__).with_name("armed.py")
+STEPPED = Path(__file__).with_name("stepped.py")
 PASSWORD = "secret-1Aa"
 # What a caller sees of a server that dies under it.
 GONE = (OSError, HTTPException, AssertionError)
@@ -33,9 +34,9 @@ class Scene:
     ben: User
 
     @classmethod
-    def start(cls, place: Path) -> Scene:
+    def start(cls, place: Path, script: Path = ARMED) -> Scene:
         order = place / "order"
-        center = CenterProcess(place / "data", place / "serve.log", command=(sys.executable, str(ARMED), str(order)))
+        center = CenterProcess(place / "data", place / "serve.log", command=(sys.executable, str(script), str(order)))
         world = make_world(center.start())
         scene = cls(
             center, order, world, *(User(world, f"{name}@example.org", PASSWORD, "") for name in ("ann", "ben"))
@@ -59,7 +60,7 @@ class Scene:
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
@@ -89,13 +90,21 @@ class Scene:
             assert device.connect(login_password(self.world.ps, secret)) == 0
             device.report_bind_code(code)
 
+    # The wall clock of its machine
+
+    def set_clock(self, seconds: float) -> None:
+        """It is that much ahead of the right time from now on; behind it when negative. Needs `STEPPED`."""
+        new = self.order.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.replace(self.order)
+
     # Dying
 
-    def dies_at(self, point: str, deed: Callable[[], object]) -> bool:
-        """Whether whoever did the deed got an answer, before the server died at `point` of it."""
+    def dies_at(self, point: str, deed: Callable[[], object], count: int = 1) -> bool:
+        """Whether whoever did the deed got an answer, before the server died at the `count`-th `point` of it."""
         order_done = self.order.with_suffix(".hit")
         order_done.unlink(missing_ok=True)
-        self.order.write_text(f"{point}\n1\n")
+        self.order.write_text(f"{point}\n{count}\n")
         try:
             deed()
         except GONE:

@@ -15,22 +15,20 @@ from typing import NamedTuple
 import pytest
 
 from quecbind.center.storage import faults
-from quecbind.center.storage.migrations import HEAD
+from quecbind.center.storage.schema import MIGRATIONS
 from tests.e2e.center_process import CenterProcess, run_command
-from tests.faults.scene import run_armed
+from tests.faults.scene import Scene, run_armed
 from tests.tables import Row
 
 SERVE = ("serve", "--http-port", "0", "--mqtt-port", "0", "--data")
-MIGRATIONS = int(HEAD)
+STEPS = len(list((MIGRATIONS / "versions").glob("0*.py")))
 
 
 def points() -> list[tuple[str, int]]:
     """Every point of a start, and the how many-th time it is reached."""
     each_step = (faults.MIGRATION_BEGUN, faults.MIGRATION_DONE)
     return [
-        (point, count)
-        for point in faults.START_POINTS
-        for count in range(1, (MIGRATIONS if point in each_step else 1) + 1)
+        (point, count) for point in faults.START_POINTS for count in range(1, (STEPS if point in each_step else 1) + 1)
     ]
 
 
@@ -136,6 +134,36 @@ def test_a_data_directory_that_cannot_be_used_is_told_and_left_alone(
     restored = shutil.copytree(sound, tmp_path / "restored")
     assert len(json.loads(run_command("product", "list", "--data", str(restored), "--json").stdout)) == 1
     row(damage.name, f"exit 1: ... {damage.told} ...", f"exit {started.returncode}: ... {damage.told} ...")
+
+
+JOURNALS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("whole", lambda wal: None),
+    ("its end cut off", lambda wal: os.truncate(wal, wal.stat().st_size - 1000)),
+    ("its end zeroed", lambda wal: wal.write_bytes(wal.read_bytes()[:-1000] + bytes(1000))),
+    ("whole, and garbage behind it", lambda wal: wal.write_bytes(wal.read_bytes() + b"\xff" * 10_000)),
+    ("empty", lambda wal: os.truncate(wal, 0)),
+)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "do"), JOURNALS, ids=[name for name, _ in JOURNALS])
+def test_a_journal_that_a_power_cut_has_torn_is_read_up_to_the_tear(
+    tmp_path: Path, name: str, do: Callable[[Path], object], row: Row
+) -> None:
+    scene = Scene.start(tmp_path)
+    for number in range(5):
+        assert scene.operator("POST", "/products", {"name": f"p{number}"})[0] == 201
+    made = scene.operator("GET", "/products")[1]["items"]
+    scene.center.kill()
+
+    do(scene.center.data / "quecbind.db-wal")
+    scene.restart()
+    found = scene.operator("GET", "/products")[1]["items"]
+
+    assert scene.audit_is_whole()
+    assert scene.center.stop() == 0
+    is_kept = found == made if name.startswith("whole") else found == made[: len(found)]
+    row(f"killed, its journal {name}: what was made first is there", True, is_kept)
 
 
 def files_of(data: Path) -> dict[str, bytes | None]:

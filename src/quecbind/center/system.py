@@ -1,5 +1,6 @@
 """The clock and the randomness of this machine, behind the services' ports."""
 
+import math
 import secrets
 import string
 import time
@@ -8,17 +9,22 @@ _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 class SystemClock:
-    """UTC that does not step: the wall clock once, and from then on the monotonic one.
+    """UTC that never goes back: the wall clock, and where that is set back, the monotonic one from there on.
 
-    A wall clock that is set back while the server runs must not re-open a bind window or lengthen a token's life.
+    A wall clock that is set back while the server runs must not re-open a bind window or lengthen a token's life. One
+    that is set ahead is followed: that ends rights and gives none, and a machine that slept has not stopped their time.
     """
 
     def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+        self._ahead_s = -math.inf
 
     def now(self) -> float:
         """See `services.ports.Clock`."""
-        return self._offset_s + time.monotonic()
+        # The wall clock first: what comes between the two readings then makes the difference smaller, never larger.
+        wall_s = time.time()
+        monotonic_s = time.monotonic()
+        self._ahead_s = max(self._ahead_s, wall_s - monotonic_s)
+        return self._ahead_s + monotonic_s
 
 
 class SystemEntropy:

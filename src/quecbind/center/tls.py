@@ -49,8 +49,11 @@ class Tls:
 
     @property
     def certificate(self) -> tuple[Path, str]:
-        """The file of the certificate, and when the certificate in it is over (UTC)."""
-        over = x509.load_pem_x509_certificate(self._files.certificate.read_bytes()).not_valid_after_utc
+        """The file of the certificate, and when what is in it is over (UTC); "unknown" when it is gone by now."""
+        try:
+            over = x509.load_pem_x509_certificate(self._files.certificate.read_bytes()).not_valid_after_utc
+        except (OSError, ValueError):
+            return self._files.certificate, "unknown"
         return self._files.certificate, over.isoformat()
 
     def reload(self) -> None:

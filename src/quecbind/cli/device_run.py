@@ -1,7 +1,9 @@
 """`quecbind device run SCRIPT.py`: this process becomes the module that runs a QuecPython script.
 
 The script imports our quecIot and needs no change: where the server is, which device it is and where its memory lies
-come from flags, as variables quecIot reads. As on a real module, the agent goes on after the script has ended.
+come from flags, as variables quecIot reads. What else it imports on a module, it finds as stand-ins
+(`quecbind.testing.quecpython`). As on a real module, the agent goes on after the script has ended, and a script that
+switches the module off or starts it again does that to this process.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from types import FrameType
 
 from quecbind.cli.arguments import Subparsers, add_command, port, port_or_any, seconds
 from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
+from quecbind.testing import quecpython
 
 # flag, variable of quecIot, type, metavar, help
 _OPTIONS = (
@@ -35,6 +38,17 @@ _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 class _Stopped(BaseException):
     """SIGTERM or SIGINT has come; not an Exception, so that a script does not swallow it."""
+
+
+class _Power:
+    """What the script has asked for: the process ends by a signal, which reaches the main thread wherever it is."""
+
+    def __init__(self) -> None:
+        self.is_restart = False
+
+    def asked(self, how: str) -> None:
+        self.is_restart = how == "restart"
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -62,29 +76,45 @@ def run(args: argparse.Namespace) -> int:
             os.environ[variable] = str(getattr(args, variable))
     if args.no_lan:
         os.environ["QUECIOT_LAN"] = "off"
-    log = logging.getLogger("quecIot")
-    log.setLevel(logging.WARNING if args.quiet else logging.INFO)
+    power, place = _Power(), Path.cwd()
+    try:
+        with _logging(logging.WARNING if args.quiet else logging.INFO), _stopping(args.seconds):
+            return _run_script(args.script, power)
+    except _Stopped:
+        if power.is_restart:
+            sys.stdout.flush()
+            os.chdir(place)
+            os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command, once more
+        return DONE
+
+
+@contextlib.contextmanager
+def _logging(level: int) -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_LOG_FORMAT))
-    log.addHandler(handler)
+    logs = [logging.getLogger(name) for name in ("quecIot", "quecpython")]
+    for log in logs:
+        log.setLevel(level)
+        log.addHandler(handler)
     try:
-        with _stopping(args.seconds):
-            return _run_script(args.script)
-    except _Stopped:
-        return DONE
+        yield
     finally:
-        log.removeHandler(handler)
+        for log in logs:
+            log.removeHandler(handler)
 
 
-def _run_script(script: Path) -> int:
+def _run_script(script: Path, power: _Power) -> int:
     """Runs the script and then waits; returns only when the script ends the program by itself."""
     # A pipe would hold back what a script prints until it ends.
     if isinstance(reconfigure := getattr(sys.stdout, "reconfigure", None), object) and callable(reconfigure):
         reconfigure(line_buffering=True)
     sys.argv = [str(script)]
-    sys.path.insert(0, str(script.parent.resolve()))
+    directory = script.parent.resolve()
+    sys.path.insert(0, str(directory))
     try:
-        runpy.run_path(str(script), run_name="__main__")
+        with quecpython.installed(directory, power.asked):
+            runpy.run_path(str(script), run_name="__main__")
+            threading.Event().wait()
     except SystemExit as end:
         if isinstance(end.code, str):
             raise CommandError(REFUSED, end.code) from None
@@ -93,8 +123,7 @@ def _run_script(script: Path) -> int:
         traceback.print_exc()
         raise CommandError(REFUSED, f"{script} failed") from None
     finally:
-        sys.path.remove(str(script.parent.resolve()))
-    threading.Event().wait()
+        sys.path.remove(str(directory))
     return DONE
 
 

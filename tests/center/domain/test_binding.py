@@ -22,8 +22,8 @@ from quecbind.center.domain.refusal import Refused
 NOW = 1_700_000_000_000
 ANN, BOB = Uid("C1"), Uid("C2")
 RIGHT, WRONG = b"right" * 6, b"wrong" * 6
-OPEN = Window(RIGHT, NOW + 1)
-OVER = Window(RIGHT, NOW)
+OPEN = Window(RIGHT, NOW + 1, NOW)
+OVER = Window(RIGHT, NOW, NOW - 1)
 
 
 @pytest.mark.parametrize("code", [None, ""])
@@ -83,7 +83,14 @@ def test_window_of_120_seconds_ends_to_the_millisecond(after_ms, expected) -> No
     end = window_end(120, NOW)
 
     assert end is not None
-    assert bind_by_code(Window(RIGHT, end), RIGHT, (), ANN, "multi", NOW + after_ms) == expected
+    assert bind_by_code(Window(RIGHT, end, NOW), RIGHT, (), ANN, "multi", NOW + after_ms) == expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(NOW, Bound()), (NOW - 1, Refused(5461)), (0, Refused(5461))])
+def test_clock_that_is_set_back_before_the_opening_closes_the_window(now, expected) -> None:
+    window = Window(RIGHT, NOW + 120_000, NOW)
+
+    assert bind_by_code(window, RIGHT, (), ANN, "multi", now) == expected
 
 
 def test_zero_seconds_cancel_the_window() -> None:

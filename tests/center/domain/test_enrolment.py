@@ -87,6 +87,13 @@ def test_active_device_otherwise_is_refused() -> None:
     assert decide(device=ACTIVE) == Refused(refusal.ALREADY_ENROLLED)
 
 
+def test_approval_is_good_from_the_moment_it_was_given_and_not_for_a_clock_before_it() -> None:
+    device = but(ACTIVE, approved_until=NOW + APPROVAL_MS)
+
+    assert decide(device=device, now=NOW) == IssueAgain("approved")
+    assert decide(device=device, now=NOW - 1) == Refused(refusal.ALREADY_ENROLLED)
+
+
 def test_locked_product_ignores_approvals() -> None:
     device = but(ACTIVE, approved_until=NOW + APPROVAL_MS)
 

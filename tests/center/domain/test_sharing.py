@@ -140,6 +140,17 @@ def test_a_grant_is_good_until_its_moment(end, now, is_good):
     assert sharing.is_granted(granted(sharing_expires_at=end), now) is is_good
 
 
+def test_a_clock_before_the_acceptance_gives_no_grant_that_has_an_end():
+    assert sharing.is_granted(granted(accepted_at=NOW), NOW)
+    assert not sharing.is_granted(granted(accepted_at=NOW), NOW - 1)
+    assert sharing.is_granted(granted(accepted_at=NOW, sharing_expires_at=None), NOW - 1)
+
+
+def test_a_clock_before_the_invitation_lets_nobody_accept_it():
+    assert accept(share(created_at=NOW), now=NOW) == Accept()
+    assert accept(share(created_at=NOW), now=NOW - 1) == refusal.SHARE_CODE_INVALID
+
+
 def test_an_invitation_is_no_grant():
     assert not sharing.is_granted(share(), NOW)
 

@@ -100,6 +100,19 @@ async def test_code_is_good_for_ten_minutes_and_once(world) -> None:
     assert await code_of(register(world, domain, code=world.mailbox.last_code)) == 5046
 
 
+async def test_code_is_not_good_by_a_clock_set_back_before_it_was_sent(world) -> None:
+    domain = await world.domain()
+    await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)
+    code, sent_at = world.mailbox.last_code, world.clock.now()
+
+    world.clock.set(sent_at - 0.001)
+    early = await code_of(register(world, domain, code=code))
+    world.clock.set(sent_at)
+
+    assert early == 5046
+    await register(world, domain, code=code)
+
+
 async def test_code_dies_after_five_wrong_ones(world) -> None:
     domain = await world.domain()
     await world.center.accounts.send_email_code(EMAIL, 1, domain.user_domain, PEER)

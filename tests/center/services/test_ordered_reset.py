@@ -136,6 +136,18 @@ async def test_it_may_enrol_for_15_minutes_and_again_after_it_has_asked_again(wo
     assert isinstance(await world.enrol(spec_of(world, entry)), Accepted)
 
 
+async def test_a_clock_that_was_set_back_after_it_was_told_does_not_keep_it_out(world) -> None:
+    entry, ann, _bob = await owned(world)
+    await leave(world, ann, entry)
+    await world.connect(spec_of(world, entry), entry.device_secret)
+    world.clock.set(world.clock.now() - 3600)
+
+    assert await world.enrol(spec_of(world, entry)) == Complaint(10422)
+
+    await world.connect(spec_of(world, entry), entry.device_secret)
+    assert isinstance(await world.enrol(spec_of(world, entry)), Accepted)
+
+
 async def test_a_reset_proof_serves_at_any_time(world) -> None:
     entry, ann, _bob = await owned(world, re_enrol="locked")
     await leave(world, ann, entry)

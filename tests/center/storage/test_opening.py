@@ -1,6 +1,7 @@
 """Opening a data directory: what is made, who is kept out, and what is said about it."""
 
 import base64
+import importlib
 import os
 import sqlite3
 import stat
@@ -154,6 +155,19 @@ def test_head_is_the_last_migration() -> None:
     from alembic.script import ScriptDirectory
 
     assert ScriptDirectory(str(schema.MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_window_that_was_open_before_openings_were_noted_stays_open() -> None:
+    step = importlib.import_module("quecbind.center.storage.migrations.versions.0006_window_opened")
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE devices (created_at INTEGER, bind_window_end INTEGER)")
+        connection.execute("INSERT INTO devices VALUES (7, 99), (8, NULL)")
+        for statement in step.STATEMENTS:
+            connection.execute(statement)
+        opened = [row[0] for row in connection.execute("SELECT bind_window_opened_at FROM devices ORDER BY created_at")]
+    connection.close()
+
+    assert opened == [7, None]
 
 
 def test_migration_that_fails_leaves_nothing_behind(tmp_path) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from quecbind.center.domain.audit import AuditEntry, find_break
+from quecbind.center.domain.binding import Window
 from quecbind.center.domain.ids import Secret
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.records import EmailCode, Presence, Session, SigningKey
@@ -53,7 +54,7 @@ async def test_issuing_a_secret_leaves_nothing_of_the_earlier_life(storage) -> N
     def earlier(tx):
         stored, ann, _bob = fill(tx)
         tx.devices.activate(stored.id, 1)
-        tx.devices.open_window(stored.id, 1, b"mac", 99, Secret("BIND"))
+        tx.devices.open_window(stored.id, 1, Window(b"mac", 99, 9), Secret("BIND"))
         tx.devices.set_auth_key(stored.id, Secret("AUTH"))
         tx.devices.approve_until(stored.id, 99)
         tx.owners.insert(owner(stored.id, ann))
@@ -69,7 +70,8 @@ async def test_issuing_a_secret_leaves_nothing_of_the_earlier_life(storage) -> N
 
     assert [one.uid for one in lost] == ["C10001"]
     assert (issued.epoch, issued.generation, issued.is_active) == (2, 2, False)
-    assert (issued.bind_code_mac, issued.bind_window_end, issued.approved_until, auth_key) == (None, None, None, None)
+    left = issued.bind_code_mac, issued.bind_window_opened_at, issued.bind_window_end, issued.approved_until, auth_key
+    assert left == (None, None, None, None, None)
     assert issued.device_secret == Secret("N" * 32)
 
 
@@ -90,7 +92,7 @@ async def test_news_of_an_earlier_epoch_or_generation_change_nothing(storage) ->
     results = await storage.transact(
         lambda tx: (
             tx.devices.activate(stored.id, 2),
-            tx.devices.open_window(stored.id, 2, b"mac", 9, None),
+            tx.devices.open_window(stored.id, 2, Window(b"mac", 9, 1), None),
             tx.devices.close_window(stored.id, 2),
             tx.devices.merge_status(stored.id, 2, '{"1": 1}'),
             tx.devices.merge_info(stored.id, 2, '{"1": 1}'),
@@ -167,7 +169,7 @@ async def test_no_secret_stands_in_any_file_of_the_directory(tmp_path) -> None:
 
     def everything(tx) -> None:
         stored, ann, _bob = fill(tx)
-        tx.devices.open_window(stored.id, 1, mac, 9, Secret("BINDSECRET-0000"))
+        tx.devices.open_window(stored.id, 1, Window(mac, 9, 1), Secret("BINDSECRET-0000"))
         tx.devices.set_auth_key(stored.id, Secret("AUTHKEY-0000"))
         tx.users.put_code(DOMAIN, "ann@example.com", 1, EmailCode(code_mac=code_mac, expires_at=9, wrong_count=0), 0)
         tx.signing_keys.insert(

@@ -57,6 +57,14 @@ def check_profile(lang: str, timezone: str, nationality: str) -> Refused | None:
     return None
 
 
+def is_code_in_time(expires_at: int, now_ms: int) -> bool:
+    """Whether a mailed code is good at `now_ms`: from when it was sent, which its end tells, until before its end.
+
+    Before it was sent is not in time: then the clock was set back.
+    """
+    return 0 < expires_at - now_ms <= CODE_LIFE_MS
+
+
 def wrong_password(wrong_count: int) -> Refused:
     """What the `wrong_count`-th wrong password in a row gets: 5586 to 5583 ("4 to 1 tries left"), then 5147."""
     left = MAX_TRIES - wrong_count

@@ -26,10 +26,17 @@ _SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The bind code a device has reported, as a keyed hash, and the first moment (UTC ms) it is no longer accepted."""
+    """The bind code a device has reported, as a keyed hash, and when it is accepted (UTC ms): from the moment it was
+    reported until its end, not including that. Before it was reported is not in time: then the clock was set back.
+    """
 
     code_mac: bytes
     end_ms: int
+    opened_ms: int
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether the code is accepted at `now_ms`."""
+        return self.opened_ms <= now_ms < self.end_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def bind_by_code(
         owners: who owns the device now within the user's App (user domain).
         user: who asks.
         bind_mode: of the product.
-        now_ms: UTC milliseconds; the window's last moment is the one before its end.
+        now_ms: UTC milliseconds.
     """
     refused = match_code(window, code_mac, now_ms)
     if user in owners:
@@ -92,7 +99,7 @@ def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused |
     is_right = hmac.compare_digest(_NO_MAC if window is None else window.code_mac, code_mac)
     if window is None:
         return Refused(refusal.BIND_CODE_NOT_REPORTED)
-    if now_ms >= window.end_ms:
+    if not window.is_open(now_ms):
         return Refused(refusal.BIND_CODE_EXPIRED)
     if not is_right:
         return Refused(refusal.BIND_CODE_DIFFERS)

@@ -27,6 +27,7 @@ class Device:
         approved_until: until when an approval lets it enrol again.
         owes_reset: the last owner has left and asked for a reset: nothing but enrolling again is left to it.
         bind_code_mac: keyed hash of the reported bind code; None when no code is on file.
+        bind_window_opened_at: when the bind code was reported.
         bind_window_end: first moment at which the bind code is no longer accepted.
         auth_key: what it was last given for LAN and BLE sessions, Base64; `NO_AUTH_KEY` once its last owner is gone,
             None when it never had an owner in this epoch.
@@ -45,6 +46,7 @@ class Device:
     approved_until: int | None = None
     owes_reset: bool = False
     bind_code_mac: bytes | None = None
+    bind_window_opened_at: int | None = None
     bind_window_end: int | None = None
     auth_key: Secret | None = None
     recent_randoms: bytes = b""

@@ -49,8 +49,8 @@ def decide_enrolment(
         now_ms: UTC milliseconds.
 
     `locked` products let a device in use enrol again with a reset proof and nothing else: no approval counts there,
-    whoever gave it. An approval is good until its end, not including it, and for one enrolment. A reset that the last
-    owner has ordered is approved when the device learns of it, which takes its earlier secret: that counts everywhere.
+    whoever gave it. An approval is good for one enrolment (`is_approved`). A reset that the last owner has ordered is
+    approved when the device learns of it, which takes its earlier secret: that counts everywhere.
     """
     if product.static_secrets:
         return Refused(refusal.STATIC_PRODUCT)
@@ -70,9 +70,17 @@ def decide_enrolment(
         return IssueAgain("proof")
     if product.re_enrol == "open":
         return IssueAgain("open")
-    if device.approved_until is not None and now_ms < device.approved_until:
+    if is_approved(device, now_ms):
         if device.owes_reset:
             return IssueAgain("ordered")
         if product.re_enrol == "approve":
             return IssueAgain("approved")
     return Refused(refusal.ALREADY_ENROLLED)
+
+
+def is_approved(device: Device, now_ms: int) -> bool:
+    """Whether an approval is good at `now_ms`: from when it was given, which its end tells, until before its end.
+
+    Before it was given is not in time: then the clock was set back.
+    """
+    return device.approved_until is not None and 0 < device.approved_until - now_ms <= APPROVAL_MS

@@ -29,6 +29,8 @@ class Share:
         accepted_at: None while it is an invitation.
         accepting_expires_at: first moment at which it can no longer be accepted.
         sharing_expires_at: first moment at which the grant is over; None: for as long as nobody ends it.
+
+    What has an end counts from the moment it was given on: before that, the clock was set back.
     """
 
     id: int
@@ -87,12 +89,15 @@ def is_over(share: Share, now_ms: int) -> bool:
 
 def is_pending(share: Share, now_ms: int) -> bool:
     """Whether somebody may still accept it."""
-    return share.accepted_at is None and now_ms < share.accepting_expires_at and not is_over(share, now_ms)
+    is_in_time = share.created_at <= now_ms < share.accepting_expires_at
+    return share.accepted_at is None and is_in_time and not is_over(share, now_ms)
 
 
 def is_granted(share: Share, now_ms: int) -> bool:
     """Whether its member may use the device now."""
-    return share.accepted_at is not None and not is_over(share, now_ms)
+    if share.accepted_at is None:
+        return False
+    return share.sharing_expires_at is None or share.accepted_at <= now_ms < share.sharing_expires_at
 
 
 def prolongs(share: Share, expires: int) -> bool:

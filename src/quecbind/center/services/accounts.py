@@ -328,7 +328,11 @@ def _check_code(
 ) -> Refused | None:
     code = tx.users.code(user_domain, email, email_type)
     is_right = hmac.compare_digest(mac if code is None else code.code_mac, mac)
-    is_good = code is not None and now_ms < code.expires_at and code.wrong_count < accounts.MAX_WRONG_CODES
+    is_good = (
+        code is not None
+        and accounts.is_code_in_time(code.expires_at, now_ms)
+        and code.wrong_count < accounts.MAX_WRONG_CODES
+    )
     if is_good and is_right:
         return None
     # Also where there is nothing to count: whether a code was asked for is not to be seen from the time it takes.

@@ -325,9 +325,9 @@ def window_of(device: Device | None) -> Window | None:
     """The window of the device. A disabled one has none, nor one that owes a reset: nobody can begin to own it."""
     if device is None or device.state == "disabled" or device.owes_reset:
         return None
-    if device.bind_code_mac is None or device.bind_window_end is None:
+    if device.bind_code_mac is None or device.bind_window_end is None or device.bind_window_opened_at is None:
         return None
-    return Window(device.bind_code_mac, device.bind_window_end)
+    return Window(device.bind_code_mac, device.bind_window_end, device.bind_window_opened_at)
 
 
 def _can_be_named(device: Device | None) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.enrolment import APPROVAL_MS
+from quecbind.center.domain.enrolment import APPROVAL_MS, is_approved
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Storage
@@ -57,7 +57,7 @@ class Resets:
             device = tx.devices.get(client_id)
             if device is None or not device.owes_reset or device.generation != generation:
                 return False
-            if device.approved_until is not None and device.approved_until - now_ms > APPROVAL_MS // 2:
+            if is_approved(device, now_ms) and is_approved(device, now_ms + APPROVAL_MS // 2):
                 return True
             tx.devices.approve_until(device.id, now_ms + APPROVAL_MS)
             tx.audit.append(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from quecbind.center.domain.audit import AuditEntry, ChainedEntry, ChainHead
+from quecbind.center.domain.binding import Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ProductKey, Secret, Uid, UserDomain
 from quecbind.center.domain.product import DomainAccess, Product
@@ -99,7 +100,7 @@ class DeviceRows(Protocol):
 
     def set_disabled(self, device_id: int, at: int | None) -> None: ...
     def approve_until(self, device_id: int, until: int) -> None: ...
-    def open_window(self, device_id: int, epoch: int, code_mac: bytes, end: int, bind_secret: Secret | None) -> bool:
+    def open_window(self, device_id: int, epoch: int, window: Window, bind_secret: Secret | None) -> bool:
         """Put a bind code on file; False when the device has another epoch by now. Keeps the bind secret if None."""
         ...
 

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.binding import is_bind_code, window_end
+from quecbind.center.domain.binding import Window, is_bind_code, window_end
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.changes import Changes, Reported
@@ -91,7 +91,8 @@ class Uplink:
             if end is None:
                 is_stored = tx.devices.close_window(device_id, epoch)
             else:
-                is_stored = tx.devices.open_window(device_id, epoch, mac, end, bind_secret)
+                window = Window(mac, end, to_ms(now))
+                is_stored = tx.devices.open_window(device_id, epoch, window, bind_secret)
             # Nothing is stored when the device was reset meanwhile: the code belonged to its earlier life.
             if is_stored:
                 tx.audit.append(audit)

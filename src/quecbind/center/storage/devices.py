@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from quecbind.center.domain.binding import Window
 from quecbind.center.domain.device import NO_AUTH_KEY, Device, DeviceFacts
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.services.records import DeviceRow, Presence
@@ -12,7 +13,8 @@ from quecbind.center.storage.seal import Seal
 
 _STATE = """
     d.id, d.product_key, d.device_key, d.client_id, d.device_secret, d.is_active, d.disabled_at, d.epoch, d.generation,
-    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at, d.owes_reset, d.auth_key
+    d.approved_until, d.bind_code_mac, d.bind_window_end, d.recent_randoms, d.created_at, d.owes_reset, d.auth_key,
+    d.bind_window_opened_at
 """
 _FACTS = """
     d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info,
@@ -41,7 +43,8 @@ _INSERT_NEW = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING RETURNING id"
 _DELETE = "DELETE FROM devices WHERE id = ?"
 # What the next owner must not find, whatever ends an epoch.
 _END_EPOCH = """
-    epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_end = NULL, status = '{}', info = '{}'
+    epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_opened_at = NULL, bind_window_end = NULL,
+    status = '{}', info = '{}'
 """
 _ISSUE = f"""
     UPDATE devices SET {_END_EPOCH}, device_secret = ?, issued_at = ?, is_active = 0, generation = generation + 1,
@@ -54,10 +57,14 @@ _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
 _SET_DISABLED = "UPDATE devices SET disabled_at = ? WHERE id = ?"
 _APPROVE = "UPDATE devices SET approved_until = ? WHERE id = ?"
 _OPEN_WINDOW = """
-    UPDATE devices SET bind_code_mac = ?, bind_window_end = ?, bind_secret = coalesce(?, bind_secret)
+    UPDATE devices SET
+        bind_code_mac = ?, bind_window_opened_at = ?, bind_window_end = ?, bind_secret = coalesce(?, bind_secret)
     WHERE id = ? AND epoch = ?
 """
-_CLOSE_WINDOW = "UPDATE devices SET bind_code_mac = NULL, bind_window_end = NULL WHERE id = ? AND epoch = ?"
+_CLOSE_WINDOW = """
+    UPDATE devices SET bind_code_mac = NULL, bind_window_opened_at = NULL, bind_window_end = NULL
+    WHERE id = ? AND epoch = ?
+"""
 _SET_AUTH_KEY = "UPDATE devices SET auth_key = ? WHERE id = ?"
 _AUTH_KEY = "SELECT auth_key FROM devices WHERE id = ?"
 _PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
@@ -74,7 +81,7 @@ _PRESENCE = """
 """
 
 FACT_COLUMNS = _FACTS
-_STATE_SIZE = 16
+_STATE_SIZE = 17
 _DECOY_LENGTH = 32  # as long as the secrets that are issued
 
 
@@ -86,7 +93,7 @@ class SqliteDevices:
         self._seal = seal
         decoy = seal.seal(Secret("0" * _DECOY_LENGTH), _place("device_secret", "decoy"))
         self._decoy_key = seal.seal(NO_AUTH_KEY, _place("auth_key", 0))
-        self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0, 0, None)
+        self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0, 0, None, None)
 
     def all(self) -> Iterator[Device]:
         for row in self._connection.execute(_ALL):
@@ -166,9 +173,10 @@ class SqliteDevices:
     def approve_until(self, device_id: int, until: int) -> None:
         self._connection.execute(_APPROVE, (until, device_id))
 
-    def open_window(self, device_id: int, epoch: int, code_mac: bytes, end: int, bind_secret: Secret | None) -> bool:
+    def open_window(self, device_id: int, epoch: int, window: Window, bind_secret: Secret | None) -> bool:
         sealed = None if bind_secret is None else self._seal.seal(bind_secret, _place("bind_secret", device_id))
-        return self._connection.execute(_OPEN_WINDOW, (code_mac, end, sealed, device_id, epoch)).rowcount == 1
+        values = (window.code_mac, window.opened_ms, window.end_ms, sealed, device_id, epoch)
+        return self._connection.execute(_OPEN_WINDOW, values).rowcount == 1
 
     def close_window(self, device_id: int, epoch: int) -> bool:
         return self._connection.execute(_CLOSE_WINDOW, (device_id, epoch)).rowcount == 1
@@ -241,6 +249,7 @@ class SqliteDevices:
             created_at=row[13],
             owes_reset=bool(row[14]),
             auth_key=self._auth_key(row[0], row[15]),
+            bind_window_opened_at=row[16],
         )
 
     def _auth_key(self, device_id: int, sealed: bytes | None) -> Secret | None:

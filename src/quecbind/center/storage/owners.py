@@ -38,7 +38,7 @@ _HOLDS = f"""
         o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at, NULL
     FROM shares s JOIN owners o ON o.device_id = s.device_id AND o.uid = s.owner_uid
     WHERE s.member_uid = :uid AND s.accepted_at IS NOT NULL
-        AND (s.sharing_expires_at IS NULL OR s.sharing_expires_at > :now)
+        AND (s.sharing_expires_at IS NULL OR (s.accepted_at <= :now AND :now < s.sharing_expires_at))
         AND NOT EXISTS (SELECT 1 FROM owners own WHERE own.device_id = s.device_id AND own.uid = s.member_uid)
 """  # noqa: S608
 _HELD = f"""
