@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta
 
 from quecbind import __version__
 from quecbind.center.http import openapi
+from quecbind.center.http.app_tables import TABLES
 from quecbind.center.http.operation import BULK_LIMITS, Operation, OperatorCall
 from quecbind.center.http.operator_bodies import (
     AuditCheckQuery,
@@ -201,7 +202,7 @@ async def get_server(call: OperatorCall[None, None]) -> ServerView:
 
 async def get_openapi(_call: OperatorCall[None, None]) -> dict[str, Any]:
     """This document."""
-    return openapi.document(OPERATIONS, PREFIX)
+    return openapi.document(OPERATIONS, PREFIX, TABLES)
 
 
 _PRODUCT = "/products/{product_key}"
@@ -426,7 +427,7 @@ OPERATIONS = (
         method="GET",
         path="/openapi.json",
         tag="server",
-        summary="Show the OpenAPI document of this API",
+        summary="Show the OpenAPI document of this API and of the App API",
         handler=get_openapi,
         answer=dict[str, Any],
         is_open=True,
