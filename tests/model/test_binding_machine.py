@@ -223,6 +223,15 @@ class BindingMachine(Machine):
         for again in (other if share is None or share.member is None else share.member, other):
             self.accept(again)
 
+    @rule(device=DEVICES, user=USERS, guest=USERS, other=USERS)
+    def another_brings_what_is_for_one_user(self, device: int, user: int, guest: int, other: int) -> None:
+        owner, count = self.an_owner(device, user), len(self.shares)
+        if owner is not None:
+            self.invite(device, Share(owner, guest, 1, 0, None), is_named=True)
+        if len(self.shares) > count:
+            self.accept(other)
+            self.accept(guest)
+
     @rule(first=USERS, second=USERS)
     def one_owner_shares_with_another(self, first: int, second: int) -> None:
         for owner in (first, second):
