@@ -100,6 +100,13 @@ class BindingMachine(Machine):
     def cancel_code(self, device: int) -> None:
         self.report(device, CODE, 0)
 
+    @rule(device=DEVICES)
+    def a_device_shows_an_earlier_proof(self, device: int) -> None:
+        if self.revive(device):
+            self.enrol(device, "right")
+            self.connect(device)
+            self.enrol(device, "stale")
+
     @rule(about=ABOUT)
     def enrol_where_an_approval_ends(self, about: int) -> None:
         if self.revive(0):  # its product asks for an approval
@@ -132,6 +139,8 @@ class BindingMachine(Machine):
     def bind_where_a_window_ends(self, user: int, device: int, about: int) -> None:
         self.report(device, CODE, 60)
         life = self.model.lives[device]
+        for owner in list(life.owners) if life is not None else []:
+            self.unbind(owner, device, is_init=False)
         self.move_to(life.code_end + about if life is not None else 0)
         self.bind(user, device)
 

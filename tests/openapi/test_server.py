@@ -36,7 +36,7 @@ from tests.tables import Row
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(3600)]
 
-FULL_EXAMPLES = int(os.environ.get("QUECBIND_OPENAPI_EXAMPLES", "150"))
+FULL_EXAMPLES = int(os.environ.get("QUECBIND_OPENAPI_EXAMPLES", "40"))
 DOCUMENT = openapi.document(OPERATIONS, PREFIX, TABLES)
 CHECKS = [
     not_a_server_error,
