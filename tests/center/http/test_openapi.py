@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from starlette.routing import Route
 
 from quecbind.center.http import openapi
@@ -44,6 +45,15 @@ async def test_it_is_served_to_anybody(http: Http) -> None:
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
+    assert response.json() == DOCUMENT
+
+
+async def test_it_is_made_once_whoever_asks_for_it(monkeypatch: pytest.MonkeyPatch, http: Http) -> None:
+    await http.stranger().client.get(PREFIX + "/openapi.json")
+    monkeypatch.delattr(openapi, "document")
+
+    response = await http.stranger().client.get(PREFIX + "/openapi.json")
+
     assert response.json() == DOCUMENT
 
 

@@ -3,6 +3,7 @@
 Takes validated requests to the operator services and their answers back. Nothing is decided here.
 """
 
+import functools
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -202,6 +203,12 @@ async def get_server(call: OperatorCall[None, None]) -> ServerView:
 
 async def get_openapi(_call: OperatorCall[None, None]) -> dict[str, Any]:
     """This document."""
+    return _document()
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    # Anybody may ask for it, and making it takes long enough to keep everybody else waiting.
     return openapi.document(OPERATIONS, PREFIX, TABLES)
 
 
