@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= 20000
-TABLE ?= # --table-file=PATH writes the table of attack, faults or model as Markdown
+TABLE ?= # --table-file=PATH writes the table of attack, faults, model or openapi as Markdown
 
-.PHONY: demo test serve check attack faults model fuzz mutation bench timing docs clean
+.PHONY: demo test serve check attack faults model openapi fuzz mutation bench timing docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -20,7 +20,7 @@ demo: $(STAMP)  ## a device is enrolled, found, bound, reset: the main job on th
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-attack faults model: $(STAMP)  ## that suite whole, and its table: case, expected, got
+attack faults model openapi: $(STAMP)  ## that suite whole, and its table: case, expected, got
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
 
 serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
@@ -28,7 +28,7 @@ serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
 
 fuzz: $(STAMP)  ## every fuzz target for RUNS inputs each; the test suite replays the seeds
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
-	@for target in mqtt frame ttlv lan signing; do \
+	@for target in mqtt frame ttlv lan signing parameters ws_v1 mqtt_v2; do \
 	  echo "== $$target" && $(BIN)/python tests/fuzz/fuzz_$$target.py -runs=$(RUNS) -print_final_stats=0 || exit 1; done
 
 mutation: $(STAMP)  ## mutation testing of the rules and the signatures, in an environment of its own; see docs/mutation.md

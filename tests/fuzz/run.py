@@ -20,12 +20,14 @@ def main(name: str) -> None:
 def fuzz(name: str, corpus: Path, arguments: list[str]) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["quecbind.wire"]):
+    with atheris.instrument_imports(include=["quecbind.wire", "quecbind.center.http", "quecbind.center.push"]):
+        import center_targets
         import targets
 
-    for number, seed in enumerate(targets.SEEDS[name]()):
+    seeds, functions = targets.SEEDS | center_targets.SEEDS, targets.TARGETS | center_targets.TARGETS
+    for number, seed in enumerate(seeds[name]()):
         (corpus / f"seed-{number:03}").write_bytes(seed)
-    atheris.Setup([__file__, *arguments, str(corpus)], targets.TARGETS[name])
+    atheris.Setup([__file__, *arguments, str(corpus)], functions[name])
     atheris.Fuzz()
 
 

@@ -5,7 +5,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.targets import SEEDS, TARGETS
+from tests.fuzz import center_targets, targets
+
+TARGETS = {**targets.TARGETS, **center_targets.TARGETS}
+SEEDS = {**targets.SEEDS, **center_targets.SEEDS}
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -7,6 +7,7 @@ from quecbind.center.domain.binding import (
     AlreadyOwner,
     Bound,
     Window,
+    bind_by_ble,
     bind_by_code,
     bind_by_device_key,
     bind_by_serial,
@@ -14,9 +15,10 @@ from quecbind.center.domain.binding import (
     check_name,
     check_serial,
     is_bind_code,
+    is_bind_secret,
     window_end,
 )
-from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.ids import Secret, Uid
 from quecbind.center.domain.refusal import Refused
 
 NOW = 1_700_000_000_000
@@ -152,6 +154,41 @@ def test_bringing_a_serial_number(allowed, known, owners, mode, expected) -> Non
 )
 def test_what_can_be_a_serial_number(serial, expected) -> None:
     assert check_serial(serial) == expected
+
+
+@pytest.mark.parametrize(
+    ("secret", "expected"),
+    [("", False), ("5" * 65, False), ("5" * 64, True), ("Az09", True), ("A_9", False), ("A9\n", False)],
+)
+def test_what_can_be_a_bind_secret(secret, expected) -> None:
+    assert is_bind_secret(secret) is expected
+
+
+SHOWN, OTHER = Secret("0123456789ABCDEF"), Secret("FEDCBA9876543210")
+
+
+@pytest.mark.parametrize(
+    ("stored", "old", "is_owned", "owners", "mode", "expected"),
+    [
+        (SHOWN, OTHER, True, (ANN,), "single", AlreadyOwner()),
+        (SHOWN, None, True, (BOB, ANN), "alternate", AlreadyOwner()),
+        (None, None, False, (), "single", Bound()),
+        (SHOWN, OTHER, False, (), "single", Bound()),
+        (SHOWN, SHOWN, True, (BOB,), "single", Refused(5412)),
+        (SHOWN, OTHER, True, (BOB,), "single", Refused(5412)),
+        (SHOWN, SHOWN, True, (BOB,), "alternate", Bound(leaving=(BOB,))),
+        (SHOWN, OTHER, True, (BOB,), "alternate", Refused(5009)),
+        (SHOWN, None, True, (BOB,), "alternate", Refused(5009)),
+        (SHOWN, SHOWN, True, (BOB,), "multi", Bound()),
+        (SHOWN, OTHER, True, (BOB,), "multi", Refused(5009)),
+        # Owned in another App only: nobody is in the way, but the device must be shown all the same.
+        (SHOWN, SHOWN, True, (), "single", Bound()),
+        (SHOWN, OTHER, True, (), "single", Refused(5009)),
+        (None, None, True, (), "single", Refused(5009)),
+    ],
+)
+def test_bringing_a_new_bind_secret_of_a_ble_only_device(stored, old, is_owned, owners, mode, expected) -> None:
+    assert bind_by_ble(stored, old, is_owned, owners, ANN, mode) == expected
 
 
 def test_name_may_have_254_characters() -> None:

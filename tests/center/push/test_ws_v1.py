@@ -22,6 +22,7 @@ def send(audience, **fields):
         ("[]", 4002),
         ('{"data": {}}', 4003),
         ('{"cmd": "fly"}', 4004),
+        ('{"cmd": ["subscribe"]}', 4004),
         ('{"cmd": "subscribe"}', 4010),
         ('{"cmd": "send"}', 4010),
         ('{"cmd": "login"}', 4005),

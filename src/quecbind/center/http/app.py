@@ -19,16 +19,12 @@ from starlette.routing import BaseRoute, Match, Route
 from quecbind.center.domain.addresses import Network
 from quecbind.center.http import (
     app_call,
-    binding,
-    ble,
-    enduser,
-    enterprise,
     envelope,
     operation,
     operators,
     problem,
-    sharing,
 )
+from quecbind.center.http.app_tables import TABLES
 from quecbind.center.http.headers import SafeHeaders
 from quecbind.center.http.limits import DEFAULT_LIMITS, Limits
 from quecbind.center.http.problem import HttpProblemError
@@ -58,11 +54,7 @@ def build(
         trusted_proxies: where a proxy may be that says whose request it passes on.
     """
     routes: list[BaseRoute] = [
-        *app_call.routes(binding.ENDPOINTS, center, limits),
-        *app_call.routes(sharing.ENDPOINTS, center, limits),
-        *app_call.routes(ble.ENDPOINTS, center, limits),
-        *app_call.routes(enduser.ENDPOINTS, center, limits),
-        *app_call.routes(enterprise.ENDPOINTS, center, limits),
+        *(route for _, table in TABLES for route in app_call.routes(table, center, limits)),
         *operation.routes(operators.OPERATIONS, center, operators.PREFIX),
         Route("/healthz", _healthz, methods=["GET"]),
     ]

@@ -1,12 +1,14 @@
-"""The OpenAPI 3.1 document of the operator API, made from its route table and types: it cannot fall behind the code."""
+"""The OpenAPI 3.1 document of the HTTP APIs, made from their route tables and types: it cannot fall behind the code."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from quecbind import __version__
+from quecbind.center.http import app_openapi
+from quecbind.center.http.app_call import Endpoint
 from quecbind.center.http.operation import Operation
 from quecbind.center.http.problem import MEDIA_TYPE, Problem
 
@@ -14,10 +16,13 @@ _PATH_ID = re.compile(r"\{(\w+)\}")
 _REF = "#/components/schemas/{name}"
 
 
-def document(operations: Sequence[Operation], prefix: str) -> dict[str, Any]:
-    """The document as JSON values."""
+def document(
+    operations: Sequence[Operation], prefix: str, app_tables: Sequence[tuple[str, Iterable[Endpoint]]] = ()
+) -> dict[str, Any]:
+    """The document as JSON values; `app_tables` are the endpoints of the App API by the noun they belong to."""
     types = [kind for row in operations for kind in (row.body, row.answer, row.query) if kind is not None]
     types.append(Problem)
+    types += [app_openapi.answer_type(endpoint) for _, table in app_tables for endpoint in table]
     schemas, components = msgspec.json.schema_components(types, schema_hook=_any_json, ref_template=_REF)
     schema_by_type = {repr(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -28,18 +33,26 @@ def document(operations: Sequence[Operation], prefix: str) -> dict[str, Any]:
         if row.query is not None:
             # Its fields stand as parameters.
             components.pop(schema_by_type[repr(row.query)]["$ref"].rpartition("/")[2], None)
+    paths |= app_openapi.operations(app_tables, schema_by_type)
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "quecbind operator API",
+            "title": "quecbind",
             "version": __version__,
-            "description": "For those who run products. Times are UTC milliseconds, errors problem+json (RFC 9457).",
+            "description": (
+                "The operator API (/api/v1) for those who run products: times are UTC milliseconds, errors problem+json"
+                " (RFC 9457). The App API (/v2) for Apps: every answer is an envelope, with HTTP 200 also when it"
+                " refuses; parameters come as query, form, multipart or JSON alike, and are named here in one of these."
+            ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"accessKey": {"type": "http", "scheme": "bearer", "description": "an access key"}},
+            "securitySchemes": {
+                "accessKey": {"type": "http", "scheme": "bearer", "description": "an access key"},
+                "userToken": {"type": "http", "scheme": "bearer", "description": "an access token of a user"},
+            },
         },
         "security": [{"accessKey": []}],
     }

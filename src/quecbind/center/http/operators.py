@@ -3,6 +3,7 @@
 Takes validated requests to the operator services and their answers back. Nothing is decided here.
 """
 
+import functools
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from msgspec import UNSET, Meta
 
 from quecbind import __version__
 from quecbind.center.http import openapi
+from quecbind.center.http.app_tables import TABLES
 from quecbind.center.http.operation import BULK_LIMITS, Operation, OperatorCall
 from quecbind.center.http.operator_bodies import (
     AuditCheckQuery,
@@ -201,7 +203,13 @@ async def get_server(call: OperatorCall[None, None]) -> ServerView:
 
 async def get_openapi(_call: OperatorCall[None, None]) -> dict[str, Any]:
     """This document."""
-    return openapi.document(OPERATIONS, PREFIX)
+    return _document()
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    # Anybody may ask for it, and making it takes long enough to keep everybody else waiting.
+    return openapi.document(OPERATIONS, PREFIX, TABLES)
 
 
 _PRODUCT = "/products/{product_key}"
@@ -426,7 +434,7 @@ OPERATIONS = (
         method="GET",
         path="/openapi.json",
         tag="server",
-        summary="Show the OpenAPI document of this API",
+        summary="Show the OpenAPI document of this API and of the App API",
         handler=get_openapi,
         answer=dict[str, Any],
         is_open=True,

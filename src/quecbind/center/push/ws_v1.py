@@ -174,6 +174,8 @@ class WsV1Session:
         command = request.get("cmd")
         if not command:
             raise _RefusedError(COMMAND_EMPTY)
+        if not isinstance(command, str):
+            raise _RefusedError(COMMAND_UNKNOWN)
         content = request.get("data")
         if command in {"pong", "ping"}:
             return
@@ -306,7 +308,7 @@ def _frame_of(operation: object, asked: Json) -> tuple[int, bytes]:
         return commands.TRANSPARENT_DOWN, _raw(asked)
     if operation == "EXE-SERV":
         raise _RefusedError(NO_MODEL)
-    if operation not in {"READ-ATTR", "WRITE-ATTR"}:
+    if operation not in ("READ-ATTR", "WRITE-ATTR"):
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
         kv = messages.loads(asked.get("kv"))

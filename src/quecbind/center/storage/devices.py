@@ -43,8 +43,8 @@ _INSERT_NEW = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING RETURNING id"
 _DELETE = "DELETE FROM devices WHERE id = ?"
 # What the next owner must not find, whatever ends an epoch.
 _END_EPOCH = """
-    epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_opened_at = NULL, bind_window_end = NULL,
-    status = '{}', info = '{}'
+    epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_opened_at = NULL,
+    bind_window_end = NULL, status = '{}', info = '{}'
 """
 _ISSUE = f"""
     UPDATE devices SET {_END_EPOCH}, device_secret = ?, issued_at = ?, is_active = 0, generation = generation + 1,
