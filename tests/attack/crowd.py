@@ -11,6 +11,8 @@ import http.client
 import itertools
 import json
 import socket
+import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ ENDUSER = "/v2/enduser/enduserapi/"
 CODE = "1234567890ABCDEF"
 OTHER_CODE = "FEDCBA0987654321"
 AT_ONCE = 50  # the server turns more away
+STEPPED = Path(__file__).with_name("stepped_clock.py")
 EMAIL, PASSWORD = "ann@example.com", "secret1!"  # of the first of the crowd
 
 
@@ -108,6 +111,18 @@ class Crowd:
     _people: Iterator[int] = field(default_factory=itertools.count)
     devices: list[Device] = field(default_factory=list)
     _device_keys: Iterator[int] = field(default_factory=lambda: itertools.count(861000000000000))
+    _ahead_s: float = 0
+
+    def step(self, seconds: float) -> None:
+        """The clock of the server goes ahead; needs `has_stepped_clock`."""
+        self._ahead_s += seconds
+        told = self.center.data.parent / "ahead"
+        told.with_suffix(".new").write_text(str(self._ahead_s))
+        told.with_suffix(".new").rename(told)
+
+    def now_ms(self) -> int:
+        """What the server's clock shows."""
+        return int((time.time() + self._ahead_s) * 1000)
 
     @property
     def single(self) -> Product:
@@ -163,12 +178,14 @@ class Device:
         return self
 
 
-def run_crowd(place: Path, count: int, *options: str) -> Iterator[Crowd]:
+def run_crowd(place: Path, count: int, *options: str, has_stepped_clock: bool = False) -> Iterator[Crowd]:
     """Lay a crowd of `count` down in `place`, serve it, stop it."""
     data = place / "data"
     laid = asyncio.run(_lay_down(data, count))
-    center = CenterProcess(data, place / "serve.log", options=options).start()
-    crowd = Crowd(center, *laid)
+    center = CenterProcess(data, place / "serve.log", options=options)
+    if has_stepped_clock:
+        center.command = (sys.executable, str(STEPPED), str(place / "ahead"))
+    crowd = Crowd(center.start(), *laid)
     yield crowd
     if center.process is not None:
         assert center.stop() == 0
