@@ -7,6 +7,7 @@ not many sign-ins. What attacks, attacks over sockets alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import itertools
 import json
@@ -185,10 +186,15 @@ def run_crowd(place: Path, count: int, *options: str, has_stepped_clock: bool = 
     center = CenterProcess(data, place / "serve.log", options=options)
     if has_stepped_clock:
         center.command = (sys.executable, str(STEPPED), str(place / "ahead"))
-    crowd = Crowd(center.start(), *laid)
-    yield crowd
-    if center.process is not None:
-        assert center.stop() == 0
+    try:
+        yield Crowd(center.start(), *laid)
+    finally:
+        if center.process is not None:
+            assert center.stop() == 0
+
+
+# For a test that needs a crowd of its own.
+own_crowd = contextlib.contextmanager(run_crowd)
 
 
 async def _lay_down(data: Path, count: int) -> tuple[dict[str, Product], str, str, list[tuple[str, str, str]], str]:

@@ -174,6 +174,8 @@ class WsV1Session:
         command = request.get("cmd")
         if not command:
             raise _RefusedError(COMMAND_EMPTY)
+        if not isinstance(command, str):
+            raise _RefusedError(COMMAND_UNKNOWN)
         content = request.get("data")
         if command in {"pong", "ping"}:
             return
