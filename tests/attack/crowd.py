@@ -111,6 +111,7 @@ class Crowd:
     public_key: str
     _people: Iterator[int] = field(default_factory=itertools.count)
     devices: list[Device] = field(default_factory=list)
+    device_secrets: list[str] = field(default_factory=list)
     _device_keys: Iterator[int] = field(default_factory=lambda: itertools.count(861000000000000))
     _ahead_s: float = 0
 
@@ -128,6 +129,14 @@ class Crowd:
     @property
     def single(self) -> Product:
         return self.products["single"]
+
+    def secrets(self) -> Iterator[str]:
+        """What nobody may find in a log."""
+        yield self.domain_secret
+        yield from (product.secret for product in self.products.values())
+        for _, *pair in self.tokens:
+            yield from (token.removeprefix("Bearer ") for token in pair)
+        yield from self.device_secrets
 
     def person(self, address: str | None = None) -> Caller:
         """The next of the crowd, at an address nobody else has used."""
@@ -149,7 +158,7 @@ class Device:
     def __init__(self, crowd: Crowd, product: Product, dk: str) -> None:
         self.crowd, self.product, self.dk = crowd, product, dk
         self.link = RawDevice(crowd.center.mqtt_port, product.key, dk)
-        self.secret = self.link.enrol(product.secret)
+        self.secret = self._enrolled()
         self._packet_ids = itertools.count(2)
 
     def report(self, code: str = CODE, seconds: int | None = 120) -> None:
@@ -164,7 +173,11 @@ class Device:
     def enrol_again(self) -> None:
         self.link.socket.close()
         self.link = RawDevice(self.crowd.center.mqtt_port, self.product.key, self.dk)
-        self.secret = self.link.enrol(self.product.secret)
+        self.secret = self._enrolled()
+
+    def _enrolled(self) -> str:
+        self.crowd.device_secrets.append(self.link.enrol(self.product.secret))
+        return self.crowd.device_secrets[-1]
 
     def leave(self) -> None:
         self.link.socket.close()
@@ -186,11 +199,14 @@ def run_crowd(place: Path, count: int, *options: str, has_stepped_clock: bool = 
     center = CenterProcess(data, place / "serve.log", options=options)
     if has_stepped_clock:
         center.command = (sys.executable, str(STEPPED), str(place / "ahead"))
+    crowd = Crowd(center.start(), *laid)
     try:
-        yield Crowd(center.start(), *laid)
+        yield crowd
     finally:
         if center.process is not None:
             assert center.stop() == 0
+    said = center.log.read_text()
+    assert [secret for secret in crowd.secrets() if secret in said] == []
 
 
 # For a test that needs a crowd of its own.
