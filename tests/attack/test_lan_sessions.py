@@ -199,7 +199,7 @@ def test_a_frame_repeated_within_its_session(moving: Home, row: Row) -> None:
         return sum("again" in event for event in moving.lamp.events())
 
     assert until(lambda: times() == 2)
-    row("NOT DEFENDED: LAN, a frame repeated within its own session by who is on the way: done", 2, times())
+    row("NOT DEFENDED: LAN, a frame repeated on the way, within its own session: done", 2, times())
 
 
 # Keys of before

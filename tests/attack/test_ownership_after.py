@@ -133,7 +133,7 @@ def test_a_seller_who_copied_the_device_secret(crowd: Crowd, row: Row) -> None:
         with RawDevice(crowd.center.mqtt_port, device.product.key, device.dk) as copy:
             return copy.connect(login_password(device.product.secret, copied))
 
-    row("NOT DEFENDED: sold without a reset, the seller has copied the device secret and logs in as the device", 0,
+    row("NOT DEFENDED: sold without a reset, a seller who copied the device secret logs in", 0,
         log_in())  # fmt: skip
     row("... who owns the device", [buyer.uid], device.owners())
     reset(device)
