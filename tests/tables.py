@@ -18,6 +18,7 @@ Row = Callable[[str, object, object], None]
 
 PROPERTY = "table row"
 COLUMNS = ("case", "expected", "got")
+MAX_WRITTEN = 120  # of what was expected and what came, in a file
 MAX_WIDTH = 72  # a longer cell stands out of its column and does not widen it
 
 
@@ -98,7 +99,12 @@ def _markdown(kept: list[_Kept]) -> Generator[str, None, None]:
         yield "| " + " | ".join(COLUMNS) + " |\n|---|---|---|"
         for k in kept:
             if k.module == module:
-                yield "| " + " | ".join(map(as_cell, k.cells)) + " |"
+                case, *came = k.cells
+                yield "| " + " | ".join(map(as_cell, [case, *map(_shortened, came)])) + " |"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_WRITTEN else text[:MAX_WRITTEN] + " ..."
 
 
 def heading(module: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 def test_two(row):
     row("second | case", 5213, 5213)
+    row("long", [1] * 100, [1] * 100)
 
 def test_one(row):
     row("a wrong guess", "refused", "<b>\\u202ebound\\n")
@@ -49,6 +50,7 @@ def test_rows_are_held_and_written_in_the_order_of_the_file_and_none_is_missing(
         "| case | expected | got |",
         "|---|---|---|",
         "| second \\| case | 5213 | 5213 |",
+        f"| long | [{'1, ' * 39}1, ... | [{'1, ' * 39}1, ... |",
         "| a wrong guess | refused | &lt;b>\\u202ebound\\n |",
         "| test_crash |  | failed: ValueError: fell over |",
         "| test_skip |  | skipped: Skipped: no tmpfs |",
