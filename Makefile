@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 RUNS ?= 20000
 TABLE ?= # --table-file=PATH writes the table of attack, faults, model or openapi as Markdown
 
-.PHONY: demo test serve check attack faults model openapi fuzz mutation bench timing docs clean
+.PHONY: demo test serve check attack faults model openapi tables fuzz mutation bench timing docs clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
@@ -22,6 +22,10 @@ test: $(STAMP)  ## the whole test suite
 
 attack faults model openapi: $(STAMP)  ## that suite whole, and its table: case, expected, got
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
+
+tables: $(STAMP)  ## run those three and write their tables to docs/security-tables, which the tests hold to be complete
+	for suite in attack faults model; do \
+	  $(BIN)/python -m pytest -q --full --table-file=docs/security-tables/$$suite.md tests/$$suite || exit 1; done
 
 serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
 	$(BIN)/quecbind serve --data data

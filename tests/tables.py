@@ -3,8 +3,8 @@
 A test asks for the fixture `row` and calls `row(case, expected, got)`: the row is kept and the two compared, so a
 table that prints is a table that holds. A test that asked for `row` and fell over or was skipped has a row that says
 so: nothing that was meant to be tried is missing in silence. `--table` prints the table after the run,
-`--table-file=PATH` writes it as Markdown, a heading for each module. Rows travel as user properties: they arrive from
-the processes of xdist too.
+`--table-file=PATH` writes it as Markdown, a heading for each module: docs/security-tables, which tests/docs keeps true.
+Rows travel as user properties: they arrive from the processes of xdist too.
 """
 
 from collections.abc import Callable, Generator
@@ -18,6 +18,7 @@ Row = Callable[[str, object, object], None]
 
 PROPERTY = "table row"
 COLUMNS = ("case", "expected", "got")
+MAX_WRITTEN = 120  # of what was expected and what came, in a file
 MAX_WIDTH = 72  # a longer cell stands out of its column and does not widen it
 
 
@@ -92,9 +93,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _markdown(kept: list[_Kept]) -> Generator[str, None, None]:
+    yield "# Case, expected, got\n\nWritten by a run of the tests, never by hand."
     for module in dict.fromkeys(k.module for k in kept):
-        yield f"\n### {Path(module).stem.removeprefix('test_').replace('_', ' ')}\n"
+        yield f"\n## {heading(module)}\n"
         yield "| " + " | ".join(COLUMNS) + " |\n|---|---|---|"
         for k in kept:
             if k.module == module:
-                yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in k.cells) + " |"
+                case, *came = k.cells
+                yield "| " + " | ".join(map(as_cell, [case, *map(_shortened, came)])) + " |"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_WRITTEN else text[:MAX_WRITTEN] + " ..."
+
+
+def heading(module: str) -> str:
+    """What the table of a module is called."""
+    return Path(module).stem.removeprefix("test_").replace("_", " ")
+
+
+def as_cell(text: str) -> str:
+    """A text within a Markdown table: as it is read, whatever it is made of."""
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    for each, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|")):
+        shown = shown.replace(each, written)
+    return shown

@@ -11,9 +11,10 @@ import pytest
 
 def test_two(row):
     row("second | case", 5213, 5213)
+    row("long", [1] * 100, [1] * 100)
 
 def test_one(row):
-    row("a wrong guess", "refused", "bound")
+    row("a wrong guess", "refused", "<b>\\u202ebound\\n")
 
 def test_crash(row):
     raise ValueError("fell over")
@@ -40,13 +41,17 @@ def table(pytester: pytest.Pytester, tmp_path: Path) -> Path:
 
 def test_rows_are_held_and_written_in_the_order_of_the_file_and_none_is_missing(table: Path) -> None:
     assert table.read_text(encoding="utf-8").split("\n") == [
+        "# Case, expected, got",
         "",
-        "### family",
+        "Written by a run of the tests, never by hand.",
+        "",
+        "## family",
         "",
         "| case | expected | got |",
         "|---|---|---|",
         "| second \\| case | 5213 | 5213 |",
-        "| a wrong guess | refused | bound |",
+        f"| long | [{'1, ' * 39}1, ... | [{'1, ' * 39}1, ... |",
+        "| a wrong guess | refused | &lt;b>\\u202ebound\\n |",
         "| test_crash |  | failed: ValueError: fell over |",
         "| test_skip |  | skipped: Skipped: no tmpfs |",
         "",

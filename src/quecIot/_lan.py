@@ -189,11 +189,14 @@ class LanServer:
             except OSError:
                 return
             source = _platform.source_of(address)[0]
-            open_ones = [connection.conversation for connection in self._connections]
-            strangers = [one.source for one in open_ones if not one.session.is_open]
-            if not _pairing.may_connect(source, strangers, len(open_ones) - len(strangers), self._is_own):
+            waiting = [one for one in self._connections if not one.conversation.session.is_open]
+            strangers = [one.conversation.source for one in waiting]
+            if not _pairing.may_connect(source, strangers, len(self._connections) - len(waiting), self._is_own):
                 sock.close()
                 continue
+            if _pairing.has_to_give_way(strangers):
+                waiting[0].socket.close()
+                self._connections.remove(waiting[0])
             conversation = Conversation(
                 source, self._host.identity, self._door, self._host.carry_out, _platform.entropy, _platform.log, now
             )

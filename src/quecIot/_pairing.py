@@ -98,6 +98,14 @@ def may_connect(
     Args:
         strangers: the sources of connections that have not logged in. They cannot take the place of those that have.
     """
-    if session_count >= MAX_SESSIONS or len(strangers) >= MAX_STRANGERS:
+    if session_count >= MAX_SESSIONS:
         return False
     return strangers.count(source) < MAX_STRANGERS_PER_SOURCE and is_own_network(source)
+
+
+def has_to_give_way(strangers: "list[str]") -> bool:
+    """Whether the stranger that has been there longest is closed for the next one.
+
+    Whoever has business here is done in a moment, so nobody keeps others out by sitting in every place.
+    """
+    return len(strangers) >= MAX_STRANGERS

@@ -7,10 +7,13 @@ not many sign-ins. What attacks, attacks over sockets alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import itertools
 import json
 import socket
+import sys
+import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +29,7 @@ ENDUSER = "/v2/enduser/enduserapi/"
 CODE = "1234567890ABCDEF"
 OTHER_CODE = "FEDCBA0987654321"
 AT_ONCE = 50  # the server turns more away
+STEPPED = Path(__file__).with_name("stepped_clock.py")
 EMAIL, PASSWORD = "ann@example.com", "secret1!"  # of the first of the crowd
 
 
@@ -107,11 +111,32 @@ class Crowd:
     public_key: str
     _people: Iterator[int] = field(default_factory=itertools.count)
     devices: list[Device] = field(default_factory=list)
+    device_secrets: list[str] = field(default_factory=list)
     _device_keys: Iterator[int] = field(default_factory=lambda: itertools.count(861000000000000))
+    _ahead_s: float = 0
+
+    def step(self, seconds: float) -> None:
+        """The clock of the server goes ahead; needs `has_stepped_clock`."""
+        self._ahead_s += seconds
+        told = self.center.data.parent / "ahead"
+        told.with_suffix(".new").write_text(str(self._ahead_s))
+        told.with_suffix(".new").rename(told)
+
+    def now_ms(self) -> int:
+        """What the server's clock shows."""
+        return int((time.time() + self._ahead_s) * 1000)
 
     @property
     def single(self) -> Product:
         return self.products["single"]
+
+    def secrets(self) -> Iterator[str]:
+        """What nobody may find in a log."""
+        yield self.domain_secret
+        yield from (product.secret for product in self.products.values())
+        for _, *pair in self.tokens:
+            yield from (token.removeprefix("Bearer ") for token in pair)
+        yield from self.device_secrets
 
     def person(self, address: str | None = None) -> Caller:
         """The next of the crowd, at an address nobody else has used."""
@@ -133,7 +158,7 @@ class Device:
     def __init__(self, crowd: Crowd, product: Product, dk: str) -> None:
         self.crowd, self.product, self.dk = crowd, product, dk
         self.link = RawDevice(crowd.center.mqtt_port, product.key, dk)
-        self.secret = self.link.enrol(product.secret)
+        self.secret = self._enrolled()
         self._packet_ids = itertools.count(2)
 
     def report(self, code: str = CODE, seconds: int | None = 120) -> None:
@@ -148,7 +173,11 @@ class Device:
     def enrol_again(self) -> None:
         self.link.socket.close()
         self.link = RawDevice(self.crowd.center.mqtt_port, self.product.key, self.dk)
-        self.secret = self.link.enrol(self.product.secret)
+        self.secret = self._enrolled()
+
+    def _enrolled(self) -> str:
+        self.crowd.device_secrets.append(self.link.enrol(self.product.secret))
+        return self.crowd.device_secrets[-1]
 
     def leave(self) -> None:
         self.link.socket.close()
@@ -163,15 +192,25 @@ class Device:
         return self
 
 
-def run_crowd(place: Path, count: int, *options: str) -> Iterator[Crowd]:
+def run_crowd(place: Path, count: int, *options: str, has_stepped_clock: bool = False) -> Iterator[Crowd]:
     """Lay a crowd of `count` down in `place`, serve it, stop it."""
     data = place / "data"
     laid = asyncio.run(_lay_down(data, count))
-    center = CenterProcess(data, place / "serve.log", options=options).start()
-    crowd = Crowd(center, *laid)
-    yield crowd
-    if center.process is not None:
-        assert center.stop() == 0
+    center = CenterProcess(data, place / "serve.log", options=options)
+    if has_stepped_clock:
+        center.command = (sys.executable, str(STEPPED), str(place / "ahead"))
+    crowd = Crowd(center.start(), *laid)
+    try:
+        yield crowd
+    finally:
+        if center.process is not None:
+            assert center.stop() == 0
+    said = center.log.read_text()
+    assert [secret for secret in crowd.secrets() if secret in said] == []
+
+
+# For a test that needs a crowd of its own.
+own_crowd = contextlib.contextmanager(run_crowd)
 
 
 async def _lay_down(data: Path, count: int) -> tuple[dict[str, Product], str, str, list[tuple[str, str, str]], str]:

@@ -202,7 +202,7 @@ def test_whoever_reads_the_code_on_the_network_can_bring_it(crowd: Crowd, lamp: 
         answer = thief.bind(lamp.product, lamp.dk, code) if code else 0
         if answer not in {0, 5460}:
             break
-    row("NOT DEFENDED: a code read on the same network, relayed", 200, answer)
+    row("NOT DEFENDED: LAN, a code read on the same network, relayed", 200, answer)
     row("... the rightful user hears that there is no code", 5460, owner.bind(lamp.product, lamp.dk, code))
 
 

@@ -118,7 +118,7 @@ def test_change_the_session_flag_on_the_way(scene: Scene, row: Row) -> None:
     with scene.raw(world, dk) as device:
         asked = enrolment_password(world.pk, world.ps, dk, flag="0001")
         row(
-            "turn an enrolment's wish for encryption off on plain TCP; the flag is not signed",
+            "NOT DEFENDED: plain TCP, an enrolment's wish for encryption turned off on the way",
             "secret",
             log_in(device, asked.replace(b"0;0001;", b"0;0000;")),
         )
@@ -126,7 +126,7 @@ def test_change_the_session_flag_on_the_way(scene: Scene, row: Row) -> None:
     with scene.raw(world, dk) as device:
         asked = login_password(world.ps, secret, flag="0001")
         row(
-            "turn a log-in's wish for encryption off on plain TCP; the flag is not signed",
+            "NOT DEFENDED: plain TCP, a log-in's wish for encryption turned off on the way",
             "in",
             log_in(device, asked.replace(b"1;0001;", b"1;0000;")),
         )
@@ -144,7 +144,7 @@ def test_replay_a_captured_log_in(world: World, victim: Victim, scene: Scene, ro
         got = log_in(thief, captured)
 
     # What the legacy signature cannot prevent on plain TCP: it holds no challenge of ours.
-    row("replay a log-in captured on plain TCP; product not strict", "in", got)
+    row("NOT DEFENDED: plain TCP, a captured log-in replayed, product not strict", "in", got)
 
     def is_told() -> bool:
         _, page = scene.operator("GET", f"/audit?product_key={world.pk}&device_key={victim.dk}")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from websockets.sync.client import connect
 
-from quecbind.center.http import binding
 from tests.attack.crowd import BINDING, CODE, OTHER_CODE, Caller, Crowd, Device, run_crowd
 from tests.e2e.wire_by_hand import RawDevice, enrolment_password, ttlv_number
 from tests.tables import Row
@@ -161,50 +160,6 @@ def test_resale_without_a_reset_gives_the_buyer_nothing_until_the_seller_leaves(
     row(
         "... the seller sees nothing", ([], NOT_BOUND), (seller.device_keys(), seller.unbind(device.product, device.dk))
     )
-
-
-@pytest.mark.parametrize("endpoint", binding.ENDPOINTS, ids=[e.path.rpartition("/")[2] for e in binding.ENDPOINTS])
-def test_anothers_ids_are_answered_like_nobodys_and_change_nothing(crowd: Crowd, row: Row, endpoint) -> None:
-    owner, stranger = crowd.person(), crowd.person()
-    device = crowd.device().bound_to(owner)
-
-    def ask(dk: str, carrier: str) -> tuple[int, list[tuple[str, str]], bytes]:
-        named: dict[str, object] = {
-            "pk": device.product.key,
-            "productKey": device.product.key,
-            "dk": dk,
-            "deviceKey": dk,
-        }
-        named |= {
-            "deviceName": "mine",
-            "name": "mine",
-            "bindingCode": OTHER_CODE,
-            "uid": owner.uid,
-            "shareUid": owner.uid,
-        }
-        path, content = endpoint.path, None
-        if carrier == "body":
-            content = json.dumps(named).encode()
-        else:
-            path += "?" + "&".join(f"{name}={value}" for name, value in named.items())
-        status, headers, answer = stranger.request(endpoint.method, path, content, {"Authorization": stranger.token})
-        return status, [header for header in headers if header[0].lower() != "date"], answer
-
-    def state() -> object:
-        names = {"pk": device.product.key, "dk": device.dk}
-        return crowd.center.admin("device", "show", device.product.key, device.dk), owner.call(
-            "GET", BINDING + "deviceInfo", **names
-        )
-
-    before = state()
-    for carrier in ("query", "body"):
-        row(
-            f"{endpoint.path.rpartition('/')[2]} ({carrier}): another's device, answered like nobody's",
-            ask(NOBODYS, carrier),
-            ask(device.dk, carrier),
-        )
-    row("... state before and after", before, state())
-    row("... the stranger's devices", [], stranger.device_keys())
 
 
 def test_a_live_session_ends_with_the_right(crowd: Crowd, row: Row) -> None:

@@ -28,6 +28,13 @@ def produced(scene: Scene) -> dict[str, str]:
     bound = owner.bind(dk, CODE)
     assert bound["code"] == 200
     scene.secret("auth key", bound["data"]["authKey"])
+    shared = {"pk": world.pk, "dk": dk, "coverMark": 2, "acceptingExpireAt": 253_402_300_000_000}
+    invited = [scene.center.call("POST", BINDING + "shareInfo", owner.token, shared) for _ in range(2)]
+    for answer in invited:
+        scene.secret("share code", answer["data"])
+    for code in (invited[0]["data"], invited[0]["data"], invited[1]["data"][::-1]):
+        scene.center.call("POST", BINDING + "shareDevice", stranger.token, {"shareCode": code})
+    scene.center.call("DELETE", BINDING + "ownerUserUnshareDevice", owner.token, shareCode=invited[0]["data"])
     status, key = scene.operator("POST", "/keys", {"name": "searched for"})
     assert status == 201
     scene.secret("access key", key["access_key"])
@@ -94,7 +101,7 @@ def found_in(text: str, scene: Scene) -> list[str]:
 def test_search_everything_for_secrets(scene: Scene, produced: dict[str, str], row: Row) -> None:
     assert set(scene.secrets) >= {
         "product secret", "device secret", "user domain secret", "password", "token", "bind code", "auth key",
-        "access key",
+        "access key", "share code",
     }  # fmt: skip
     assert all(produced.values())
     for place, text in produced.items():

@@ -235,6 +235,18 @@ def test_strangers_who_fill_the_door_do_not_disturb_a_session(device: Device) ->
             one.close()
 
 
+def test_strangers_who_sit_in_every_place_do_not_keep_an_app_out(device: Device) -> None:
+    strangers = [App(device.server.tcp_port, KEY, source=f"127.0.0.{number}") for number in range(20, 30)]
+
+    with App(device.server.tcp_port, KEY) as app:
+        assert app.log_in() == LOGGED_IN
+        with pytest.raises(EOFError):
+            strangers[0].hello()
+        strangers[-1].hello()
+    for one in strangers:
+        one.socket.close()
+
+
 def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:
     with App(device.server.tcp_port, KEY, buffer_size=4096) as idle, App(device.server.tcp_port, KEY) as app:
         idle.log_in()

@@ -6,7 +6,7 @@ import pytest
 
 from quecbind.wire import commands, frame, lan, ttlv
 from quecIot import _pairing
-from quecIot._pairing import Discovery, may_connect
+from quecIot._pairing import Discovery, has_to_give_way, may_connect
 
 PROBE = bytes.fromhex("aaaa00058b03e87030")  # protocol document, short-range C.2
 APP = ("192.0.2.10", 50000)
@@ -98,8 +98,7 @@ def test_an_answer_is_small() -> None:
         (APP[0], [], 0, True),
         (APP[0], [APP[0]] * 2, 0, True),
         (APP[0], [APP[0]] * 3, 0, False),
-        (APP[0], [f"192.0.2.{number}" for number in range(20, 27)], 0, True),
-        (APP[0], [f"192.0.2.{number}" for number in range(20, 28)], 0, False),
+        (APP[0], [f"192.0.2.{number}" for number in range(20, 28)], 0, True),
         (APP[0], [], 31, True),
         (APP[0], [], 32, False),
         ("203.0.113.1", [], 0, False),
@@ -109,3 +108,10 @@ def test_connections_are_limited_in_number_and_to_own_networks(
     source: str, strangers: list[str], session_count: int, allowed: bool
 ) -> None:
     assert may_connect(source, strangers, session_count, own) is allowed
+
+
+def test_the_eighth_stranger_is_the_last_that_nobody_gives_way_to() -> None:
+    sources = [f"192.0.2.{number}" for number in range(20, 28)]
+
+    assert has_to_give_way(sources[:7]) is False
+    assert has_to_give_way(sources) is True

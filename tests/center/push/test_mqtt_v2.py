@@ -215,6 +215,7 @@ async def test_no_app_configures_a_device_or_changes_its_firmware(audience, numb
         ("sys_", b"{", 4028),
         ("sys_", b"[]", 4028),
         ("sys_", b"\xff", 4028),
+        ("sys_", b'{"type": "READ-ATTR", "type": "WRITE-ATTR"}', 4028),
         ("bus", b"\xaa\xaa\x00", 4028),
         ("sys_", {"type": "EXE-SERV", "kv": "{}"}, 4015),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"switch": 1}'}, 4020),

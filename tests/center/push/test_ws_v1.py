@@ -32,6 +32,9 @@ def send(audience, **fields):
         ('{"cmd": "login", "data": {"token": 5}}', 4008),
         ("[" * 30_000, 4002),
         (b"\xff", 4002),
+        ('{"cmd": "login", "cmd": "send"}', 4002),
+        ('{"cmd": ["login"]}', 4004),
+        ('{"cmd": {"login": 1}}', 4004),
     ],
 )
 async def test_what_is_wrong_before_the_log_in_has_a_code(audience, text, code):

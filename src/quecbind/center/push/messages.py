@@ -171,14 +171,21 @@ def loads(text: object) -> object:
     """JSON of an App.
 
     Raises:
-        ValueError: it is none, or has numbers that JSON has not, or is nested too deep.
+        ValueError: it is none, or has numbers that JSON has not, or a key twice, or is nested too deep.
     """
     if not isinstance(text, str | bytes):
         raise ValueError("not a text")  # noqa: TRY004 - one error for whatever an App sends
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> Json:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key is repeated")
+    return content
 
 
 def _refuse(name: str) -> float:
