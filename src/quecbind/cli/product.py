@@ -12,6 +12,7 @@ _SWITCHES = {
     "allow_device_key_binding": "Apps may bind by the device key alone",
     "allow_serial_binding": "Apps may bind by an imported serial number",
     "allow_sharing": "owners may share their devices; on unless switched off",
+    "dynamic_enrolment": "devices that nobody has imported may enrol; on unless switched off",
     "ble_only": "its devices have no network; Apps bind for them by BLE",
     "static_secrets": "device secrets are imported, never issued",
     "replay_strict": "refuse a log-in whose random came before",
