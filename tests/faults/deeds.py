@@ -348,6 +348,31 @@ def leave_share(scene: Scene, device: Subject) -> bool:
     return answer["code"] in {200, *GONE_CODES} and not uses(scene, device)
 
 
+def shared_for_ten_minutes(scene: Scene) -> Subject:
+    device = owned(scene)
+    ends = times(acceptingExpireAt=60_000, sharingExpireAt=600_000)
+    answer = app(scene, "POST", "shareInfo", **about(scene, device), coverMark=1, **ends)
+    device = device._replace(more=answer["data"])
+    assert accept(scene, device) == 200
+    return device
+
+
+def let_share_end(scene: Scene, device: Subject) -> bool:
+    """Eleven minutes later, by the clock of its machine, the server ends it by itself."""
+    scene.set_clock(660)
+    deadline = time.monotonic() + 20
+    while app(scene, "GET", "deviceShareUserList", **about(scene, device))["data"]:
+        assert time.monotonic() < deadline, "nobody has swept"
+        time.sleep(0.02)
+    return not uses(scene, device)
+
+
+def end_share_again(scene: Scene, device: Subject) -> bool:
+    is_over = let_share_end(scene, device)
+    scene.restart_with_the_right_clock()
+    return is_over
+
+
 # Accounts; `more` is the code that was mailed, a user, or an answer of the sign-in
 
 
@@ -549,4 +574,6 @@ DEEDS = (
     Deed("approve as an operator", active, APPROVE, approve_and_enrol),
     Deed("make an access key", new, MAKE_KEY, MAKE_KEY),
     Deed("revoke an access key", access_key, REVOKE_KEY, REVOKE_KEY),
+    # The last: a server that has followed the clock ahead does not come back with it.
+    Deed("sweep a share that is over", shared_for_ten_minutes, let_share_end, end_share_again),
 )

@@ -19,7 +19,6 @@ from tests.e2e.wire_by_hand import RawDevice, login_password
 from tests.faults.database import Content, content_of
 
 ARMED = Path(__file__).with_name("armed.py")
-STEPPED = Path(__file__).with_name("stepped.py")
 PASSWORD = "secret-1Aa"
 # What a caller sees of a server that dies under it.
 GONE = (OSError, HTTPException, AssertionError)
@@ -34,9 +33,9 @@ class Scene:
     ben: User
 
     @classmethod
-    def start(cls, place: Path, script: Path = ARMED) -> Scene:
+    def start(cls, place: Path) -> Scene:
         order = place / "order"
-        center = CenterProcess(place / "data", place / "serve.log", command=(sys.executable, str(script), str(order)))
+        center = CenterProcess(place / "data", place / "serve.log", command=(sys.executable, str(ARMED), str(order)))
         world = make_world(center.start())
         scene = cls(
             center, order, world, *(User(world, f"{name}@example.org", PASSWORD, "") for name in ("ann", "ben"))
@@ -93,10 +92,15 @@ class Scene:
     # The wall clock of its machine
 
     def set_clock(self, seconds: float) -> None:
-        """It is that much ahead of the right time from now on; behind it when negative. Needs `STEPPED`."""
+        """It is that much ahead of the right time from now on; behind it when negative."""
         new = self.order.with_suffix(".new")
         new.write_text(str(seconds))
-        new.replace(self.order)
+        new.replace(self.order.with_suffix(".clock"))
+
+    def restart_with_the_right_clock(self) -> None:
+        assert self.center.stop() == 0
+        self.set_clock(0)
+        self.restart()
 
     # Dying
 

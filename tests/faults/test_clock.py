@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.conftest import BINDING, User
 from tests.e2e.wire_by_hand import app_password, enrolment_password, login_password, random_text
-from tests.faults.scene import STEPPED, Scene
+from tests.faults.scene import Scene
 from tests.tables import Row
 
 CODE, WRONG = "1234567890ABCDEF", "0000000000000000"
@@ -54,7 +54,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    scene = Scene.start(tmp_path_factory.mktemp("clock"), STEPPED)
+    scene = Scene.start(tmp_path_factory.mktemp("clock"))
     yield scene
     assert scene.center.stop() == 0
 

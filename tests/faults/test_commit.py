@@ -48,6 +48,7 @@ def undisturbed(scene: Scene) -> dict[str, list[str]]:
         deed.do(scene, device)
         found[deed.name] = changes(before, scene.content())
         assert found[deed.name], deed.name
+    scene.restart_with_the_right_clock()
     return found
 
 
@@ -65,6 +66,7 @@ def test_a_kill_leaves_a_deed_done_or_undone(
     else:
         is_answered = scene.dies_at(point, lambda: deed.do(scene, device), deed.commit)
     after = changes(before, scene.content())
+    scene.set_clock(0)
     scene.restart()
 
     wanted = [] if point in NOTHING_YET else undisturbed[deed.name]
