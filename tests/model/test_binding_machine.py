@@ -560,7 +560,7 @@ def test_random_lives_go_as_the_model_says(scene: None, row: Row, request: pytes
     for what, count in sorted(told.items()):
         row(f"{what}, {count} times", "as the model says", "as the model says")
     # What comes up in few examples changes with every rule; in many, all of it does.
-    for deed, answers in (MUST_COME_UP if is_full else {"bind": ["bound", 5412, 5461], "accept": ["accepted"]}).items():
+    for deed, answers in (MUST_COME_UP if is_full else {"bind": ["bound"], "accept": ["accepted"]}).items():
         for each in answers:
             row(f"{deed}: {each} came up", True, told[f"{deed}: {each}"] > 0)
 
