@@ -16,8 +16,9 @@ async def start_center(children: Children, data: Path) -> tuple[int, dict[str, s
     server = await children.start(
         *("serve", "--data", str(data), "--host", "127.0.0.1", "--http-port", "0", "--mqtt-port", "0"),
         *("--log-level", "warning"),
-        # All devices share one address here.
+        # All devices share one address here, and one that is measured reports without a pause.
         *("--log-in-rate-per-address", "1000000", "--log-in-burst-per-address", "1000000"),
+        *("--message-rate", "1000000", "--message-burst", "1000000", "--max-messages-per-day", "1000000000"),
     )
     ready = await server.line("quecbind ready ", _START_S)
     pid = int((data / "lock").read_text(encoding="ascii"))
