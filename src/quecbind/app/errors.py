@@ -4,6 +4,8 @@
     |-- RefusedError            the platform answered with a number other than 200
     |-- UnreachableError        nobody answered: network, name, TLS, time-out
     |-- AnswerError             somebody answered, but not in the App API's words
+    |-- ControlError            the device cannot be read, written or reached just now
+    |   `-- KeyRefusedError     it does not take the key: fetch the present one
     `-- PairingError            the short-range exchange with the device did not succeed
         |-- NothingFoundError   no device answered on the local network
         `-- NoBindCodeError     the device answered but offered no bind code in time
@@ -99,6 +101,17 @@ class AnswerError(AppError):
             0,
             "The answer makes no sense; check the server address.",
         )
+
+
+class ControlError(AppError):
+    """The device did not do what it was asked, or could not be asked."""
+
+
+class KeyRefusedError(ControlError):
+    """The device knows another auth key than this one: it was renewed, or the device has another owner."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 0, "The device does not know you; fetch its present auth key, or bind it again.")
 
 
 class PairingError(AppError):

@@ -194,9 +194,14 @@ def parse_random(payload: bytes) -> str:
     return text.decode()
 
 
-def login(token: str) -> bytes:
-    """0x7034: the token of `signing.lan_token`."""
-    return ttlv.encode([(2, token)])
+def login(token: str, share: "bytes | None" = None, permission: "int | None" = None) -> bytes:
+    """0x7034: the token of `signing.lan_token`; who was given a share adds the end of its code and its permission."""
+    fields: "list[tuple[int, Any]]" = [(2, token)]
+    if share is not None:
+        fields.append((5, share))
+    if permission is not None:
+        fields.append((6, permission))
+    return ttlv.encode(fields)
 
 
 def parse_login(payload: bytes) -> str:
