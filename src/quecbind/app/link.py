@@ -122,7 +122,7 @@ class Link:
             self._readings.pop(packet_id, None)
         if not values:
             self._check()
-            raise ControlError("the device did not tell its properties in time")
+            raise self._unanswered("the device did not tell its properties in time")
         return values
 
     async def write(self, values: Mapping[int, Any], seconds: float = ANSWER_S) -> None:
@@ -145,7 +145,7 @@ class Link:
             self._writes.pop(packet_id, None)
         if result is None:
             self._check()
-            raise ControlError("the device did not acknowledge the write in time; it may have done it")
+            raise self._unanswered("the device did not acknowledge the write in time; it may have done it")
         if result:
             raise ControlError(f"the device refused the write: {result}")
 
@@ -177,6 +177,10 @@ class Link:
     def _check(self) -> None:
         if self._audience.ended is not None:
             raise PathLostError(self._audience.ended)
+
+    def _unanswered(self, sentence: str) -> ControlError:
+        """Anybody can take a log-in; who then shows no key is not the device, or is no use."""
+        return ControlError(sentence) if self._session.is_proven else PathLostError(f"{sentence}, and has shown no key")
 
     # --- the tasks ---
 
