@@ -1,29 +1,23 @@
 """The ways to a device for a user who is signed in: on the LAN, through the Developer Center, and others given.
 
-The auth key comes from the Developer Center and is fetched anew once when the device does not take it: it is renewed
-when the device is bound again or its owner asks.
+The auth key of a session comes from the Developer Center, which renews it when the device is bound again or its owner
+asks.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Protocol
 
 from quecbind.app import cloud
 from quecbind.app.client import AppClient
 from quecbind.app.device import Device, Way
-from quecbind.app.errors import AppError, KeyRefusedError, PathLostError
+from quecbind.app.errors import AppError, PathLostError, UnreachableError
 from quecbind.app.lan.link import open_link
 from quecbind.app.lan.network import LocalNetwork
 from quecbind.app.lan.search import FoundDevice
-from quecbind.app.link import Link
 from quecbind.app.model import Model
 from quecbind.app.path import CLOUD, LAN, Path
 
 SEARCH_S = 2.0
-AFTER_REFUSAL_S = 1.2  # a device does not look at a log-in sooner after a wrong one
-
-Key = Callable[[], Awaitable[bytes]]
 
 
 class Network(Protocol):
@@ -33,33 +27,22 @@ class Network(Protocol):
 
 
 class Keys:
-    """The auth key of one device: fetched when it is first wanted, and again when it turned out to be an old one."""
+    """The auth key of one device, fetched whenever one is wanted: a wrong one would cost a wait at the device.
 
-    def __init__(self, fetch: Key) -> None:
+    While the Developer Center cannot be reached, the last one serves.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[bytes]]) -> None:
         self._fetch = fetch
-        self._key: bytes | None = None
+        self._last: bytes | None = None
 
     async def present(self) -> bytes:
-        if self._key is None:
-            self._key = await self._fetch()
-        return self._key
-
-    async def another(self) -> bytes | None:
-        """A newer key than the one that was refused, None when there is none."""
-        refused, self._key = self._key, None
-        key = await self.present()
-        return None if key == refused else key
-
-    async def log_in(self, open_with: Callable[[bytes], Awaitable[Link]]) -> Link:
-        """The link that one of the two keys opens."""
         try:
-            return await open_with(await self.present())
-        except KeyRefusedError:
-            key = await self.another()
-            if key is None:
+            self._last = await self._fetch()
+        except UnreachableError:
+            if self._last is None:
                 raise
-            await asyncio.sleep(AFTER_REFUSAL_S)
-            return await open_with(key)
+        return self._last
 
 
 class LanWay:
@@ -88,7 +71,7 @@ class LanWay:
                 if self._is_it(found) and found not in tried:
                     tried.add(found)
                     try:
-                        return await self._keys.log_in(partial(open_link, found.address, found.port))
+                        return await open_link(found.address, found.port, await self._keys.present())
                     except AppError as error:
                         failure = error
             if not tried:
