@@ -58,6 +58,7 @@ class CloudPath:
         self._readings: list[Reading] = []
         self._answers: dict[int, asyncio.Future[Answered]] = {}
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_ending = False
         self._task = asyncio.create_task(self._run(), name="session over cloud")
 
     async def opened(self) -> None:
@@ -110,8 +111,10 @@ class CloudPath:
         return self._audience.join()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        if not self._is_ending:
+            self._is_ending = True
+            self._task.cancel()
+        await asyncio.wait([self._task])
 
     async def _do(self, seconds: float, ask: Callable[[A], int], what: A) -> None:
         try:
@@ -177,6 +180,7 @@ class CloudPath:
         except (websockets.WebSocketException, OSError, PathLostError):
             reason = "the connection with the platform broke"
         finally:
+            self._is_ending = True  # from here on nobody cancels this task, so that the connection is closed
             self._end(reason)
             with contextlib.suppress(websockets.WebSocketException, OSError):
                 await self._connection.close()

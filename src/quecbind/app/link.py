@@ -63,6 +63,7 @@ class Link:
         self._all_sent = asyncio.Event()
         self._logged_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
 
     @classmethod
     async def open(
@@ -162,10 +163,11 @@ class Link:
         return self._audience.join()
 
     async def close(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if self._task is not None:
+            if not self._is_ending:
+                self._is_ending = True
+                self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _ready(self) -> None:
         self._check()
@@ -196,6 +198,7 @@ class Link:
         except OSError as error:
             reason = f"the connection broke: {error.strerror or error}"
         finally:
+            self._is_ending = True  # from here on nobody cancels this task, so that the line is closed
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
