@@ -215,6 +215,9 @@ class LanServer:
             goes_on = goes_on and len(connection.unsent) <= _MAX_UNSENT
         except OSError:
             goes_on = False
+        except Exception as error:  # noqa: BLE001 - what one peer sends must not end it for the others
+            _platform.log_exception("LAN: unexpected", error)
+            goes_on = False
         if not goes_on:
             connection.socket.close()
         return goes_on

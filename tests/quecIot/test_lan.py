@@ -246,3 +246,20 @@ def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Devi
             while idle.socket.recv(1 << 20):
                 pass
         assert app.ask(0x7037) == (0x7038, b"")
+
+
+def test_an_app_that_brings_the_device_into_trouble_is_let_go_and_the_others_are_served(device: Device) -> None:
+    def carry_out(decision: tuple[Any, ...]) -> bytes:
+        raise ZeroDivisionError
+
+    with App(device.server.tcp_port, KEY) as trouble, App(device.server.tcp_port, KEY) as app:
+        trouble.log_in()
+        app.log_in()
+        for connection in device.server._connections:
+            connection.conversation.session._carry_out = carry_out
+
+        trouble.send(0x0023, trouble.seal(b"x"))
+
+        with pytest.raises(EOFError):
+            trouble.next()
+        assert app.ask(0x7037) == (0x7038, b"")
