@@ -74,7 +74,7 @@ class Device:
         try:
             lan_settings = Settings(self._getenv)
         except ValueError:
-            raise _Refused("QUECIOT_LAN_UDP_PORT and QUECIOT_LAN_TCP_PORT must be ports, 0..65535") from None
+            raise _Refused("QUECIOT_LAN_UDP_PORT, _TCP_PORT and _CLASSIC_PORT must be ports, 0..65535") from None
         self._files.make_directory(home)
         board = Board(self._files, home)
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
