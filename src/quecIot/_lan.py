@@ -255,5 +255,6 @@ class LanServer:
             _platform.log_exception("LAN: unexpected", error)
             goes_on = False
         if not goes_on:
+            connection.conversation.session.end()
             connection.socket.close()
         return goes_on

@@ -207,6 +207,27 @@ class TestWithQuecIot:
         assert await reading == values
         await link.close()
 
+    async def test_sixteen_apps_hold_sessions_and_each_gets_its_own_answers(self, quec: QuecIot) -> None:
+        links = [await linked(quec.server.tcp_port) for _ in range(16)]
+        watches = [link.watch() for link in links]
+        readings = []
+        for number, link in enumerate(links, 1):
+            readings.append(asyncio.create_task(link.read([number])))
+            while len(quec.asked) < number:
+                await asyncio.sleep(0.005)
+        # Every App counts its packet ids alike, and every answer goes to whoever asked and to nobody else.
+        for asked in quec.asked:
+            packet_id, (number,) = asked[2]
+            quec.server.answer_read(packet_id, ttlv.encode([(number, number)]))
+        assert [await reading for reading in readings] == [{number: number} for number in range(1, 17)]
+        quec.server.report(0x0014, ttlv.encode([(50, True)]))
+        told = [[await anext(watch), await anext(watch)] for watch in watches]
+        assert told == [[Change({number: number}), Change({50: True})] for number in range(1, 17)]
+        await asyncio.gather(*(link.write({99: True}) for link in links))
+        assert sum(asked[2] == {99: True} for asked in quec.asked) == 16
+        for link in links:
+            await link.close()
+
     async def test_another_key_is_refused_and_so_is_the_right_one_without_an_owner(self, quec: QuecIot) -> None:
         with pytest.raises(KeyRefusedError):
             await linked(quec.server.tcp_port, b"x" * 16)
