@@ -4,11 +4,11 @@ Answers wobble: a field may be missing, null, a number in one place and text in 
 all of these, so a value always has the type it says. Secrets are kept out of `repr`.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from quecbind.app.errors import AnswerError
+from quecbind.app.model import typed
 
 Answer = dict[str, Any]
 
@@ -189,16 +189,7 @@ class Attribute:
 
 
 def _attribute(row: Answer) -> Any:
-    """Values come as text as often as not."""
-    value, kind = row["resourceValce"], _text(row, "dataType").upper()
-    if not isinstance(value, str) or kind == "TEXT":
-        return value
-    if kind == "BOOL":
-        return {"1": True, "0": False}.get(value, value.lower() == "true")
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    return typed(_text(row, "dataType").upper(), row["resourceValce"])
 
 
 @dataclass(frozen=True, slots=True)
