@@ -184,12 +184,10 @@ class Attribute:
         listed = _object(data, "the device's attributes").get("customizeTslInfo")
         rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         return tuple(
-            cls(_text(row, "resourceCode"), _attribute(row)) for row in rows if row.get("resourceValce") is not None
+            cls(_text(row, "resourceCode"), typed(_text(row, "dataType").upper(), row["resourceValce"]))
+            for row in rows
+            if row.get("resourceValce") is not None
         )
-
-
-def _attribute(row: Answer) -> Any:
-    return typed(_text(row, "dataType").upper(), row["resourceValce"])
 
 
 @dataclass(frozen=True, slots=True)
