@@ -1,0 +1,353 @@
+"""One session with a device, from the App's end: log-in, reads, writes, raw data, and how it ends. Any transport.
+
+The story: `start` asks for a random (0x7032), the device gives one (0x7033), the token made of key and random proves
+the key (0x7034, 0x7035), and from then on the data of every frame is AES-128-CBC under that key with the random as iv.
+The App says at once and every 12 s that it is there (0x7039), pings a device that has gone quiet, and answers pings.
+Reads are taken (an empty 0x0012) or answered (0x0012 with values); values come as reports (0x0014) whenever the device
+likes. Writes are acknowledged (0x7036) by packet id.
+
+Bytes and time in, happenings out, bytes to send by `data_to_send`. What arrives twice, too early, under another key or
+unreadable is skipped and counted: a radio repeats, and anybody can reach a port. The device proves itself only by what
+it encrypts; a log-in that was answered well proves nothing about who answered.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quecbind.app.errors import ControlError
+from quecbind.wire import commands, frame, lan, signing, ttlv
+from quecbind.wire.errors import WireError
+
+KEY_SIZE = 16
+LOG_IN_S = 10.0
+ANSWER_S = 10.0
+HEARTBEAT_EVERY_S = 12.0  # some devices find 20 s too slow
+SILENCE_S = 40.0  # three unanswered pings, and some
+MAX_DATA = 0x5400  # frames from 0x5500 on are not read alike by all devices
+MAX_WAITING = 64
+FIRST_PACKET_ID = 1000  # Apps count from here
+LAST_PACKET_ID = 0xFFFE
+
+Fields = Sequence[tuple[int, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The device took the token; from here on it can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogInRefused:
+    """The device did not take the token: another key, or the sender has to wait. The session is over."""
+
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the device told by itself: (id, value) pairs as `wire.ttlv` decodes them."""
+
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class RawReceived:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTaken:
+    """The device will report what it was asked for."""
+
+    packet_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswered:
+    packet_id: int
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a write went; 0 is well."""
+
+    packet_id: int
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A read or write that the device did not answer in time; whether it was done is not known."""
+
+    packet_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over, and why."""
+
+    reason: str
+
+
+Happening = LoggedIn | LogInRefused | Reported | RawReceived | ReadTaken | ReadAnswered | Written | Unanswered | Closed
+
+_NEW, _WANTS_RANDOM, _WANTS_RESULT, _OPEN, _OVER = range(5)
+
+
+class ControlSession:
+    """
+    Attributes:
+        skipped_count: frames that meant nothing here and now.
+        is_proven: whether the peer has encrypted anything, and so shown that it knows the key.
+    """
+
+    def __init__(self, key: bytes, share: bytes | None = None, permission: int | None = None) -> None:
+        """
+        Args:
+            key: the 16 bytes of the auth key; of a device that has BLE only, the 16 letters of its bind code.
+            share: the last 16 bytes of the share code, for a device that somebody shared (0x7034 field 5).
+            permission: the permission code that goes with it (field 6).
+
+        Raises:
+            ControlError: the key is not 16 bytes.
+        """
+        if len(key) != KEY_SIZE:
+            raise ControlError("a session key has 16 bytes")
+        self.skipped_count = 0
+        self.is_proven = False
+        self._key = key
+        self._share = share
+        self._permission = permission
+        self._phase = _NEW
+        self._random = ""
+        self._reader = frame.FrameReader()
+        self._out = bytearray()
+        self._packet_id = FIRST_PACKET_ID - 1
+        self._waiting: dict[int, tuple[int, float]] = {}  # packet id: (command, until when)
+        self._deadline = 0.0  # of the log-in
+        self._heartbeat_at = 0.0
+        self._heard_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device can be asked."""
+        return self._phase == _OPEN
+
+    @property
+    def is_over(self) -> bool:
+        return self._phase == _OVER
+
+    def data_to_send(self) -> bytes:
+        """What to write now; asking takes it away."""
+        data, self._out = bytes(self._out), bytearray()
+        return data
+
+    # --- what the App wants ---
+
+    def start(self, now: float) -> None:
+        """Begins the log-in, on a connection that has just been made."""
+        if self._phase != _NEW:
+            raise ControlError("a session starts once")
+        self._phase = _WANTS_RANDOM
+        self._deadline = now + LOG_IN_S
+        self._send(commands.HELLO)
+
+    def read(self, ids: Iterable[int], now: float) -> int:
+        """Asks for properties, all of them when `ids` is empty; the packet id of the question.
+
+        Raises:
+            ControlError: no session, an id outside 1..8191, or too many questions without an answer.
+        """
+        return self._ask(commands.TSL_READ, lambda: commands.encode_ids(list(ids)), now)
+
+    def write(self, fields: Fields, now: float) -> int:
+        """Sets properties, each (id, value); the packet id that `Written` will name.
+
+        Raises:
+            ControlError: no session, values that cannot be sent, or too many questions without an answer.
+        """
+        return self._ask(commands.TSL_WRITE, lambda: ttlv.encode(fields), now)
+
+    def send_raw(self, data: bytes) -> None:
+        """Bytes for the device's script; nothing acknowledges them.
+
+        Raises:
+            ControlError: no session, no data, or too much.
+        """
+        self._check_open()
+        if not data:
+            raise ControlError("there is nothing to send")
+        self._send(commands.TRANSPARENT_DOWN, self._sealed(data))
+
+    def ping(self) -> None:
+        """Asks for a sign of life.
+
+        Raises:
+            ControlError: no session.
+        """
+        self._check_open()
+        self._send(commands.PING)
+
+    # --- what arrives ---
+
+    def receive_data(self, data: bytes, now: float) -> list[Happening]:
+        """Takes what arrived; b"" is the end of the connection."""
+        if self._phase in {_NEW, _OVER}:
+            return []
+        if not data:
+            return [self._end("the device closed the connection")]
+        happenings: list[Happening] = []
+        for received in self._reader.feed(data):
+            happening = self._received(received, now)
+            if happening is not None:
+                happenings.append(happening)
+            if self._phase == _OVER:
+                break
+        return happenings
+
+    def _received(self, received: frame.Frame, now: float) -> Happening | None:
+        try:
+            if self._phase == _WANTS_RANDOM and received.command == commands.RANDOM:
+                self._log_in(received.payload)
+                return None
+            if self._phase == _WANTS_RESULT and received.command == commands.LOGIN_RESULT:
+                return self._logged_in(received.payload, now)
+        except WireError as error:
+            return self._end(f"the device's answer to the log-in cannot be read: {error}")
+        if self._phase == _OPEN:
+            return self._told(received, now)
+        self.skipped_count += 1
+        return None
+
+    def _log_in(self, payload: bytes) -> None:
+        self._random = lan.parse_random(payload)
+        token = signing.lan_token(self._key, self._random)
+        self._phase = _WANTS_RESULT
+        self._send(commands.LOGIN, lan.login(token, self._share, self._permission))
+
+    def _logged_in(self, payload: bytes, now: float) -> Happening:
+        result = lan.parse_login_result(payload)
+        if result not in {lan.LOGGED_IN, lan.ALREADY_LOGGED_IN}:
+            self._phase = _OVER
+            return LogInRefused(result)
+        self._phase = _OPEN
+        self._heard_at = now
+        self._beat(now)
+        return LoggedIn()
+
+    def _told(self, received: frame.Frame, now: float) -> Happening | None:
+        command = received.command
+        if command in {commands.PING, commands.PONG}:
+            self._heard_at = now
+            if command == commands.PING:
+                self._out += frame.encode(self._answer_id(received.packet_id), commands.PONG)
+            return None
+        happening, data = None, b""
+        try:
+            data = signing.lan_decrypt(self._key, self._random, received.payload)
+            happening = self._meaning(received.packet_id, command, data)
+        except WireError:
+            pass
+        if happening is None:
+            self.skipped_count += 1
+        else:
+            self._heard_at = now
+            self.is_proven = self.is_proven or bool(data)
+        return happening
+
+    def _meaning(self, packet_id: int, command: int, data: bytes) -> Happening | None:
+        if command == commands.TSL_REPORT:
+            return Reported(tuple(ttlv.decode(data)))
+        if command == commands.TRANSPARENT_UP:
+            return RawReceived(data)
+        if command == commands.TSL_READ_ANSWER:
+            fields = tuple(ttlv.decode(data)) if data else ()
+            if not self._is_answer(packet_id, commands.TSL_READ):
+                return Reported(fields) if fields else None
+            return ReadAnswered(packet_id, fields) if fields else ReadTaken(packet_id)
+        if command == commands.WRITE_ACK:
+            result = lan.parse_write_ack(data)
+            return Written(packet_id, result) if self._is_answer(packet_id, commands.TSL_WRITE) else None
+        return None
+
+    def _is_answer(self, packet_id: int, command: int) -> bool:
+        """Whether this was asked and not answered yet; asking settles it."""
+        if self._waiting.get(packet_id, (0, 0.0))[0] != command:
+            return False
+        del self._waiting[packet_id]
+        return True
+
+    # --- time ---
+
+    def next_deadline(self) -> float | None:
+        """When `tick` wants to be called; None before the start and after the end."""
+        if self._phase in {_NEW, _OVER}:
+            return None
+        if self._phase != _OPEN:
+            return self._deadline
+        return min([self._heartbeat_at, self._heard_at + SILENCE_S, *(until for _, until in self._waiting.values())])
+
+    def tick(self, now: float) -> list[Happening]:
+        if self._phase in {_WANTS_RANDOM, _WANTS_RESULT} and now >= self._deadline:
+            return [self._end("the device did not answer the log-in in time")]
+        if self._phase != _OPEN:
+            return []
+        late = [packet_id for packet_id, (_, until) in self._waiting.items() if now >= until]
+        for packet_id in late:
+            del self._waiting[packet_id]
+        happenings: list[Happening] = [Unanswered(packet_id) for packet_id in late]
+        if now >= self._heard_at + SILENCE_S:
+            return [*happenings, self._end("the device has gone silent")]
+        if now >= self._heartbeat_at:
+            self._beat(now)
+        return happenings
+
+    def _beat(self, now: float) -> None:
+        self._send(commands.HEARTBEAT, self._sealed(lan.heartbeat()))
+        # No device has been seen to answer a heartbeat, so a quiet one is also pinged.
+        if now >= self._heard_at + HEARTBEAT_EVERY_S:
+            self._send(commands.PING)
+        self._heartbeat_at = now + HEARTBEAT_EVERY_S
+
+    # --- frames ---
+
+    def _ask(self, command: int, encode: Callable[[], bytes], now: float) -> int:
+        self._check_open()
+        if len(self._waiting) >= MAX_WAITING:
+            raise ControlError("too many questions wait for the device's answer")
+        try:
+            data = encode()
+        except WireError as error:
+            raise ControlError(f"this cannot be sent: {error}") from None
+        packet_id = self._send(command, self._sealed(data))
+        self._waiting[packet_id] = (command, now + ANSWER_S)
+        return packet_id
+
+    def _check_open(self) -> None:
+        if self._phase != _OPEN:
+            raise ControlError("there is no session with the device")
+
+    def _sealed(self, data: bytes) -> bytes:
+        if len(data) > MAX_DATA:
+            raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
+        return signing.lan_encrypt(self._key, self._random, data)
+
+    def _send(self, command: int, payload: bytes = b"") -> int:
+        packet_id = self._next_packet_id()
+        self._out += frame.encode(packet_id, command, payload)
+        return packet_id
+
+    def _next_packet_id(self) -> int:
+        self._packet_id = FIRST_PACKET_ID if self._packet_id >= LAST_PACKET_ID else self._packet_id + 1
+        return self._packet_id
+
+    def _answer_id(self, packet_id: int) -> int:
+        """Devices push under packet id 0, which an App may never send."""
+        return packet_id if 1 <= packet_id <= LAST_PACKET_ID else self._next_packet_id()
+
+    def _end(self, reason: str) -> Closed:
+        self._phase = _OVER
+        self._waiting.clear()
+        return Closed(reason)
