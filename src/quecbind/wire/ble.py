@@ -27,7 +27,7 @@ REFUSED = 1
 
 
 class Authenticated(Record):
-    """A device's answer to an encrypted bind code: 0 it took it; its bind secrets, encrypted, None where there is none."""
+    """A device's answer to an encrypted bind code: result 0 took it; its bind secrets, encrypted, or None."""
 
     __slots__ = _fields = ("result", "new_secret", "old_secret")
     _hidden = ("new_secret", "old_secret")
