@@ -5,7 +5,8 @@
     |-- UnreachableError        nobody answered: network, name, TLS, time-out
     |-- AnswerError             somebody answered, but not in the App API's words
     |-- ControlError            the device cannot be read, written or reached just now
-    |   `-- KeyRefusedError     it does not take the key: fetch the present one
+    |   |-- KeyRefusedError     it does not take the key: fetch the present one
+    |   `-- PathLostError       the way to it is gone; another one may do
     `-- PairingError            the short-range exchange with the device did not succeed
         |-- NothingFoundError   no device answered on the local network
         `-- NoBindCodeError     the device answered but offered no bind code in time
@@ -112,6 +113,10 @@ class KeyRefusedError(ControlError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 0, "The device does not know you; fetch its present auth key, or bind it again.")
+
+
+class PathLostError(ControlError):
+    """The connection with the device is not there (any more)."""
 
 
 class PairingError(AppError):

@@ -1,0 +1,276 @@
+"""Sessions over real sockets: with a device written by hand from the document, and with quecIot's own LAN side."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from quecbind.app import link as links
+from quecbind.app.errors import ControlError, KeyRefusedError, PathLostError
+from quecbind.app.lan.link import open_link
+from quecbind.app.link import Link
+from quecbind.app.path import LAN, Change, Raw
+from quecbind.wire import ttlv
+from tests.app.device_by_hand import Device
+from tests.quecIot.test_lan import Device as QuecIot
+
+pytestmark = pytest.mark.enable_socket
+
+KEY = bytes(range(16))
+HOST = "127.0.0.1"
+
+
+async def linked(port: int, key: bytes = KEY, **options: Any) -> Link:
+    return await open_link(HOST, port, key, first_ask_after_s=0, **options)
+
+
+@pytest.fixture
+def quec() -> Iterator[QuecIot]:
+    device = QuecIot()
+    yield device
+    device.server.stop()
+
+
+class TestWithADeviceFromTheDocument:
+    @pytest.mark.parametrize("taken", [0, 2])
+    async def test_it_is_read_written_and_sent_raw_data(self, taken: int) -> None:
+        with Device(KEY, taken=taken) as device:
+            link = await linked(device.port)
+            values = await link.read([38, 3])
+            await link.write({50: 2, 7: [1, 300], 6: {1: True, 2: "ü"}})
+            await link.send_raw(b"\xaa\x55")
+            await link.close()
+
+        assert link.name == LAN
+        assert values == {38: True, 3: 36.6}
+        heard = dict(device.heard)
+        assert heard[0x7039] == bytes.fromhex("000a001e00120001")
+        assert heard[0x0011] == bytes.fromhex("00260003")
+        assert heard[0x0013] == bytes.fromhex(
+            "01920002003c00020002000100020101 2c00340002 0009 00130002c3bc".replace(" ", "")
+        )
+        assert heard[0x0023] == b"\xaa\x55"
+
+    @pytest.mark.parametrize("empty_is_a_block", [False, True])
+    @pytest.mark.parametrize("reads_are_answered", [False, True])
+    @pytest.mark.parametrize("pushes_under_0", [False, True])
+    async def test_the_ways_to_answer_a_read_are_alike(
+        self, empty_is_a_block: bool, reads_are_answered: bool, pushes_under_0: bool
+    ) -> None:
+        with Device(
+            KEY,
+            empty_is_a_block=empty_is_a_block,
+            reads_are_answered=reads_are_answered,
+            pushes_under_0=pushes_under_0,
+        ) as device:
+            link = await linked(device.port)
+            assert await link.read([38]) == {38: True}
+            await link.close()
+
+    async def test_a_device_that_hangs_up_after_a_read_was_read(self) -> None:
+        with Device(KEY, hangs_up_after_read=True) as device:
+            link = await linked(device.port)
+
+            assert await link.read([38]) == {38: True}
+            with pytest.raises(PathLostError, match="closed"):
+                await link.read([38, 99], seconds=5)
+            assert link.is_lost
+
+    async def test_all_properties_are_those_that_come_until_it_is_quiet(self) -> None:
+        with Device(KEY) as device:
+            link = await linked(device.port)
+            assert await link.read() == {38: True, 3: 36.6}
+            await link.close()
+
+    async def test_what_the_device_does_not_tell_in_time_is_left_out(self) -> None:
+        with Device(KEY) as device:
+            link = await linked(device.port)
+            assert await link.read([38, 99], seconds=0.3) == {38: True}
+            with pytest.raises(ControlError, match="in time"):
+                await link.read([99], seconds=0.2)
+            assert not link.is_lost
+            await link.close()
+
+    async def test_a_refused_write_is_an_error_with_its_result(self) -> None:
+        with Device(KEY, write_result=5) as device:
+            link = await linked(device.port)
+            with pytest.raises(ControlError, match="refused the write: 5"):
+                await link.write({38: False})
+            await link.close()
+
+    async def test_a_wrong_key_is_told_apart_from_a_device_that_is_not_there(self) -> None:
+        with Device(b"k" * 16) as device, pytest.raises(KeyRefusedError, match="-1"):
+            await linked(device.port)
+
+    async def test_a_device_that_says_nothing_costs_no_more_than_the_time_limit(self) -> None:
+        with Device(KEY, says_nothing=True) as device, pytest.raises(PathLostError, match="in time"):
+            await linked(device.port, seconds=0.3)
+
+    async def test_a_device_that_pings_is_answered(self) -> None:
+        with Device(KEY, pings_first=True) as device:
+            link = await linked(device.port)
+            await link.read([38])
+            await link.close()
+
+        assert (0x7038, b"") in device.heard
+
+    async def test_everybody_who_watches_is_told_what_is_reported(self) -> None:
+        with Device(KEY) as device:
+            link = await linked(device.port)
+            watches = [link.watch(), link.watch()]
+            await link.read([38])
+            device.push(0x0014, bytes.fromhex("001a09016e"))
+            device.push(0x0024, b"\x01")
+
+            for watch in watches:
+                told = [await anext(watch) for _ in range(3)]
+                assert told == [Change({38: True}), Change({3: 36.6}), Raw(b"\x01")]
+            device.hang_up()
+            with pytest.raises(PathLostError, match="closed"):
+                await anext(watches[0])
+            await link.close()
+
+    async def test_a_write_that_is_given_up_leaves_the_link_as_it_was(self) -> None:
+        with Device(KEY) as device:
+            link = await linked(device.port)
+            device.says_nothing = True
+            write = asyncio.create_task(link.write({38: True}))
+            await asyncio.sleep(0)
+            write.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await write
+            with pytest.raises(ControlError, match="may have done it"):
+                await link.write({38: True}, seconds=0.2)
+            device.says_nothing = False
+            assert await link.read([38]) == {38: True}
+            await link.close()
+
+    async def test_closing_ends_the_connection_and_every_wait(self) -> None:
+        with Device(KEY) as device:
+            link = await linked(device.port)
+            device.says_nothing = True
+            waits = [asyncio.create_task(link.read([38])), asyncio.create_task(link.write({38: True}))]
+            await asyncio.sleep(0)
+            await link.close()
+            await link.close()
+
+            for wait in waits:
+                with pytest.raises(PathLostError):
+                    await wait
+            with pytest.raises(PathLostError, match="closed here"):
+                await link.send_raw(b"x")
+
+    async def test_a_log_in_that_is_cancelled_leaves_no_connection(self) -> None:
+        with Device(KEY, says_nothing=True) as device:
+            opening = asyncio.create_task(linked(device.port))
+            while not device._connections:
+                await asyncio.sleep(0.01)
+            opening.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+
+            await asyncio.to_thread(device._thread.join, 0)
+            assert not [task for task in asyncio.all_tasks() if "over lan" in task.get_name()]
+
+
+class TestWithQuecIot:
+    async def test_it_is_read_written_and_watched(self, quec: QuecIot) -> None:
+        link = await linked(quec.server.tcp_port)
+        watch = link.watch()
+        await link.write({38: True, 6: {1: 2}})
+        reading = asyncio.create_task(link.read([38, 3]))
+        while len(quec.asked) < 2:
+            await asyncio.sleep(0.01)
+        packet_id, ids = quec.asked[1][2]
+        quec.server.answer_read(packet_id, ttlv.encode([(38, True), (3, 36.6)]))
+        quec.server.report(0x0024, b"\xaa\xaa")
+
+        assert quec.asked[0][2] == {38: True, 6: {1: 2}}
+        assert ids == [38, 3]
+        assert await reading == {38: True, 3: 36.6}
+        assert [await anext(watch), await anext(watch)] == [Change({38: True, 3: 36.6}), Raw(b"\xaa\xaa")]
+        await link.close()
+
+    async def test_a_large_report_comes_in_parts(self, quec: QuecIot) -> None:
+        link = await linked(quec.server.tcp_port)
+        values = {number: f"property {number}" for number in range(1, 200)}
+        reading = asyncio.create_task(link.read(list(values)))
+        while not quec.asked:
+            await asyncio.sleep(0.01)
+
+        quec.server.answer_read(quec.asked[0][2][0], ttlv.encode(list(values.items())))
+
+        assert await reading == values
+        await link.close()
+
+    async def test_another_key_is_refused_and_so_is_the_right_one_without_an_owner(self, quec: QuecIot) -> None:
+        with pytest.raises(KeyRefusedError):
+            await linked(quec.server.tcp_port, b"x" * 16)
+        quec.key = None
+        with pytest.raises(KeyRefusedError):
+            await linked(quec.server.tcp_port)
+
+    async def test_a_session_is_cut_when_the_key_changes(self, quec: QuecIot) -> None:
+        link = await linked(quec.server.tcp_port)
+        quec.key = b"n" * 16
+
+        with pytest.raises(PathLostError):
+            await link.write({38: True})
+        assert quec.asked == []
+
+
+async def test_nobody_there_is_a_path_lost() -> None:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+
+    with pytest.raises(PathLostError, match="cannot be reached"):
+        await linked(port)
+
+
+async def test_a_key_that_cannot_be_one_is_refused() -> None:
+    with Device(KEY) as device, pytest.raises(ControlError, match="16 bytes"):
+        await linked(device.port, b"short")
+
+
+class StubbornLine:
+    """Takes nothing; or breaks, when told to."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        self.is_closed = False
+
+    async def receive(self) -> bytes:
+        data = await self.incoming.get()
+        if isinstance(data, OSError):
+            raise data
+        return data
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_line_that_takes_no_data_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "_SEND_S", 0.1)
+    line = StubbornLine()
+
+    with pytest.raises(PathLostError, match="takes no data"):
+        await Link.open(line, KEY, LAN)
+    assert line.is_closed
+
+
+@pytest.mark.parametrize("error", [OSError(5, "radio"), TimeoutError(110, "radio")])
+async def test_a_line_that_breaks_ends_the_link(error: OSError) -> None:
+    line = StubbornLine()
+    line.incoming.put_nowait(error)
+
+    with pytest.raises(PathLostError, match="radio"):
+        await Link.open(line, KEY, LAN)
+    assert line.is_closed
