@@ -1,4 +1,4 @@
-"""A connection as a byte stream: `link.Line` over a GATT characteristic. Writes are cut at MTU - 3, nothing else is done."""
+"""A connection as a byte stream: `link.Line` over a GATT characteristic. Writes are cut at MTU - 3, that is all."""
 
 from quecbind.app.ble.radio import Connection
 

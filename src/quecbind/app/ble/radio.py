@@ -1,7 +1,7 @@
-"""What this package asks of a radio, whoever drives it: `bleak_radio` (the operating system's) or `bumble_radio` (a controller).
+"""What this package asks of a radio: `bleak_radio` has the operating system's, `bumble_radio` a controller's.
 
-Everything above this port is the same for both. Whatever goes wrong with a radio or a connection is a `RadioError`, which
-is an OSError; the adapters translate at one place each.
+Everything above this port is the same for both. Whatever goes wrong with a radio or a connection is a `RadioError`,
+which is an OSError; the adapters translate at one place each.
 """
 
 from collections.abc import Callable

@@ -55,7 +55,7 @@ def found_in(sighting: Sighting) -> FoundBle | None:
 async def scan(
     radio: Radio, seconds: float = SCAN_S, enough: Callable[[FoundBle], bool] | None = None
 ) -> list[FoundBle]:
-    """The devices heard within the time, sooner when `enough` says so of one; two senders that claim one are both there.
+    """The devices heard within the time, sooner when `enough` says so of one; of two that claim to be one, both.
 
     Raises:
         PairingError: the radio cannot be used.
