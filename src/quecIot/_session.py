@@ -110,7 +110,7 @@ class Session:
         return packet_id, commands.RANDOM, lan.random(self._random)
 
     def take_random(self) -> str:
-        """The random of the last hello, "" when it has served: each serves once, so an overheard token is worth nothing."""
+        """The random of the last hello, "" when it has served: each serves once, an overheard token is void."""
         random, self._random = self._random, ""
         return random
 

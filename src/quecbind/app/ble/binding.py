@@ -54,8 +54,8 @@ async def bind_ble_only(
     """Binds a BLE-only device to the user who is signed in at `client`; the key that opens sessions with it.
 
     Raises:
-        PairingError: 307 the device gave no random, 309 it did not take the code: its bind window is closed, or it is of
-            another product; 306 otherwise.
+        PairingError: 307 the device gave no random, 309 it did not take the code: its bind window is closed, or it has
+            another product secret; 306 otherwise.
         RefusedError: the platform said no.
         ControlError: it is bound, but the device did not let the owner log in.
     """

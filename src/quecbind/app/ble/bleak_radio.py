@@ -1,6 +1,7 @@
 """The operating system's radio, by way of bleak. Carries bytes, decides nothing."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -91,10 +92,8 @@ class BleakConnection:
         return await self._arrived.get()
 
     async def close(self) -> None:
-        try:
+        with contextlib.suppress(*_FAILURES):
             await self._client.disconnect()
-        except _FAILURES:
-            pass
 
     def _take(self, _: Any, data: bytearray) -> None:
         if data and self._arrived.qsize() < _MAX_WAITING:

@@ -1,4 +1,4 @@
-"""A radio on a controller that bumble drives: a USB stick, or one end of a virtual link. Carries bytes, decides nothing."""
+"""A radio on a controller that bumble drives: a USB stick, or one end of a virtual link. Bytes alone, no decisions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

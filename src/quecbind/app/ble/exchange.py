@@ -55,7 +55,7 @@ class Exchange:
                 raise PairingError("the device ended the connection without an answer")
             for received in reader.feed(data[:left]):
                 if received.command == command:
-                    return received.payload
+                    return bytes(received.payload)
             left -= len(data)
         raise PairingError("the device sent too much that is no answer")
 

@@ -1,8 +1,8 @@
 """Pairing over BLE: a device nearby hands over its bind code, and takes a network if it is to have one.
 
-The order of provisioning: the App gives SSID and password (0x7010), the device names itself and, only in its bind window,
-gives its bind code (0x7011), joins the network, and reports the code to the Developer Center. The App asks that to bind,
-and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
+The order of provisioning: the App gives SSID and password (0x7010), the device names itself and, only in its bind
+window, gives its bind code (0x7011), joins the network, and reports the code to the Developer Center. The App asks that
+to bind, and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
 """
 
 from collections.abc import Callable

@@ -4,8 +4,8 @@ The story: the App brings the device's random and gets a bind code encrypted for
 gives back a bind secret of its own, encrypted; the App brings both, signed. The trust rule: the product secret is the
 key, so only the Developer Center and the devices of the product can read and make these; the proof is that, within two
 minutes, a new bind secret for this very device came back under the random the code was made for. While somebody owns
-the device, whoever comes next must show its old bind secret as well. The code is the auth key from then on: the one secret that both sides have
-learned, and the App gets it from here alone. What the format cannot promise is said in
+the device, whoever comes next must show its old bind secret as well. From then on the code is the auth key: it is the
+one secret that both sides have learned, and the App gets it from here alone. What the format cannot promise is said in
 docs/protocol/app-api.md.
 """
 
