@@ -45,7 +45,9 @@ class Air:
 class BleDevice:
     """quecIot with a radio of this room, without threads; its store is in memory, its clock stands still."""
 
-    def __init__(self, air: Air, *, device_key: str = DK, product: tuple[str, str] = (PK, PS), **environment: str) -> None:
+    def __init__(
+        self, air: Air, *, device_key: str = DK, product: tuple[str, str] = (PK, PS), **environment: str
+    ) -> None:
         self.now = 1000.0
         self.files = MemoryFiles()
         self.events: list[Any] = []
@@ -81,7 +83,7 @@ class BleDevice:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
+            self.radio.stop()
             await asyncio.gather(self._task, return_exceptions=True)
         self.device.close()
 
@@ -163,5 +165,3 @@ class _LossyConnection:
 
     async def close(self) -> None:
         await self._connection.close()
-
-

@@ -34,13 +34,20 @@ def own_address(device_key: str) -> str:
 
 
 class _Link:
-    """One connection, and the task that sends on it."""
+    """One connection, and what its sending task waits for."""
 
     def __init__(self, connection: device.Connection, central: Central) -> None:
         self.connection = connection
         self.central = central
         self.is_subscribed = False
+        self.is_over = False
         self.has_news = asyncio.Event()
+
+    def end(self, sender: asyncio.Task[None]) -> None:
+        """A cancellation alone may be lost: before Python 3.12, `wait_for` swallows one that comes with its result."""
+        self.is_over = True
+        self.has_news.set()
+        sender.cancel()
 
 
 class Radio:
@@ -53,6 +60,7 @@ class Radio:
         self._links: dict[device.Connection, _Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._is_stopped = False
         self._advertised: tuple[bytes, bytes] | None = None
         self._data: Characteristic[bytes] = Characteristic(
             UUID.from_16_bits(ble_advertising.DATA_CHARACTERISTIC),
@@ -68,7 +76,7 @@ class Radio:
         )
 
     async def run(self, source: TransportSource, sink: TransportSink) -> None:
-        """Serves until it is cancelled.
+        """Serves until `stop`.
 
         Raises:
             Exception: whatever bumble says of a controller that cannot be used, or is gone.
@@ -82,7 +90,7 @@ class Radio:
         self._device.on(device.Device.EVENT_CONNECTION, self._connected)
         await self._device.power_on()
         try:
-            while True:
+            while not self._is_stopped:
                 self._changed.clear()
                 await self._advertise()
                 for central in self._peripheral.handle_timer(self._monotonic()):
@@ -90,8 +98,16 @@ class Radio:
                 self._tell_all()
                 await self._wait()
         finally:
+            for link in self._links.values():
+                link.is_over = True
+                link.has_news.set()
             for task in self._tasks:
                 task.cancel()
+
+    def stop(self) -> None:
+        """Ends `run`. In the loop."""
+        self._is_stopped = True
+        self._changed.set()
 
     async def _wait(self) -> None:
         due = self._peripheral.next_timer()
@@ -150,7 +166,7 @@ class Radio:
         sender = self._spawn(self._send(link), "send")
 
         def ended(_: object) -> None:
-            sender.cancel()
+            link.end(sender)
             self._links.pop(connection, None)
             self._peripheral.disconnected(central)
             self._changed.set()
@@ -194,7 +210,7 @@ class Radio:
         """One indication at a time, each confirmed; a peer that does not confirm is let go, as the standard says."""
         server = self._device.gatt_server
         try:
-            while True:
+            while not link.is_over:
                 await link.has_news.wait()
                 link.has_news.clear()
                 while link.is_subscribed and (chunk := link.central.next_chunk()):
@@ -251,12 +267,18 @@ class BleServer:
 
     def stop(self) -> None:
         self._is_stopped.set()
-        loop, task = self._loop, self._task
-        if loop is not None and task is not None:
+        loop = self._loop
+        if loop is not None:
             try:
-                loop.call_soon_threadsafe(task.cancel)
+                loop.call_soon_threadsafe(self._end)
             except RuntimeError:
                 pass
+
+    def _end(self) -> None:
+        if self._radio is not None:
+            self._radio.stop()
+        elif self._task is not None:
+            self._task.cancel()
 
     def refresh(self) -> None:
         """Something about the device has changed. From any thread."""
@@ -312,4 +334,5 @@ class BleServer:
             for done in (served, lost):
                 if done.done() and not done.cancelled():
                     done.result()
-            raise ConnectionError("the controller is gone")
+            if not self._is_stopped.is_set():
+                raise ConnectionError("the controller is gone")

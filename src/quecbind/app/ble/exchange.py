@@ -26,7 +26,7 @@ class Exchange:
         self._packet_id = _FIRST_PACKET_ID - 1
 
     async def ask(
-        self, command: int, payload: bytes, answer: int, *, tries: int = 3, wait_s: float = ANSWER_S
+        self, command: int, payload: bytes, answer: int, *, tries: int = 3, wait_s: float | None = None
     ) -> bytes:
         """The payload of the next frame whose command is `answer`.
 
@@ -39,7 +39,7 @@ class Exchange:
             for _ in range(tries):
                 await self._line.send(question)
                 try:
-                    async with asyncio.timeout(wait_s):
+                    async with asyncio.timeout(ANSWER_S if wait_s is None else wait_s):
                         return await self._answer(answer)
                 except TimeoutError:
                     continue
