@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bumble import att, device, hci
-from bumble.core import UUID
+from bumble.core import UUID, BaseBumbleError
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.transport import open_transport
 from bumble.transport.common import TransportSink, TransportSource
@@ -24,6 +24,7 @@ from quecIot._ble import LARGEST_MTU, Central, Peripheral
 
 ADVERTISE_EVERY_MS = 100.0
 _AFTER_ERROR_S = 5.0
+_GOODBYE_S = 2.0
 
 
 def own_address(device_key: str) -> str:
@@ -103,6 +104,18 @@ class Radio:
                 link.has_news.set()
             for task in self._tasks:
                 task.cancel()
+            await self._fall_silent()
+
+    async def _fall_silent(self) -> None:
+        """A controller that is merely left would go on advertising, and keep its connections."""
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                for connection in list(self._links):
+                    await connection.disconnect()
+                await self._device.stop_advertising()
+                await self._device.power_off()
+        except (TimeoutError, BaseBumbleError) as error:
+            _platform.log(_platform.INFO, "BLE: the controller does not answer any more: %s" % type(error).__name__)
 
     def stop(self) -> None:
         """Ends `run`. In the loop."""
