@@ -1,4 +1,9 @@
-"""The App's side: find a device nearby, learn its bind code, have the platform bind it, and manage what is bound.
+"""The App's side: find a device nearby, learn its bind code, have the platform bind it, and use what is bound.
 
-`client` speaks HTTP to the platform, `lan` speaks to devices on the local network, `pairing` joins the two.
+`client` speaks HTTP to the platform, `lan` speaks to devices on the local network, `pairing` joins the two. `Device` is
+a device that is bound, read and written over whichever way is open; `ways.device_of` makes one.
 """
+
+from quecbind.app.device import Device
+
+__all__ = ("Device",)

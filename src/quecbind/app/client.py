@@ -11,15 +11,19 @@ import binascii
 import json
 import secrets
 import string
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from quecbind.app.errors import AnswerError, RefusedError, UnreachableError
+from quecbind.app.errors import AnswerError, ControlError, RefusedError, UnreachableError
+from quecbind.app.model import Model
 from quecbind.app.results import (
+    Attribute,
     Binding,
     BindPreview,
+    Control,
     Device,
     DevicePage,
     Tokens,
@@ -29,13 +33,14 @@ from quecbind.app.results import (
     encrypted_code_of,
     uid_of,
 )
-from quecbind.wire import signing
+from quecbind.wire import auth_key, signing
 
 EMAIL_REGISTER, EMAIL_RESET, EMAIL_LINK, EMAIL_UNLINK, EMAIL_CANCEL = 1, 2, 3, 4, 5
 CAPABILITY_WAN, CAPABILITY_LAN, CAPABILITY_BLE = 1, 2, 4
 
 _OK = 200
 _TOKEN_INVALID = 5032
+_NO_PERMISSION = 5041
 _RANDOM_ALPHABET = string.ascii_letters + string.digits
 _TIMEOUT_S = 15.0
 
@@ -260,6 +265,52 @@ class AppClient:
         """The key for LAN and BLE sessions with the device, base64 of 16 bytes."""
         form = {"pk": product_key, "dk": device_key}
         return auth_key_of(await self._signed_in("POST", f"{_BINDING}/getAuthKey", form=form))
+
+    # --- data ---
+
+    async def thing_model(self, product_key: str) -> Model:
+        """What the product's properties are called; empty when the platform knows none."""
+        query = {"pk": product_key}
+        return Model.from_data(await self._signed_in("GET", f"{_BINDING}/productTSL", query=query))
+
+    async def attributes(self, product_key: str, device_key: str) -> tuple[Attribute, ...]:
+        """The last values of the device's properties that the platform keeps."""
+        query = {"pk": product_key, "dk": device_key, "type": "2"}
+        return Attribute.from_data(await self._signed_in("GET", f"{_BINDING}/getDeviceBusinessAttributes", query=query))
+
+    async def control(
+        self, product_key: str, device_key: str, values: Mapping[str, Any], keep_s: int | None = None
+    ) -> Control:
+        """Sets properties by code; with `keep_s` the platform keeps them that long for a device that is offline."""
+        body = {
+            "data": json.dumps([{code: value} for code, value in values.items()]),
+            "deviceList": [{"productKey": product_key, "deviceKey": device_key}],
+            "type": 2,
+            "isCache": None if keep_s is None else 1,
+            "cacheTime": keep_s,
+            "isCover": None if keep_s is None else 1,
+        }
+        return Control.from_data(await self._signed_in("POST", f"{_BINDING}/batchControlDevice", body=body))
+
+    async def session_key(self, product_key: str, device_key: str) -> bytes:
+        """The auth key as the 16 bytes that open a session, for the owner and for whom the device is shared with.
+
+        Raises:
+            ControlError: the platform has none for this user.
+        """
+        try:
+            text = await self.auth_key(product_key, device_key)
+        except RefusedError as error:
+            if error.code != _NO_PERMISSION:
+                raise
+            text = (await self.device(product_key, device_key)).auth_key
+        try:
+            key = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != auth_key.SIZE:
+            raise ControlError("the platform has no auth key for this device and user")
+        return key
 
     # --- the one place that talks HTTP ---
 

@@ -100,6 +100,7 @@ class ControlSession:
     """
     Attributes:
         skipped_count: frames that meant nothing here and now.
+        is_proven: whether the peer has encrypted anything, and so shown that it knows the key.
     """
 
     def __init__(self, key: bytes, share: bytes | None = None, permission: int | None = None) -> None:
@@ -115,6 +116,7 @@ class ControlSession:
         if len(key) != KEY_SIZE:
             raise ControlError("a session key has 16 bytes")
         self.skipped_count = 0
+        self.is_proven = False
         self._key = key
         self._share = share
         self._permission = permission
@@ -242,7 +244,7 @@ class ControlSession:
             if command == commands.PING:
                 self._out += frame.encode(self._answer_id(received.packet_id), commands.PONG)
             return None
-        happening = None
+        happening, data = None, b""
         try:
             data = signing.lan_decrypt(self._key, self._random, received.payload)
             happening = self._meaning(received.packet_id, command, data)
@@ -252,6 +254,7 @@ class ControlSession:
             self.skipped_count += 1
         else:
             self._heard_at = now
+            self.is_proven = self.is_proven or bool(data)
         return happening
 
     def _meaning(self, packet_id: int, command: int, data: bytes) -> Happening | None:

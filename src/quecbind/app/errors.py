@@ -6,7 +6,8 @@
     |-- AnswerError             somebody answered, but not in the App API's words
     |-- ControlError            the device cannot be read, written or reached just now
     |   |-- KeyRefusedError     it does not take the key: fetch the present one
-    |   `-- PathLostError       the way to it is gone; another one may do
+    |   |-- PathLostError       the way to it is gone; another one may do
+    |   `-- NoPathError         no way to it is open; `failures` has the reason of each
     `-- PairingError            the short-range exchange with the device did not succeed
         |-- NothingFoundError   no device answered on the local network
         `-- NoBindCodeError     the device answered but offered no bind code in time
@@ -117,6 +118,26 @@ class KeyRefusedError(ControlError):
 
 class PathLostError(ControlError):
     """The connection with the device is not there (any more)."""
+
+
+class NoPathError(ControlError):
+    """The device cannot be reached on any way.
+
+    Attributes:
+        failures: the error of each way that was tried, by its name.
+    """
+
+    def __init__(self, failures: "dict[str, AppError]") -> None:
+        reasons = "; ".join(f"{name}: {error.message}" for name, error in failures.items())
+        sentence = "The device cannot be reached; check that it is switched on and in reach."
+        refused = [error.help for error in failures.values() if isinstance(error, KeyRefusedError | RefusedError)]
+        super().__init__(f"no way to the device ({reasons})", 0, refused[-1] if refused else sentence)
+        self.failures = failures
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether somebody was there and said no, so that trying again helps nothing."""
+        return any(isinstance(error, KeyRefusedError | RefusedError) for error in self.failures.values())
 
 
 class PairingError(AppError):

@@ -63,6 +63,7 @@ class Link:
         self._all_sent = asyncio.Event()
         self._logged_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
 
     @classmethod
     async def open(
@@ -122,7 +123,7 @@ class Link:
             self._readings.pop(packet_id, None)
         if not values:
             self._check()
-            raise ControlError("the device did not tell its properties in time")
+            raise self._unanswered("the device did not tell its properties in time")
         return values
 
     async def write(self, values: Mapping[int, Any], seconds: float = ANSWER_S) -> None:
@@ -145,7 +146,7 @@ class Link:
             self._writes.pop(packet_id, None)
         if result is None:
             self._check()
-            raise ControlError("the device did not acknowledge the write in time; it may have done it")
+            raise self._unanswered("the device did not acknowledge the write in time; it may have done it")
         if result:
             raise ControlError(f"the device refused the write: {result}")
 
@@ -162,10 +163,11 @@ class Link:
         return self._audience.join()
 
     async def close(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if self._task is not None:
+            if not self._is_ending:
+                self._is_ending = True
+                self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _ready(self) -> None:
         self._check()
@@ -177,6 +179,10 @@ class Link:
     def _check(self) -> None:
         if self._audience.ended is not None:
             raise PathLostError(self._audience.ended)
+
+    def _unanswered(self, sentence: str) -> ControlError:
+        """Anybody can take a log-in; who then shows no key is not the device, or is no use."""
+        return ControlError(sentence) if self._session.is_proven else PathLostError(f"{sentence}, and has shown no key")
 
     # --- the tasks ---
 
@@ -192,6 +198,7 @@ class Link:
         except OSError as error:
             reason = f"the connection broke: {error.strerror or error}"
         finally:
+            self._is_ending = True  # from here on nobody cancels this task, so that the line is closed
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

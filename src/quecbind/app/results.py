@@ -4,6 +4,7 @@ Answers wobble: a field may be missing, null, a number in one place and text in 
 all of these, so a value always has the type it says. Secrets are kept out of `repr`.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +170,54 @@ class DevicePage:
             page=_number(page, "pageNum"),
             pages=_number(page, "pages"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """The last value of a property that the platform keeps: by code, as the property's kind wants it."""
+
+    code: str
+    value: Any
+
+    @classmethod
+    def from_data(cls, data: object) -> "tuple[Attribute, ...]":
+        listed = _object(data, "the device's attributes").get("customizeTslInfo")
+        rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        return tuple(
+            cls(_text(row, "resourceCode"), _attribute(row)) for row in rows if row.get("resourceValce") is not None
+        )
+
+
+def _attribute(row: Answer) -> Any:
+    """Values come as text as often as not."""
+    value, kind = row["resourceValce"], _text(row, "dataType").upper()
+    if not isinstance(value, str) or kind == "TEXT":
+        return value
+    if kind == "BOOL":
+        return {"1": True, "0": False}.get(value, value.lower() == "true")
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What became of a control through the platform: its ticket, or why the device did not get it."""
+
+    ticket: str
+    failure: str
+
+    @classmethod
+    def from_data(cls, data: object) -> "Control":
+        answer = _object(data, "the result of a control")
+        failures, successes = (
+            [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+            for listed in (answer.get("failureList"), answer.get("successList"))
+        )
+        if failures or not successes:
+            return cls("", (_text(failures[0], "msg") if failures else "") or "the platform did not say why")
+        return cls(_text(successes[0], "ticket"), "")
 
 
 def uid_of(data: object) -> str:
