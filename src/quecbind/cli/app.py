@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quecbind.app.lan import BROADCAST, FoundDevice, LocalNetwork, discover
+from quecbind.cli import app_ble
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, port, seconds
 from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
@@ -26,6 +27,7 @@ _CREDENTIALS = (
     ("domain_secret", "--domain-secret", "QUECBIND_APP_DOMAIN_SECRET", "SECRET", "its secret"),
     ("email", "--email", "QUECBIND_APP_EMAIL", "EMAIL", "who signs in"),
 )
+_HEARD_COLUMNS = ("product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _DEVICE_COLUMNS = ("product_key", "device_key", "name", "product_name", "is_online", "is_verified")
 T = TypeVar("T")
 
@@ -42,10 +44,15 @@ def register(subparsers: Subparsers) -> None:
         "quecbind app pair --dk 0123456789ab",
     )
     finding = add_command(
-        commands, "discover", "find devices on the local network", "quecbind app discover --seconds 5", run_discover
+        commands,
+        "discover",
+        "find devices on the local network, or over BLE",
+        "quecbind app discover --seconds 5\nquecbind app discover --radio bleak",
+        run_discover,
     )
     finding.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="how long to listen; default: 3")
     _add_lan(finding)
+    app_ble.add_radio(finding)
     add_json(finding)
 
     _add(commands, "login", "sign in and show who that is", f"quecbind app login {_ACCOUNT}", run_login)
@@ -62,6 +69,15 @@ def register(subparsers: Subparsers) -> None:
     pairing.add_argument("--name", metavar="TEXT", help="what the user calls it")
     pairing.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="give up after this; default: 60")
     _add_lan(pairing)
+    app_ble.add_radio(pairing)
+    provisioning = _add(
+        commands,
+        "provision",
+        "give a device nearby its Wi-Fi network over BLE and bind it to the user",
+        "QUECBIND_WIFI_PASSWORD=... quecbind app provision --ssid home --name 'Desk lamp'",
+        run_provision,
+    )
+    app_ble.add_provision(provisioning)
 
     binding = _add(
         commands,
@@ -107,6 +123,13 @@ def _add_lan(parser: argparse.ArgumentParser) -> None:
 
 
 def run_discover(args: argparse.Namespace) -> int:
+    if args.radio:
+        heard = [dataclasses.asdict(device) for device in app_ble.scanned(args.radio, args.seconds)]
+        if args.json:
+            print_json(heard)
+        else:
+            print_table(heard, _HEARD_COLUMNS, "no devices heard")
+        return DONE
     found = asyncio.run(discover(args.lan_port, _ipv4(args.lan_address), args.seconds))
     rows = [dataclasses.asdict(device) for device in found]
     if args.json:
@@ -125,7 +148,22 @@ def run_login(args: argparse.Namespace) -> int:
     return DONE
 
 
+def run_provision(args: argparse.Namespace) -> int:
+    ssid, password = app_ble.wifi_of(args)
+    return _show_bound(args, _signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
+
+
+def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
+    if args.json:
+        print_json(bound)
+    else:
+        print(f"{bound['product_key']} {bound['device_key']} is yours")
+    return DONE
+
+
 def run_pair(args: argparse.Namespace) -> int:
+    if args.radio:
+        return _show_bound(args, _signed_in(args, lambda client: app_ble.pair(client, args)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
     network = LocalNetwork(args.lan_port, _ipv4(args.lan_address))
