@@ -65,5 +65,5 @@ def test_no_argument_takes_a_network_password() -> None:
 
 @pytest.mark.parametrize(("radio", "code"), [("wlan", USAGE), ("bumble:", USAGE), ("bumble:no-such:1", UNREACHABLE)])
 def test_a_radio_that_is_none_is_said_so(radio: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["app", "discover", "--radio", radio, "--seconds", "0.1"]) == code
+    assert cli.main(["app", "scan", "--radio", radio, "--seconds", "0.1"]) == code
     assert capsys.readouterr().err

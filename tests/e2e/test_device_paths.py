@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -22,7 +23,7 @@ from quecbind.app.lan import LocalNetwork, discover
 from quecbind.app.lan.link import open_link
 from quecbind.app.link import Link
 from quecbind.app.ways import device_of
-from tests.e2e.center_process import COMMAND, environment
+from tests.e2e.center_process import COMMAND, environment, run_command
 from tests.e2e.conftest import BINDING, User, World
 from tests.quecIot.app_by_hand import App
 
@@ -256,6 +257,27 @@ async def test_unbinding_and_reset_cut_the_session_and_end_the_key(owned: Owned,
     with pytest.raises(NoPathError) as refused:
         await (await owned.device()).read([38])
     assert refused.value.is_refused
+
+
+async def test_the_command_line_uses_the_device_on_either_path(owned: Owned) -> None:
+    await (await owned.link()).close()
+    world = owned.lamp.world
+    account = {
+        "QUECBIND_APP_URL": world.center.url,
+        "QUECBIND_APP_DOMAIN": world.domain,
+        "QUECBIND_APP_DOMAIN_SECRET": world.domain_secret,
+        "QUECBIND_APP_EMAIL": owned.user.email,
+        "QUECBIND_APP_PASSWORD": owned.user.password,
+    }
+    lan = ["--lan-address", HOST, "--lan-port", str(owned.lamp.udp_port)]
+
+    for value, path in ((70, "lan"), (60, "cloud")):
+        arguments = ["--write", f"3={value}", "--read", "3", "--path", path, "--json"]
+        done = await asyncio.to_thread(run_command, "app", "control", *owned.keys, *lan, *arguments, **account)
+
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert (answer["path"], answer["read"]) == (path, {"3": value})
 
 
 async def test_a_client_written_from_the_document_is_served_and_ours_beside_it(owned: Owned) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from quecbind import __version__
-from quecbind.app.errors import AppError, RefusedError, UnreachableError
+from quecbind.app.errors import AppError, NoPathError, PathLostError, RefusedError, UnreachableError
 from quecbind.cli import app, audit, bench, decode, demo, device, domain, key, product, serve, user
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, USAGE, CommandError
 
@@ -29,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CommandError as error:
         return _fail(error.exit_code, str(error))
-    except UnreachableError as error:
+    except (UnreachableError, PathLostError) as error:
         return _fail(UNREACHABLE, str(error))
+    except NoPathError as error:
+        return _fail(REFUSED if error.is_refused else UNREACHABLE, f"{error}\n{error.help}")
     except RefusedError as error:
         return _fail(REFUSED, f"{error}\n{error.help}")
     except AppError as error:

@@ -3,33 +3,20 @@
 import argparse
 import asyncio
 import dataclasses
-import os
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from quecbind.app.lan import BROADCAST, FoundDevice, LocalNetwork, discover
-from quecbind.cli import app_ble
-from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, port, seconds
-from quecbind.cli.outcome import DONE, USAGE, CommandError
+from quecbind.app.lan import FoundDevice, LocalNetwork, discover
+from quecbind.cli import app_ble, app_use
+from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
+from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
+from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
-from quecbind.cli.password import password_of
-from quecbind.wire import lan
 
 if TYPE_CHECKING:
-    from quecbind.app.client import AppClient
     from quecbind.app.pairing import Step
 
-# dest, flag, variable, metavar, help
-_CREDENTIALS = (
-    ("url", "--url", "QUECBIND_APP_URL", "URL", "where the Developer Center is, such as http://127.0.0.1:8080"),
-    ("domain", "--domain", "QUECBIND_APP_DOMAIN", "ID", "the App's user domain"),
-    ("domain_secret", "--domain-secret", "QUECBIND_APP_DOMAIN_SECRET", "SECRET", "its secret"),
-    ("email", "--email", "QUECBIND_APP_EMAIL", "EMAIL", "who signs in"),
-)
-_HEARD_COLUMNS = ("product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _DEVICE_COLUMNS = ("product_key", "device_key", "name", "product_name", "is_online", "is_verified")
-T = TypeVar("T")
 
 _ACCOUNT = "--url http://127.0.0.1:8080 --domain Q.DM.10001.1 --domain-secret ... --email ada@example.com"
 
@@ -38,7 +25,7 @@ def register(subparsers: Subparsers) -> None:
     commands = add_group(
         subparsers,
         "app",
-        "act as a user's App: find, pair, list, unbind",
+        "act as a user's App: find, pair, list, use, unbind",
         "export QUECBIND_APP_URL=http://127.0.0.1:8080 QUECBIND_APP_DOMAIN=Q.DM.10001.1 \\\n"
         "  QUECBIND_APP_DOMAIN_SECRET=... QUECBIND_APP_EMAIL=ada@example.com QUECBIND_APP_PASSWORD=...\n"
         "quecbind app pair --dk 0123456789ab",
@@ -46,18 +33,17 @@ def register(subparsers: Subparsers) -> None:
     finding = add_command(
         commands,
         "discover",
-        "find devices on the local network, or over BLE",
-        "quecbind app discover --seconds 5\nquecbind app discover --radio bleak",
+        "find devices on the local network",
+        "quecbind app discover --seconds 5",
         run_discover,
     )
     finding.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="how long to listen; default: 3")
-    _add_lan(finding)
-    app_ble.add_radio(finding)
+    add_lan(finding)
     add_json(finding)
 
-    _add(commands, "login", "sign in and show who that is", f"quecbind app login {_ACCOUNT}", run_login)
+    add_account_command(commands, "login", "sign in and show who that is", f"quecbind app login {_ACCOUNT}", run_login)
 
-    pairing = _add(
+    pairing = add_account_command(
         commands,
         "pair",
         "find a device nearby and bind it to the user",
@@ -68,9 +54,9 @@ def register(subparsers: Subparsers) -> None:
     pairing.add_argument("--dk", metavar="DK", help="only this device; without it the one that offers a bind code")
     pairing.add_argument("--name", metavar="TEXT", help="what the user calls it")
     pairing.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="give up after this; default: 60")
-    _add_lan(pairing)
+    add_lan(pairing)
     app_ble.add_radio(pairing)
-    provisioning = _add(
+    provisioning = add_account_command(
         commands,
         "provision",
         "give a device nearby its Wi-Fi network over BLE and bind it to the user",
@@ -79,20 +65,22 @@ def register(subparsers: Subparsers) -> None:
     )
     app_ble.add_provision(provisioning)
 
-    binding = _add(
+    binding = add_account_command(
         commands,
         "bind",
         "bind a device whose bind code is known",
         "quecbind app bind p1aB3c 0123456789ab 0123456789ABCDEF",
         run_bind,
     )
-    listing = _add(commands, "devices", "list the user's devices", "quecbind app devices --json", run_devices)
+    listing = add_account_command(
+        commands, "devices", "list the user's devices", "quecbind app devices --json", run_devices
+    )
     listing.add_argument("--page", type=count, default=1, metavar="N", help="which page; default: 1")
     listing.add_argument("--page-size", type=count, default=50, metavar="N", help="devices on a page; default: 50")
-    renaming = _add(
+    renaming = add_account_command(
         commands, "rename", "give a device a name", "quecbind app rename p1aB3c 0123456789ab 'Desk lamp'", run_rename
     )
-    unbinding = _add(
+    unbinding = add_account_command(
         commands, "unbind", "end the user's control of a device", "quecbind app unbind p1aB3c 0123456789ab", run_unbind
     )
     for parser in (binding, renaming, unbinding):
@@ -101,36 +89,11 @@ def register(subparsers: Subparsers) -> None:
     binding.add_argument("bind_code", metavar="CODE", help="16 characters 0-9 A-F")
     binding.add_argument("--name", metavar="TEXT", help="what the user calls it")
     renaming.add_argument("name", metavar="NAME")
-
-
-def _add(
-    commands: Subparsers, name: str, meaning: str, example: str, run: Callable[[argparse.Namespace], int]
-) -> argparse.ArgumentParser:
-    """A command that signs in."""
-    parser = add_command(commands, name, meaning, example, run)
-    for dest, flag, variable, metavar, described in _CREDENTIALS:
-        parser.add_argument(flag, dest=dest, metavar=metavar, help=f"{described} [{variable}]")
-    parser.add_argument("--password", metavar="P", help="asked for on a terminal [QUECBIND_APP_PASSWORD]")
-    add_json(parser)
-    return parser
-
-
-def _add_lan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--lan-address", default=BROADCAST, metavar="ADDRESS", help=f"where to ask; default: {BROADCAST}, everybody"
-    )
-    parser.add_argument("--lan-port", type=port, default=lan.UDP_PORT, metavar="N", help=f"default: {lan.UDP_PORT}")
+    app_use.register(commands)
 
 
 def run_discover(args: argparse.Namespace) -> int:
-    if args.radio:
-        heard = [dataclasses.asdict(device) for device in app_ble.scanned(args.radio, args.seconds)]
-        if args.json:
-            print_json(heard)
-        else:
-            print_table(heard, _HEARD_COLUMNS, "no devices heard")
-        return DONE
-    found = asyncio.run(discover(args.lan_port, _ipv4(args.lan_address), args.seconds))
+    found = asyncio.run(discover(args.lan_port, ipv4(args.lan_address), args.seconds))
     rows = [dataclasses.asdict(device) for device in found]
     if args.json:
         print_json(rows)
@@ -140,7 +103,7 @@ def run_discover(args: argparse.Namespace) -> int:
 
 
 def run_login(args: argparse.Namespace) -> int:
-    user = _signed_in(args, lambda client: client.user_info())
+    user = signed_in(args, lambda client: client.user_info())
     if args.json:
         print_json(dataclasses.asdict(user))
     else:
@@ -150,7 +113,7 @@ def run_login(args: argparse.Namespace) -> int:
 
 def run_provision(args: argparse.Namespace) -> int:
     ssid, password = app_ble.wifi_of(args)
-    return _show_bound(args, _signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
+    return _show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
 
 
 def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
@@ -163,15 +126,15 @@ def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
 
 def run_pair(args: argparse.Namespace) -> int:
     if args.radio:
-        return _show_bound(args, _signed_in(args, lambda client: app_ble.pair(client, args)))
+        return _show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-    network = LocalNetwork(args.lan_port, _ipv4(args.lan_address))
+    network = LocalNetwork(args.lan_port, ipv4(args.lan_address))
 
     def tell(step: "Step") -> None:
         print(step.sentence, file=sys.stderr, flush=True)
 
-    bound = _signed_in(
+    bound = signed_in(
         args,
         lambda client: bind_nearby(client, args.pk, args.dk, args.name, args.seconds, network=network, tell=tell),
     )
@@ -194,7 +157,7 @@ def _bound(device: FoundDevice, bind_mode: int, product_name: str) -> dict[str, 
 
 
 def run_bind(args: argparse.Namespace) -> int:
-    binding = _signed_in(
+    binding = signed_in(
         args, lambda client: client.bind_by_code(args.product_key, args.device_key, args.bind_code, args.name)
     )
     if args.json:
@@ -212,7 +175,7 @@ def run_bind(args: argparse.Namespace) -> int:
 
 
 def run_devices(args: argparse.Namespace) -> int:
-    page = _signed_in(args, lambda client: client.devices(args.page, args.page_size))
+    page = signed_in(args, lambda client: client.devices(args.page, args.page_size))
     # The auth key opens the device to whoever reads it over a shoulder.
     rows = [{k: v for k, v in dataclasses.asdict(one).items() if k != "auth_key"} for one in page.devices]
     if args.json:
@@ -225,7 +188,7 @@ def run_devices(args: argparse.Namespace) -> int:
 
 
 def run_rename(args: argparse.Namespace) -> int:
-    _signed_in(args, lambda client: client.rename(args.product_key, args.device_key, args.name))
+    signed_in(args, lambda client: client.rename(args.product_key, args.device_key, args.name))
     if args.json:
         print_json({"product_key": args.product_key, "device_key": args.device_key, "name": args.name})
     else:
@@ -234,34 +197,9 @@ def run_rename(args: argparse.Namespace) -> int:
 
 
 def run_unbind(args: argparse.Namespace) -> int:
-    left = _signed_in(args, lambda client: client.unbind(args.product_key, args.device_key))
+    left = signed_in(args, lambda client: client.unbind(args.product_key, args.device_key))
     if args.json:
         print_json({"product_key": args.product_key, "device_key": args.device_key, "binding_sum": left})
     else:
         print(f"{args.product_key} {args.device_key} is no longer yours; {left} users still hold it")
     return DONE
-
-
-def _signed_in(args: argparse.Namespace, act: "Callable[[AppClient], Awaitable[T]]") -> T:
-    """What `act` gives for a client that is signed in with the credentials of flags and environment."""
-    from quecbind.app.client import AppClient  # noqa: PLC0415 - needs httpx, which a plain install has not
-
-    values = {dest: getattr(args, dest) or os.environ.get(variable, "") for dest, _, variable, _, _ in _CREDENTIALS}
-    missing = [f"{flag} ({variable})" for dest, flag, variable, _, _ in _CREDENTIALS if not values[dest]]
-    if missing:
-        raise CommandError(USAGE, f"missing: {', '.join(missing)}")
-    password = password_of(args.password, f"Password for {values['email']}: ")
-
-    async def session() -> T:
-        async with AppClient(values["url"], values["domain"], values["domain_secret"]) as client:
-            await client.sign_in(values["email"], password)
-            return await act(client)
-
-    return asyncio.run(session())
-
-
-def _ipv4(text: str) -> str:
-    parts = text.split(".")
-    if len(parts) == 4 and all(part.isascii() and part.isdigit() and int(part) <= 255 for part in parts):
-        return text
-    raise CommandError(USAGE, "--lan-address must be an IPv4 address such as 192.168.1.255")

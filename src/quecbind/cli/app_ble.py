@@ -8,7 +8,7 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from quecbind.app.ble.radio import Radio
     from quecbind.app.ble.scan import FoundBle
     from quecbind.app.client import AppClient
+    from quecbind.app.device import Way
+    from quecbind.app.keys import Keys
     from quecbind.app.pairing import Step
 
 SSID_VARIABLE = "QUECBIND_WIFI_SSID"
 PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
+COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _BUMBLE = "bumble:"
 
 
@@ -95,6 +98,18 @@ async def radio_of(name: str) -> "AsyncIterator[Radio]":
         raise CommandError(USAGE, f"BLE needs `pip install 'quecbind[ble]'`: {error}") from None
     except RadioError as error:
         raise CommandError(UNREACHABLE, str(error)) from None
+
+
+@asynccontextmanager
+async def ways_of(args: argparse.Namespace) -> "AsyncIterator[Callable[[Keys], Sequence[Way]]]":
+    """The way over BLE, for the commands that use a device; none without --radio."""
+    if not args.radio:
+        yield lambda keys: ()
+        return
+    from quecbind.app.ble.way import BleWay  # noqa: PLC0415
+
+    async with radio_of(args.radio) as radio:
+        yield lambda keys: (BleWay(radio, args.product_key, args.device_key, keys),)
 
 
 def scanned(radio_name: str, scan_s: float) -> "list[FoundBle]":

@@ -10,7 +10,7 @@ from quecbind.app.ble import way
 from quecbind.app.ble.radio import Sighting
 from quecbind.app.ble.way import BleWay
 from quecbind.app.errors import AppError, KeyRefusedError, PathLostError
-from quecbind.app.ways import Keys
+from quecbind.app.keys import Keys
 from quecbind.wire import ble_advertising
 from tests.air import DK, PK, room
 from tests.app.ble.test_scan import ListRadio

@@ -7,8 +7,8 @@ from quecbind.app.ble.link import open_link
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle, scan
 from quecbind.app.errors import AppError, PathLostError
+from quecbind.app.keys import Keys
 from quecbind.app.path import BLE, Path
-from quecbind.app.ways import Keys
 
 SCAN_S = 4.0
 
