@@ -230,7 +230,7 @@ class Radio:
                     await server.indicate_subscriber(link.connection, self._data, chunk)
                 while line := link.central.next_line():
                     await server.notify_subscriber(link.connection, self._log, line)
-        except TimeoutError:
+        except (TimeoutError, BaseBumbleError):
             await link.connection.disconnect()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
