@@ -172,7 +172,7 @@ class Radio:
         self._changed.set()  # a connection ends the advertising
         central = self._peripheral.connected(str(connection.peer_address), self._monotonic())
         if central is None:
-            self._spawn(connection.disconnect(), "refuse")
+            self._spawn(_hang_up(connection), "refuse")
             return
         link = self._links[connection] = _Link(connection, central)
         connection.on(device.Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, lambda: self._mtu_changed(link))
@@ -205,7 +205,7 @@ class Radio:
         if link is None:
             raise att.ATT_Error(att.ATT_WRITE_NOT_PERMITTED_ERROR)
         if not self._peripheral.written(link.central, bytes(data), self._monotonic()):
-            self._spawn(connection.disconnect(), "end")
+            self._spawn(_hang_up(connection), "end")
             return
         link.has_news.set()
         self._changed.set()  # the timers may have moved
@@ -213,7 +213,7 @@ class Radio:
     def _end(self, central: Central) -> None:
         for link in list(self._links.values()):
             if link.central is central:
-                self._spawn(link.connection.disconnect(), "end")
+                self._spawn(_hang_up(link.connection), "end")
 
     def _tell_all(self) -> None:
         for link in self._links.values():
@@ -231,7 +231,7 @@ class Radio:
                 while line := link.central.next_line():
                     await server.notify_subscriber(link.connection, self._log, line)
         except (TimeoutError, BaseBumbleError):
-            await link.connection.disconnect()
+            await _hang_up(link.connection)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = self._loop.create_task(work, name="quecIot BLE %s" % name)
@@ -243,6 +243,15 @@ class Radio:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _platform.log(_platform.INFO, "BLE: a connection ended: %s" % type(task.exception()).__name__)
+
+
+async def _hang_up(connection: device.Connection) -> None:
+    """In bounded time: when both ends hang up at once, bumble waits for what does not come."""
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            await connection.disconnect()
+    except (TimeoutError, BaseBumbleError):
+        pass
 
 
 def _not_readable(connection: device.Connection) -> bytes:

@@ -17,6 +17,7 @@ from quecbind.app.ble.radio import CONNECT_S, WANTED_MTU, RadioError, Sighting
 from quecbind.wire import ble_advertising
 
 OWN_NAME = "quecbind App"
+_GOODBYE_S = 1.0
 _MAX_WAITING = 1024  # indications nobody has read
 _FAILURES = (BaseBumbleError, OSError, asyncio.TimeoutError, asyncio.CancelledError)
 
@@ -154,7 +155,8 @@ class GattConnection:
         return await self._arrived.get()
 
     async def close(self) -> None:
-        await _hang_up(self._connection)
+        if not self._is_over:
+            await _hang_up(self._connection)
 
     def _take(self, data: bytes) -> None:
         if data and self._arrived.qsize() < _MAX_WAITING:
@@ -175,7 +177,9 @@ async def _find(peer: Peer) -> "CharacteristicProxy[bytes]":
 
 
 async def _hang_up(connection: BumbleConnection) -> None:
+    """In bounded time: when both ends hang up at once, bumble waits for what does not come."""
     try:
-        await connection.disconnect()
+        async with asyncio.timeout(_GOODBYE_S):
+            await connection.disconnect()
     except _FAILURES as error:
         _raise_own_cancel(error)
