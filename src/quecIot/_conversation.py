@@ -118,7 +118,7 @@ class Conversation:
     def _takes(self, wifi: "lan.Wifi", is_bindable: bool) -> bool:
         """False when the device cannot join that network. An App that repeats itself has said it once."""
         if self._take_wifi is None:
-            self._log("info", "pairing over LAN: Wi-Fi settings are ignored")
+            self._log("info", "pairing: Wi-Fi settings are ignored")
             return True
         if not is_bindable:
             self._log("info", "provisioning: the bind window is closed, Wi-Fi settings are ignored")

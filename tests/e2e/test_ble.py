@@ -155,11 +155,15 @@ def test_a_lamp_is_found_bound_and_used_over_the_air(world: World, room: Room, t
         assert (bound["product_key"], bound["device_key"]) == (world.pk, device.dk)
         assert user.device_keys() == [device.dk]
         values = asyncio.run(use(room, device.dk, key_of(user, device.dk)))
+        way = ("--radio", "bumble:" + room.app, "--path", "ble")
+        done = app(world, user, "control", world.pk, device.dk, *way, "--write", "3=8", "--read", "1,2")
     finally:
         device.off()
 
     assert values == {1: True, 2: "lamp"}
+    assert (done["path"], done["read"]) == ("ble", {"1": True, "2": "lamp"})
     assert "written {3: 7}" in device.log.read_text()
+    assert "written {3: 8}" in device.log.read_text()
 
 
 def test_a_device_gets_its_network_over_the_air_and_is_bound(world: World, room: Room, tmp_path: Path) -> None:

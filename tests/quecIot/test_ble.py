@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -234,3 +235,40 @@ def test_server_addresses_and_other_fields_of_new_apps_are_ignored() -> None:
     bench.ask(bench.connect(), commands.PROVISION, request)
 
     assert bench.wifi == [("home", "12345678")]
+
+
+# --- the thread that owns a controller ---
+
+
+def test_a_controller_that_cannot_be_used_is_said_so_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    import threading
+
+    from quecIot._ble_radio import BleServer
+
+    said = threading.Event()
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.set()
+
+    logger, handler = logging.getLogger("quecIot"), Heard()
+    logger.addHandler(handler)
+    server = BleServer(Bench().peripheral, "no-such-transport:0")
+    server.start()
+
+    assert said.wait(30)
+    assert not server.answer_read(1, b"")
+    server.report(commands.TSL_REPORT, b"")
+    server.refresh()
+    server.stop()
+    logger.removeHandler(handler)
+    assert "BLE: the controller cannot be used" in caplog.text
+
+
+def test_the_own_address_is_static_random_and_stays() -> None:
+    from quecIot._ble_radio import own_address
+
+    first = own_address(DK)
+
+    assert first == own_address(DK) != own_address("0" * 12)
+    assert int(first[:2], 16) & 0xC0 == 0xC0
