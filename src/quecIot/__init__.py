@@ -54,6 +54,11 @@ def setEventCB(callback: "Any") -> bool:
     return _device.set_event_cb(callback)
 
 
+def setProvisionCB(callback: "Any") -> bool:
+    """callback(ssid, password) when an App gives the device a network over BLE; not one of the vendor's calls."""
+    return _device.set_provision_cb(callback)
+
+
 def setProductinfo(pk: "Any", ps: "Any") -> bool:
     """Product key and product secret; a change of either drops the device secret."""
     return _device.set_productinfo(pk, ps)

@@ -43,6 +43,10 @@ class BindWindow:
         # in whole numbers: a float of a clock and 2**32 seconds together would round up past the range
         return max(0, self._seconds - int(now - self._opened_at))
 
+    def ends_at(self, now: float) -> "float | None":
+        """When the window will have ended by itself; None when it is closed."""
+        return self._opened_at + self._seconds if self.seconds_left(now) else None
+
     def code(self, now: float) -> "str | None":
         """The code while the window is open."""
         return self._code if self.seconds_left(now) else None

@@ -27,6 +27,7 @@ RECV = 5
 LOGOUT = 6
 OTA = 7
 SERVER = 8
+PROVISION = 9  # of setProvisionCB's callback alone
 
 # second element
 OK = 10200

@@ -1,7 +1,9 @@
 """One App's connection: pairing for anyone who is near, a session for whoever knows the auth key.
 
-Before the log-in nothing proves who asks, so nothing changes the device: Wi-Fi settings in 0x7010 are ignored, no
-command is executed, and the connection has few requests and little time. After it the session decides.
+Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
+time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. After the log-in the
+session decides.
 """
 
 from quecbind.wire import commands, frame, lan
@@ -19,6 +21,14 @@ MAX_FRAME = 4096
 IDLE_S = 15.0
 LIFE_S = 120.0
 MAX_REQUESTS = 64
+MAX_SSID = 32  # bytes
+MAX_PASSWORD = 64
+
+# Two pairs of commands are in use for the same exchange.
+_AUTHENTICATED = {
+    commands.AUTHENTICATE: commands.AUTHENTICATE_ANSWER,
+    commands.AUTHENTICATE_ANSWER: commands.AUTHENTICATE_SECOND_ANSWER,
+}
 
 
 class Conversation:
@@ -37,9 +47,19 @@ class Conversation:
         entropy: "Entropy",
         log: "Callable[[str, str], None]",
         now: float,
+        take_wifi: "Callable[[str, str], bool] | None" = None,
+        authenticate: "Callable[[bytes, str], bytes] | None" = None,
     ) -> None:
-        """`identity()` gives product key, device key, and the bind code while its window is open."""
+        """
+        Args:
+            identity: gives product key, device key, and the bind code while its window is open.
+            take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
+            authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
+        """
         self.source = source
+        self._take_wifi = take_wifi
+        self._authenticate = authenticate
+        self._taken: "lan.Wifi | None" = None
         self.session = Session(source, door, carry_out, entropy, now)
         self._ends_at = now + IDLE_S
         self._last_at = now + LIFE_S
@@ -77,6 +97,9 @@ class Conversation:
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
+        if asked.command in _AUTHENTICATED and self._authenticate is not None:
+            answer = self._authenticate(asked.payload, self.session.take_random())
+            return [(asked.packet_id, _AUTHENTICATED[asked.command], answer)]
         return self.session.receive(asked, now)
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":
@@ -84,9 +107,29 @@ class Conversation:
         if not product_key:
             return []
         try:
-            if lan.parse_provision_request(asked.payload).ssid is not None:
-                self._log("info", "pairing over LAN: Wi-Fi settings are ignored")
+            wifi = lan.parse_provision_request(asked.payload)
         except WireError:
             return []
         payload = lan.provision_answer(product_key, device_key, bind_code)
+        if wifi.ssid is not None and not self._takes(wifi, bind_code is not None):
+            payload = lan.provision_refusal()
         return [(asked.packet_id, commands.PROVISION_ANSWER, payload)]
+
+    def _takes(self, wifi: "lan.Wifi", is_bindable: bool) -> bool:
+        """False when the device cannot join that network. An App that repeats itself has said it once."""
+        if self._take_wifi is None:
+            self._log("info", "pairing: Wi-Fi settings are ignored")
+            return True
+        if not is_bindable:
+            self._log("info", "provisioning: the bind window is closed, Wi-Fi settings are ignored")
+            return True
+        if wifi == self._taken:
+            return True
+        ssid, password = wifi.ssid or "", wifi.password or ""
+        if not 1 <= len(ssid.encode()) <= MAX_SSID or len(password.encode()) > MAX_PASSWORD:
+            return False
+        if not self._take_wifi(ssid, password):
+            self._log("warning", "provisioning: nobody takes Wi-Fi settings, setProvisionCB was not called")
+            return False
+        self._taken = wifi
+        return True

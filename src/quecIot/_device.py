@@ -4,14 +4,16 @@ Each call is all or nothing: what breaks a rule, or cannot be stored, changes no
 and leaves one line in the log. The lock is held for as long as a store write takes, never for the network.
 """
 
-from quecbind.wire import commands, ttlv
-from quecIot import _codes, _downlink, _draw, _options, _platform
+from quecbind.wire import ble_advertising, commands, ttlv
+from quecIot import _ble, _codes, _downlink, _draw, _options, _platform
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
+from quecIot._ble_binding import BleBinding
 from quecIot._board import Board
 from quecIot._events import Events
 from quecIot._lan import Host, LanServer, Settings
 from quecIot._profile import DEFAULTS, LATER, Profile
+from quecIot._session import Door
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
 
@@ -19,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from quecIot._ble_radio import BleServer
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
@@ -47,8 +51,13 @@ class Device:
         self._has_threads = has_threads
         self._lock = _platform.new_lock()
         self._events = Events()
+        self._wifi = Events()
         self._uplink: "Uplink | None" = None
         self._lan: "LanServer | None" = None
+        self._ble: "BleServer | None" = None
+        self._is_ble_only = False
+        self._has_provision_cb = False
+        self._told_count = 0
 
     # --- set-up ---
 
@@ -86,16 +95,51 @@ class Device:
         self._window = BindWindow(store.values["bind_code"] or None)
         self._board = board
         agent = Agent(self._profile, self._window, board, self._entropy, _platform.log)
+        self._is_ble_only = self._getenv("QUECIOT_BLE_ONLY") == "1"
+        self._ble_binding = BleBinding(self._profile, self._entropy)
         if self._has_threads:
             ca_file = self._getenv("QUECIOT_CA_FILE")
             verify = self._getenv("QUECIOT_TLS_INSECURE") != "1"
             self._uplink = Uplink(agent, self._lock, self._flush, ca_file, verify)
             self._uplink.start()
             self._start_lan(lan_settings)
+            self._start_ble()
         self.agent = agent
 
+    def _start_ble(self) -> None:
+        transport = self._getenv("QUECIOT_BLE")
+        if not transport:
+            return
+        try:
+            from quecIot._ble_radio import BleServer
+        except ImportError:
+            _platform.log(_platform.WARNING, "BLE is off: it needs CPython and the package bumble")
+            return
+        self._ble = BleServer(self.ble_peripheral(), transport)
+        self._ble.start()
+
+    def ble_peripheral(self) -> "_ble.Peripheral":
+        """The device as a BLE peripheral, for whoever has a radio."""
+        capabilities = ble_advertising.BLE
+        take_wifi: "Callable[[str, str], bool] | None" = None
+        authenticate: "Callable[[bytes, str], bytes] | None" = self._take_ble_code
+        if not self._is_ble_only:
+            capabilities |= ble_advertising.WAN | ble_advertising.LAN
+            take_wifi, authenticate = self._take_wifi, None
+        host = _ble.Host(
+            self._identity,
+            self._has_network,
+            self._window_ends_at,
+            Door(self._auth_key, self._ble_keys, self._accept_ble_key),
+            self._carry_out,
+            take_wifi,
+            authenticate,
+            capabilities,
+        )
+        return _ble.Peripheral(host, self._entropy, _platform.log)
+
     def _start_lan(self, settings: Settings) -> None:
-        if not settings.is_on:
+        if not settings.is_on or self._is_ble_only:
             return
         server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files)
         try:
@@ -113,7 +157,10 @@ class Device:
                 self._uplink.stop()
             if self._lan is not None:
                 self._lan.stop()
+            if self._ble is not None:
+                self._ble.stop()
         self._events.stop()
+        self._wifi.stop()
 
     def _identity(self) -> "tuple[str, str, str | None]":
         with self._lock:
@@ -125,6 +172,50 @@ class Device:
     def _auth_key(self) -> "bytes | None":
         with self._lock:
             return None if self.agent is None else self._profile.auth_key
+
+    def _has_network(self) -> bool:
+        with self._lock:
+            return self.agent is not None and self.agent.mode == 1
+
+    def _window_ends_at(self) -> "float | None":
+        with self._lock:
+            return None if self.agent is None else self._window.ends_at(self._monotonic())
+
+    def _take_wifi(self, ssid: str, password: str) -> bool:
+        """Hands a network to the script; False when it has not said that it wants one."""
+        with self._lock:
+            if self._has_provision_cb:
+                self._wifi.put([(_codes.PROVISION, _codes.OK, ssid, password)])
+            return self._has_provision_cb
+
+    def _take_ble_code(self, payload: bytes, random: str) -> bytes:
+        with self._lock:
+            is_bindable = self.agent is not None and self._window.code(self._monotonic()) is not None
+            try:
+                return self._ble_binding.authenticate(payload, random, is_bindable)
+            except StoreError as error:
+                _platform.log(_platform.ERROR, "BLE binding: %s" % error)
+                return self._ble_binding.authenticate(b"", "", False)
+
+    def _ble_keys(self) -> "list[bytes]":
+        with self._lock:
+            return self._ble_binding.keys() if self.agent is not None else []
+
+    def _accept_ble_key(self, key: bytes) -> bool:
+        """A binding without a network is complete: its code is the auth key, and the window closes."""
+        with self._lock:
+            try:
+                self._ble_binding.accept(key)
+            except StoreError as error:
+                _platform.log(_platform.ERROR, "BLE binding: %s" % error)
+                return False
+            self._window.forget()
+        self._refresh_ble()
+        return True
+
+    def _refresh_ble(self) -> None:
+        if self._ble is not None:
+            self._ble.refresh()
 
     def _carry_out(self, decision: "tuple[Any, ...]") -> bytes:
         """What an App asks for that has logged in on the local network; the payload of the answer, or b""."""
@@ -140,6 +231,7 @@ class Device:
         """Hands events on, in their order: with the lock held."""
         if self.agent is not None:
             self._events.put(self.agent.take_events())
+        self._refresh_ble()
 
     def _wake(self) -> None:
         if self._uplink is not None:
@@ -220,6 +312,8 @@ class Device:
             if not mode:
                 agent.stop()
                 return True
+            if self._is_ble_only:
+                raise _Refused("setConnmode: this device has BLE only")
             if not (self._profile.product_key and self._profile.product_secret and self._profile.server):
                 raise _Refused("setConnmode: 1 needs product key, product secret and server")
             agent.start()
@@ -241,6 +335,14 @@ class Device:
             return True
 
         return bool(self._do("setEventCB", (callback,), work))
+
+    def set_provision_cb(self, callback: "Any") -> bool:
+        def work(agent: Agent, callback: "Any") -> bool:
+            self._wifi.set_callback(lambda event: callback(event[2], event[3]))
+            self._has_provision_cb = True
+            return True
+
+        return bool(self._do("setProvisionCB", (callback,), work))
 
     def set_productinfo(self, product_key: "Any", product_secret: "Any") -> bool:
         def work(product_key: str, product_secret: str) -> None:
@@ -335,6 +437,10 @@ class Device:
     def _send(
         self, agent: Agent, call: str, command: int, payload: bytes, qos: int, codes: "tuple[int, int] | None"
     ) -> int:
+        if self._is_ble_only and codes is not None:  # Apps are the only ones to tell, and they are told at once
+            self._told_count = self._told_count % 0xFFFE + 1
+            self._events.put([(_codes.SEND, codes[0], self._told_count)])
+            return self._told_count
         if not agent.mode:
             raise _Refused("%s: only while the connection mode is 1" % call)
         packet_id = agent.send(command, payload, qos, codes, self._monotonic())
@@ -346,11 +452,15 @@ class Device:
         """Those on the local network, whether the Developer Center can be told or not."""
         if self._lan is not None:
             self._lan.report(command, payload)
+        if self._ble is not None:
+            self._ble.report(command, payload)
 
     def phymodel_ack(self, qos: "Any", packet_id: "Any", properties: "Any") -> bool:
         def work(agent: Agent, qos: int, packet_id: int, payload: bytes) -> bool:
-            is_for_lan = self._lan is not None and self._lan.answer_read(packet_id, payload)
-            if not agent.answer(commands.TSL_READ_ANSWER, packet_id, payload) and not is_for_lan:
+            is_for_app = self._lan is not None and self._lan.answer_read(packet_id, payload)
+            if self._ble is not None and self._ble.answer_read(packet_id, payload):
+                is_for_app = True
+            if not agent.answer(commands.TSL_READ_ANSWER, packet_id, payload) and not is_for_app:
                 raise _Refused("phymodelAck: only while subscribed (work state 8)")
             return True
 

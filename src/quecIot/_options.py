@@ -194,6 +194,7 @@ CALLS: "dict[str, tuple[tuple[str, Rule], ...]]" = {
     "bindcodeSet": (("bindcode", BIND_CODE), ("timeout", SECONDS)),
     "setConnmode": (("mode", (_int(0, 1), "0 or 1")),),
     "setEventCB": (("callback", (_callback, "callable")),),
+    "setProvisionCB": (("callback", (_callback, "callable")),),
     "setProductinfo": (
         ("pk", (_alphanumeric(1, 32), "1 to 32 of 0-9 A-Z a-z")),
         ("ps", (_ascii(1, 32), "1 to 32 ASCII characters")),

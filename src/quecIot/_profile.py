@@ -29,6 +29,7 @@ DEFAULTS: "dict[str, Any]" = {
     "bind_code": "",  # one that the Developer Center may hold open
     "reset": None,  # {product_key, device_key, key}: proof that a forgotten secret was held
     "auth_key": "",  # hex of 16 bytes; the Developer Center gives it while the device has an owner
+    "ble_offers": [],  # [bind code, bind secret] of BLE-only bindings that nobody has proved yet
     "moved": None,  # {from_server, from_product_key, server, product_key, product_secret}
     "lifetime": 120,
     "session_flag": False,
@@ -36,7 +37,7 @@ DEFAULTS: "dict[str, Any]" = {
     "mcu_versions": [],
 }
 
-LATER = ("auth_key",)  # a store written before there was this has none
+LATER = ("auth_key", "ble_offers")  # a store written before there were these has none
 
 _IDENTITY = ("product_key", "product_secret", "device_key", "device_secret")
 
@@ -114,7 +115,7 @@ class Profile:
         if changed and "device_secret" not in changes:
             changes["device_secret"] = ""
         if changed and "auth_key" not in changes:
-            changes["auth_key"] = ""
+            changes.update({"auth_key": "", "ble_offers": []})
         if changed and "bind_secret" not in changes:
             changes["bind_secret"] = _draw.hex_digits(self._entropy, 16)
         if any([value != values[name] for name, value in changes.items()]):
@@ -161,7 +162,8 @@ class Profile:
     def forget(self) -> None:
         """Device secret, bind code, bind secret and auth key are gone, in one write; the proof of the secret stays."""
         identity = self._identity(self.store.values)
-        changes = {"device_secret": "", "bind_code": "", "bind_secret": "", "auth_key": ""}
+        changes: "dict[str, Any]" = {"device_secret": "", "bind_code": "", "bind_secret": "", "auth_key": ""}
+        changes["ble_offers"] = []
         if identity["device_secret"]:
             key = signing.reset_key(identity["device_secret"], identity["device_key"])
             proof: "dict[str, Any]" = {name: identity[name] for name in ("product_key", "device_key")}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from quecIot._draw import Entropy
 
     Key = Callable[[], bytes | None]
+    Offers = Callable[[], list[bytes]]
+    Accept = Callable[[bytes], bool]
     CarryOut = Callable[[tuple[Any, ...]], bytes]
     Answer = tuple[int, int, bytes]
 
@@ -44,9 +46,16 @@ class Door:
     their packet ids alike, and the script must be able to answer each.
     """
 
-    def __init__(self, key: "Key") -> None:
-        """`key()` gives the 16 bytes of the auth key, None while the device has no owner."""
+    def __init__(self, key: "Key", offers: "Offers | None" = None, accept: "Accept | None" = None) -> None:
+        """
+        Args:
+            key: gives the 16 bytes of the auth key, None while the device has no owner.
+            offers: gives keys that become the auth key when somebody proves one.
+            accept: makes one of them the auth key; whether it could.
+        """
         self.key = key
+        self._offers = offers
+        self._accept = accept
         self._delays: "dict[str, tuple[float, float]]" = {}  # source: (delay in s, until when)
         self._reads: "list[int]" = []
 
@@ -54,11 +63,16 @@ class Door:
         """The key that the token proves, None when it proves none. Within its delay a source is not even looked at."""
         delay, until = self._delays.get(source, (0.0, 0.0))
         key = self.key()
-        if key is None or now < until:
+        offers = self._offers() if self._offers is not None else []
+        if (key is None and not offers) or now < until:
             return None
-        if signing.same(signing.lan_token(key, random), token):
+        if key is not None and signing.same(signing.lan_token(key, random), token):
             self._delays.pop(source, None)
             return key
+        for offer in offers:
+            if signing.same(signing.lan_token(offer, random), token):
+                self._delays.pop(source, None)
+                return offer if self._accept is not None and self._accept(offer) else None
         if source not in self._delays and len(self._delays) >= MAX_SOURCES:
             self._forget_one()
         delay = min(delay * 2, MAX_DELAY_S) or FIRST_DELAY_S
@@ -112,9 +126,13 @@ class Session:
         self._random = _draw.letters(self._entropy, lan.RANDOM_SIZE)
         return packet_id, commands.RANDOM, lan.random(self._random)
 
-    def log_in(self, packet_id: int, payload: bytes, now: float) -> "Answer":
-        """Each random serves once, so that a token that was overheard opens nothing."""
+    def take_random(self) -> str:
+        """The random of the last hello, "" when it has served: each serves once, an overheard token is void."""
         random, self._random = self._random, ""
+        return random
+
+    def log_in(self, packet_id: int, payload: bytes, now: float) -> "Answer":
+        random = self.take_random()
         key = None
         if random:
             try:

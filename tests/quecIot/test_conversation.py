@@ -67,7 +67,7 @@ def test_wifi_settings_are_answered_and_ignored() -> None:
     (answer,) = peer.ask(commands.PROVISION, lan.provision_request("home", "12345678"))
 
     assert lan.parse_provision_answer(answer.payload).bind_code == CODE
-    assert peer.logged == ["pairing over LAN: Wi-Fi settings are ignored"]
+    assert peer.logged == ["pairing: Wi-Fi settings are ignored"]
 
 
 def test_a_device_without_product_answers_no_pairing() -> None:

@@ -49,6 +49,7 @@ def calls(device: Device) -> dict[str, Callable[..., Any]]:
         "bindcodeSet": device.bindcode_set,
         "setConnmode": device.set_connmode,
         "setEventCB": device.set_event_cb,
+        "setProvisionCB": device.set_provision_cb,
         "setProductinfo": device.set_productinfo,
         "setServer": device.set_server,
         "setLifetime": lambda value: device.set_setting("setLifetime", "lifetime", value),
@@ -405,6 +406,7 @@ def test_the_public_module_has_the_calls_and_nothing_else() -> None:
         *("getSoftVersion", "setMcuVersion", "getMcuVersion", "setDkDs", "getDkDs"),
         *("passTransSend", "passTransSend_ex", "phymodelReport", "phymodelReport_ex", "phymodelAck"),
         *("statusReport", "getDevStatus", "devInfoReport", "getDevInfo"),
+        "setProvisionCB",  # ours alone
     }
 
 

@@ -69,7 +69,7 @@ def test_timeout_is_taken(timeout: int) -> None:
 
 REFUSED: list[tuple[str, tuple[Any, ...]]] = [
     *[("setConnmode", (mode,)) for mode in (2, -1, True, "1", None, 1.0)],
-    *[("setEventCB", (callback,)) for callback in (None, 5, "print")],
+    *[(call, (callback,)) for call in ("setEventCB", "setProvisionCB") for callback in (None, 5, "print")],
     *[("setProductinfo", (pk, "secret")) for pk in ("", "p" * 33, "p;1", "p/1", "p+1", "p 1", "pé", 5, None, b"\xff")],
     *[("setProductinfo", ("p1", ps)) for ps in ("", "s" * 33, "s\n", "s\x00", "é", 5, None, b"\xff")],
     *[("setServer", (kind, "a.b:1")) for kind in (0, 2, True, "1", None)],

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.examples import load
 
-from quecbind.wire import ble
-from quecbind.wire.errors import CipherError
+from quecbind.wire import ble, ttlv
+from quecbind.wire.errors import CipherError, WireError
 
 CODES = load("ble-binding.json")["bind_code"]
 SECRETS = load("ble-binding.json")["bind_secret"]
@@ -82,3 +82,53 @@ def test_whatever_is_encrypted_is_read_again(text: str) -> None:
 
     assert ble.decrypt_bind_code(encrypted, PS, RANDOM) == text
     assert len(base64.b64decode(encrypted)) % 16 == 0
+
+
+# --- account authentication ---
+
+
+def test_a_code_and_the_answer_to_it_travel_and_are_read_again() -> None:
+    answer = ble.Authenticated(ble.ACCEPTED, SECRETS[0]["encrypted"], CODES[0]["encrypted"])
+
+    assert ble.parse_authenticate(ble.authenticate(CODES[0]["encrypted"])) == CODES[0]["encrypted"]
+    assert ble.parse_authenticated(ble.authenticated(answer)) == answer
+    assert ble.parse_authenticated(ble.authenticated(ble.Authenticated(ble.REFUSED))) == ble.Authenticated(1)
+    assert SECRETS[0]["encrypted"] not in repr(answer)
+
+
+def test_bare_ciphertext_is_taken_for_the_code_too() -> None:
+    raw = base64.b64decode(CODES[0]["encrypted"])
+
+    assert ble.parse_authenticate(ttlv.encode([(3, raw)])) == CODES[0]["encrypted"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xff",
+        ttlv.encode([(1, 1)]),
+        ttlv.encode([(3, 5)]),
+        ttlv.encode([(3, "ä")]),
+        ttlv.encode([(3, "A" * 513)]),
+    ],
+)
+def test_a_code_that_cannot_be_read_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        ble.parse_authenticate(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xff",
+        ttlv.encode([(1, True)]),
+        ttlv.encode([(1, 0), (4, 5)]),
+        ttlv.encode([(1, 0), (4, b"\x00")]),
+        ttlv.encode([(1, 0), (5, "A" * 513)]),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        ble.parse_authenticated(payload)

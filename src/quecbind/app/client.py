@@ -30,6 +30,7 @@ from quecbind.app.results import (
     User,
     auth_key_of,
     binding_sum_of,
+    encrypted_code_of,
     share_code_of,
     uid_of,
 )
@@ -203,6 +204,35 @@ class AppClient:
             "capabilitiesBitmask": capabilities,
         }
         return Binding.from_data(await self._signed_in("POST", f"{_BINDING}/v2/deviceBindingByWifi", body=body))
+
+    async def encrypted_bind_code(self, product_key: str, device_key: str, random: str) -> str:
+        """A bind code that only the BLE-only device that gave `random` can read; it is good for two minutes."""
+        body = {"pk": product_key, "dk": device_key, "random": random}
+        return encrypted_code_of(await self._signed_in("POST", f"{_BINDING}/getEncryptedBindingCode", body=body))
+
+    async def bind_by_ble(
+        self,
+        product_key: str,
+        device_key: str,
+        random: str,
+        encrypted_code: str,
+        new_secret: str,
+        old_secret: str | None = None,
+        device_name: str | None = None,
+    ) -> None:
+        """Binds a BLE-only device with what it answered to the encrypted bind code."""
+        body = {
+            "pk": product_key,
+            "dk": device_key,
+            "random": random,
+            "encryptedBindingCode": encrypted_code,
+            "encryptedNewBindingSecret": new_secret,
+            "encryptedOldBindingSecret": old_secret,
+            "deviceName": device_name,
+            "capabilitiesBitmask": CAPABILITY_BLE,
+            "signature": signing.app_signature(product_key, device_key, encrypted_code, "", self._secret),
+        }
+        await self._signed_in("POST", f"{_BINDING}/deviceBindingByPureBt", body=body)
 
     async def bind_by_device_key(self, product_key: str, device_key: str, name: str | None = None) -> Binding:
         """Binds by the device key alone, where the product allows it (5499 otherwise)."""

@@ -218,6 +218,10 @@ def auth_key_of(data: object) -> str:
     return _text(_object(data, "the auth key"), "authKey")
 
 
+def encrypted_code_of(data: object) -> str:
+    return _text(_object(data, "the encrypted bind code"), "encryptedBindingCode")
+
+
 def binding_sum_of(data: object) -> int:
     """How many users still hold the device after an unbind."""
     return _number(_object(data, "the result of unbinding"), "bindingSum")

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from quecbind.app.lan import FoundDevice, LocalNetwork, discover
-from quecbind.cli import app_use
+from quecbind.cli import app_ble, app_use
 from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
 from quecbind.cli.outcome import DONE
@@ -31,7 +31,11 @@ def register(subparsers: Subparsers) -> None:
         "quecbind app pair --dk 0123456789ab",
     )
     finding = add_command(
-        commands, "discover", "find devices on the local network", "quecbind app discover --seconds 5", run_discover
+        commands,
+        "discover",
+        "find devices on the local network",
+        "quecbind app discover --seconds 5",
+        run_discover,
     )
     finding.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="how long to listen; default: 3")
     add_lan(finding)
@@ -51,6 +55,15 @@ def register(subparsers: Subparsers) -> None:
     pairing.add_argument("--name", metavar="TEXT", help="what the user calls it")
     pairing.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="give up after this; default: 60")
     add_lan(pairing)
+    app_ble.add_radio(pairing)
+    provisioning = add_account_command(
+        commands,
+        "provision",
+        "give a device nearby its Wi-Fi network over BLE and bind it to the user",
+        "QUECBIND_WIFI_PASSWORD=... quecbind app provision --ssid home --name 'Desk lamp'",
+        run_provision,
+    )
+    app_ble.add_provision(provisioning)
 
     binding = add_account_command(
         commands,
@@ -98,7 +111,22 @@ def run_login(args: argparse.Namespace) -> int:
     return DONE
 
 
+def run_provision(args: argparse.Namespace) -> int:
+    ssid, password = app_ble.wifi_of(args)
+    return _show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
+
+
+def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
+    if args.json:
+        print_json(bound)
+    else:
+        print(f"{bound['product_key']} {bound['device_key']} is yours")
+    return DONE
+
+
 def run_pair(args: argparse.Namespace) -> int:
+    if args.radio:
+        return _show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
     network = LocalNetwork(args.lan_port, ipv4(args.lan_address))

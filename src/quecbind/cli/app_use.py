@@ -20,6 +20,7 @@ from quecbind.app.keys import Keys
 from quecbind.app.lan import FoundDevice, LocalNetwork, discover
 from quecbind.app.lan.way import LanWay
 from quecbind.app.path import ANSWER_S, BLE, CLOUD, LAN
+from quecbind.cli import app_ble
 from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
 from quecbind.cli.arguments import Subparsers, add_command, add_json, seconds
 from quecbind.cli.live import LiveTable, shown
@@ -37,10 +38,15 @@ T = TypeVar("T")
 
 def register(commands: Subparsers) -> None:
     scanning = add_command(
-        commands, "scan", "show the devices nearby, as they answer", "quecbind app scan --seconds 5", run_scan
+        commands,
+        "scan",
+        "show the devices nearby, as they answer",
+        "quecbind app scan --seconds 5\nquecbind app scan --radio bleak",
+        run_scan,
     )
     scanning.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="how long to listen; default: 3")
     add_lan(scanning)
+    app_ble.add_radio(scanning)
     add_json(scanning)
 
     controlling = add_account_command(
@@ -79,12 +85,20 @@ def register(commands: Subparsers) -> None:
             "--path", choices=(LAN, BLE, CLOUD), help="only this way; default: the best that is open, in this order"
         )
         parser.add_argument(
-            "--auth-key", metavar="BASE64", help=f"over the LAN alone with this key, without signing in [{_KEY}]"
+            "--auth-key", metavar="BASE64", help=f"over LAN and BLE alone with this key, without signing in [{_KEY}]"
         )
         add_lan(parser)
+        app_ble.add_radio(parser)
 
 
 def run_scan(args: argparse.Namespace) -> int:
+    if args.radio:
+        heard = [{"path": BLE, **dataclasses.asdict(device)} for device in app_ble.scanned(args.radio, args.seconds)]
+        if args.json:
+            print_json(heard)
+        else:
+            print_table(heard, app_ble.COLUMNS, "no devices heard")
+        return DONE
     found: list[FoundDevice] = []
 
     def tell(device: FoundDevice) -> bool:
@@ -193,8 +207,8 @@ def _with_device(args: argparse.Namespace, act: Callable[[Device], Awaitable[T]]
     async def session(client: "AppClient") -> T:
         from quecbind.app.ways import device_of  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-        only = [args.path] if args.path else []
-        async with await device_of(client, args.product_key, args.device_key, network, only=only) as device:
+        keys, only = (args.product_key, args.device_key), [args.path] if args.path else []
+        async with app_ble.ways_of(args) as others, await device_of(client, *keys, network, others, only) as device:
             return await act(device)
 
     return signed_in(args, session)
@@ -206,9 +220,11 @@ async def _with_key(
     async def present() -> bytes:
         return key
 
-    way = LanWay(args.product_key, args.device_key, Keys(present), network)
-    async with Device(args.product_key, args.device_key, [way]) as device:
-        return await act(device)
+    keys = (args.product_key, args.device_key)
+    async with app_ble.ways_of(args) as others:
+        ways = [LanWay(*keys, Keys(present), network), *others(Keys(present))]
+        async with Device(*keys, [way for way in ways if args.path in {None, way.name}]) as device:
+            return await act(device)
 
 
 def _key(text: str) -> bytes:

@@ -32,6 +32,7 @@ _OPTIONS = (
     ("--lan-host", "QUECIOT_LAN_HOST", str, "ADDRESS", "address to be found at; default: every one"),
     ("--lan-udp-port", "QUECIOT_LAN_UDP_PORT", port, "N", "port to be found at; default: 6606"),
     ("--lan-tcp-port", "QUECIOT_LAN_TCP_PORT", port_or_any, "N", "port for pairing; default: 6607, 0 takes any"),
+    ("--ble", "QUECIOT_BLE", str, "TRANSPORT", "be found over BLE too, on this controller of bumble's, such as usb:0"),
 )
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 

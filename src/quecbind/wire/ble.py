@@ -5,15 +5,37 @@ or "PK,DK,bind secret" for bind secrets and for the credentials of a reset. Only
 the product hold the key, so an App carries what it cannot read. The format has no check of its own: whoever may choose
 the random can change the first 16 bytes of what is read, so the random must be the one that the bind code was made for.
 No randomness is drawn here.
+
+Between App and device they travel in the account authentication, whose field ids are not published: 1 result and 3 code
+are what an experiment in the field uses, 4 and 5 are ours.
 """
 
 import binascii
 
-from quecbind.wire import _aes, _text
-from quecbind.wire.errors import CipherError
+from quecbind.wire import _aes, _text, ttlv
+from quecbind.wire._record import Record
+from quecbind.wire.errors import BleError, CipherError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RANDOM_SIZE = 16
 MAX_TEXT = 512
+ACCEPTED = 0
+REFUSED = 1
+
+
+class Authenticated(Record):
+    """A device's answer to an encrypted bind code: result 0 took it; its bind secrets, encrypted, or None."""
+
+    __slots__ = _fields = ("result", "new_secret", "old_secret")
+    _hidden = ("new_secret", "old_secret")
+
+    def __init__(self, result: int, new_secret: "str | None" = None, old_secret: "str | None" = None) -> None:
+        self.result = result
+        self.new_secret = new_secret
+        self.old_secret = old_secret
 
 
 def is_random(random: str) -> bool:
@@ -72,3 +94,54 @@ def decrypt_bind_secret(encrypted: str, product_secret: str, random: str) -> "tu
     if len(parts) != 3:
         raise CipherError("BLE: a bind secret comes as product key, device key and secret")
     return parts[0], parts[1], parts[2]
+
+
+def authenticate(encrypted_code: str) -> bytes:
+    """0x7016: the bind code as the Developer Center encrypted it."""
+    return ttlv.encode([(1, 1), (3, encrypted_code)])
+
+
+def parse_authenticate(payload: bytes) -> str:
+    """The encrypted bind code, Base64; bare ciphertext is taken too."""
+    data = ttlv.first(_fields_of(payload), 3)
+    if not isinstance(data, bytes) or not 1 <= len(data) <= MAX_TEXT:
+        raise BleError("account authentication: field 3 is missing or not text")
+    if len(data) == 2 * _aes.BLOCK:
+        return binascii.b2a_base64(data)[:-1].decode()
+    return _ascii(data, "account authentication")
+
+
+def authenticated(answer: "Authenticated") -> bytes:
+    """0x7017 or 0x7018."""
+    fields: "list[tuple[int, Any]]" = [(1, answer.result)]
+    if answer.new_secret is not None:
+        fields.append((4, answer.new_secret))
+    if answer.old_secret is not None:
+        fields.append((5, answer.old_secret))
+    return ttlv.encode(fields)
+
+
+def parse_authenticated(payload: bytes) -> "Authenticated":
+    """What the device made of the bind code."""
+    fields = _fields_of(payload)
+    result = ttlv.first(fields, 1)
+    if isinstance(result, bool) or not isinstance(result, int):
+        raise BleError("account authentication answer: field 1 is missing or not an integer")
+    texts: "list[str | None]" = []
+    for number in (4, 5):
+        data = ttlv.first(fields, number)
+        if data is not None and (not isinstance(data, bytes) or len(data) > MAX_TEXT):
+            raise BleError("account authentication answer: field %d is not text" % number)
+        texts.append(None if data is None else _ascii(data, "account authentication answer"))
+    return Authenticated(result, texts[0], texts[1])
+
+
+def _fields_of(payload: bytes) -> "list[tuple[int, Any]]":
+    return ttlv.decode(payload, 2, 32)
+
+
+def _ascii(data: bytes, where: str) -> str:
+    for byte in data:
+        if not 0x20 <= byte <= 0x7E:
+            raise BleError("%s: text must be printable ASCII" % where)
+    return data.decode()

@@ -36,6 +36,9 @@ CLASSIC_DISCOVER = 0x7001  # of the generation before, UDP 40000
 CLASSIC_DISCOVER_ANSWER = 0x7002
 PROVISION = 0x7010
 PROVISION_ANSWER = 0x7011
+AUTHENTICATE = 0x7016  # answered by 0x7017; some Apps ask by 0x7017, which is answered by 0x7018
+AUTHENTICATE_ANSWER = 0x7017
+AUTHENTICATE_SECOND_ANSWER = 0x7018
 DISCOVER = 0x7030
 DISCOVER_ANSWER = 0x7031
 HELLO = 0x7032
@@ -46,6 +49,14 @@ WRITE_ACK = 0x7036
 PING = 0x7037
 PONG = 0x7038
 HEARTBEAT = 0x7039
+
+# BLE chips of the generation before: wire.ble_chip
+CHIP_AUTHENTICATE = 0x8011
+CHIP_ACCOUNTS = 0x8012
+CHIP_ACCOUNTS_ANSWER = 0x8013
+CHIP_GRANT = 0x8014
+CHIP_AUTHENTICATE_ANSWER = 0x801C
+CHIP_GRANT_ANSWER = 0x801D
 
 # 0x00A3, 0x00A4
 EXCEPTION_CODE = 1
@@ -104,8 +115,9 @@ NAMES = {
     PROVISION_ANSWER: "provisioning answer",
     0x7012: "Wi-Fi scan",
     0x7013: "Wi-Fi scan answer",
-    0x7016: "account authentication",
-    0x7017: "account authentication answer",
+    AUTHENTICATE: "account authentication",
+    AUTHENTICATE_ANSWER: "account authentication answer",
+    AUTHENTICATE_SECOND_ANSWER: "account authentication answer",
     DISCOVER: "discovery",
     DISCOVER_ANSWER: "discovery answer",
     HELLO: "session hello",
@@ -116,6 +128,12 @@ NAMES = {
     PING: "ping",
     PONG: "pong",
     HEARTBEAT: "heartbeat set-up",
+    CHIP_AUTHENTICATE: "account authentication (BLE chip)",
+    CHIP_AUTHENTICATE_ANSWER: "account authentication answer (BLE chip)",
+    CHIP_ACCOUNTS: "accounts (BLE chip)",
+    CHIP_ACCOUNTS_ANSWER: "accounts answer (BLE chip)",
+    CHIP_GRANT: "account grant (BLE chip)",
+    CHIP_GRANT_ANSWER: "account grant answer (BLE chip)",
 }
 
 _TOPIC_KINDS = {

@@ -8,6 +8,7 @@
      +-- CipherError   a key, or ciphertext that is not what it should be
      +-- LoginError    a log-in that proves nothing; `code` is the platform's number for it
      +-- LanError      a LAN message whose fields are not what its command promises
+     +-- BleError      likewise over BLE, and an advertisement
 
 A sentence says which rule was broken. It never holds payload, key or password, so it may go to a log.
 """
@@ -64,4 +65,8 @@ class LoginError(WireError):
 
 
 class LanError(WireError):
+    pass
+
+
+class BleError(WireError):
     pass

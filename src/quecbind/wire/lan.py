@@ -163,6 +163,11 @@ def provision_answer(product_key: str, device_key: str, bind_code: "str | None" 
     return ttlv.encode(fields)
 
 
+def provision_refusal() -> bytes:
+    """0x7011: the device cannot do what it was asked."""
+    return ttlv.encode([(6, False)])
+
+
 def parse_provision_answer(payload: bytes) -> "Pairing":
     """Who answered; `effective` False means the device refused, and the rest is empty."""
     name = "provisioning answer"

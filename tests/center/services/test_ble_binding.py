@@ -1,6 +1,8 @@
 """Binding a device without a network: the trust rule, in the order in which it is asked, and what cannot be forged."""
 
 import asyncio
+import base64
+import dataclasses
 
 import pytest
 
@@ -336,7 +338,35 @@ async def test_a_wrong_old_secret_keeps_others_out_and_not_the_owner(world) -> N
     assert sorted(await owners(world, tag)) == sorted([ann.uid, bob.uid])
 
 
-async def test_an_owner_who_binds_again_renews_the_secret_and_nothing_else(world) -> None:
+async def key_of(world, who, tag) -> bytes:
+    return base64.b64decode((await world.center.ownership.auth_key(who, tag.pk, tag.dk)).reveal())
+
+
+async def test_the_bind_code_is_the_auth_key_that_every_owner_gets(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag, codes = Tag(product), []
+    for who in (ann, bob):
+        encrypted = await made_code(world, who, tag)
+        codes.append(tag.read(encrypted).encode())
+        new, old = tag.bind()
+        await post(world, who, tag, signed(domain, tag, new, encrypted_code=encrypted, old_secret=old))
+
+    assert codes[0] != codes[1]
+    assert [await key_of(world, who, tag) for who in (ann, bob)] == [codes[1], codes[1]]
+
+
+async def test_a_bind_that_is_refused_leaves_the_auth_key(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="single")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    before = await key_of(world, ann, tag)
+
+    assert await code_of(bind(world, domain, bob, tag)) == 5412
+
+    assert await key_of(world, ann, tag) == before
+
+
+async def test_an_owner_who_binds_again_renews_secret_and_key_and_nothing_else(world) -> None:
     product, domain, ann, _bob = await scene(world, bind_mode="single")
     tag = Tag(product)
     await bind(world, domain, ann, tag)
@@ -344,7 +374,9 @@ async def test_an_owner_who_binds_again_renews_the_secret_and_nothing_else(world
 
     await bind(world, domain, ann, tag)
 
-    assert await world.center.ownership.device(ann, tag.pk, tag.dk) == before
+    after = await world.center.ownership.device(ann, tag.pk, tag.dk)
+    assert after.auth_key != before.auth_key
+    assert dataclasses.replace(after, auth_key=before.auth_key) == before
     await bind(world, domain, ann, tag)  # the secret before this one is the one on file
 
 

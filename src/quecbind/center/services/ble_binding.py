@@ -4,11 +4,13 @@ The story: the App brings the device's random and gets a bind code encrypted for
 gives back a bind secret of its own, encrypted; the App brings both, signed. The trust rule: the product secret is the
 key, so only the Developer Center and the devices of the product can read and make these; the proof is that, within two
 minutes, a new bind secret for this very device came back under the random the code was made for. While somebody owns
-the device, whoever comes next must show its old bind secret as well. What the format cannot promise is said in
+the device, whoever comes next must show its old bind secret as well. From then on the code is the auth key: it is the
+one secret that both sides have learned, and the App gets it from here alone. What the format cannot promise is said in
 docs/protocol/app-api.md.
 """
 
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, replace
 
 from quecbind.center.domain import binding, refusal
 from quecbind.center.domain.device import Device
@@ -112,7 +114,7 @@ class BleBinding(Binding):
         _check_parts(parts)
         self._check_signature(request, parts)
         target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
-        fresh_key, device_secret = self._auth_keys.draw(), Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
+        device_secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
 
         def work(tx: Tx) -> tuple[Outcome | Refused, Device | None]:
             now = self._clock.now()
@@ -126,7 +128,7 @@ class BleBinding(Binding):
                 refused = self._ble_codes.take(who.uid, target, parts.random, read.code, now)
             if isinstance(read, _Read) and refused is None:
                 mac = self._storage.mac("BLE bind secret", request.product_key, read.new_secret.reveal())
-                return _bind(tx, request, product, read, mac, device_secret, fresh_key, to_ms(now))
+                return _bind(tx, request, product, read, mac, device_secret, to_ms(now))
             refused = read if isinstance(read, Refused) else refused
             assert refused is not None, "one of the two has refused"
             if refused.code not in (refusal.BIND_CODE_NOT_REPORTED, refusal.BIND_CODE_EXPIRED):
@@ -222,7 +224,6 @@ def _bind(
     read: _Read,
     secret_mac: bytes,
     device_secret: Secret,
-    fresh_key: Secret,
     now_ms: int,
 ) -> tuple[Outcome | Refused, Device | None]:
     target = client_id(product.product_key, DeviceKey(request.device_key))
@@ -264,7 +265,12 @@ def _bind(
     if isinstance(decision, binding.AlreadyOwner):
         action = "device.bind_secret_renewed"
         tx.audit.append(user_did(request.who, request.product_key, request.device_key, request.peer, action, now_ms))
-    return carry_out(tx, request, decision, device, product, owners, fresh_key, now_ms), created
+    key = Secret(base64.b64encode(read.code.reveal().encode()).decode())
+    outcome = carry_out(tx, request, decision, device, product, owners, key, now_ms)
+    if isinstance(outcome, Refused):
+        return outcome, created
+    tx.devices.set_auth_key(device.id, key)  # also where it has owners: the device knows no other from now on
+    return replace(outcome, auth_key=key), created
 
 
 def _check_random(random: str | None) -> None:

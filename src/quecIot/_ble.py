@@ -1,0 +1,211 @@
+"""The device as a BLE peripheral: what it advertises, whom it serves, and bytes in and out of its characteristic.
+
+GATT carries a byte stream: a frame is cut where the connection's MTU says so, and put together again by its header, as
+on TCP. What a connection may ask is decided by `_conversation`, the same as on LAN; here is what BLE adds. Few can
+be connected at once, and strangers cannot take the places of those that have logged in. Nothing here knows a radio,
+a thread or a clock; all methods are called from one thread, except where they say otherwise.
+"""
+
+from quecbind.wire import ble_advertising
+from quecbind.wire.errors import BleError
+from quecIot._conversation import Conversation
+from quecIot._session import Door
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from quecIot._draw import Entropy
+
+SMALLEST_MTU = 23
+LARGEST_MTU = 517
+MAX_STRANGERS = 3
+MAX_CENTRALS = 8
+MAX_UNSENT = 16 * 1024  # a reader this slow is let go
+MAX_LOG_LINES = 32
+
+
+class Host:
+    """What BLE may know of the device and ask of it; every function may be called from any thread."""
+
+    def __init__(
+        self,
+        identity: "Callable[[], tuple[str, str, str | None]]",
+        has_network: "Callable[[], bool]",
+        window_ends_at: "Callable[[], float | None]",
+        door: Door,
+        carry_out: "Callable[[tuple[Any, ...]], bytes]",
+        take_wifi: "Callable[[str, str], bool] | None",
+        authenticate: "Callable[[bytes, str], bytes] | None",
+        capabilities: int,
+    ) -> None:
+        """
+        Args:
+            identity: product key, device key, and the bind code while its window is open.
+            has_network: whether the device is to be connected to its Developer Center.
+            window_ends_at: when the bind window ends by itself, None when it is closed.
+            door: judges log-ins.
+            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
+            take_wifi, authenticate: as `Conversation` takes them; a device has one of the two.
+            capabilities: what it can talk over, as it is advertised.
+        """
+        self.identity = identity
+        self.has_network = has_network
+        self.window_ends_at = window_ends_at
+        self.door = door
+        self.carry_out = carry_out
+        self.take_wifi = take_wifi
+        self.authenticate = authenticate
+        self.capabilities = capabilities
+
+
+class Central:
+    """One App that is connected.
+
+    Attributes:
+        mtu: what the two have agreed on.
+        wants_log: whether it has subscribed to the log.
+    """
+
+    __slots__ = ("_unsent", "conversation", "lines", "mtu", "wants_log")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.mtu = SMALLEST_MTU
+        self.wants_log = False
+        self.lines: "list[str]" = []
+        self._unsent = b""
+
+    def add(self, data: bytes) -> None:
+        self._unsent += data
+
+    def is_too_slow(self) -> bool:
+        return len(self._unsent) > MAX_UNSENT
+
+    def next_chunk(self) -> bytes:
+        """The next indication; b"" when nothing waits. Asking takes it away."""
+        chunk = self._unsent[: self.mtu - 3]
+        self._unsent = self._unsent[len(chunk) :]
+        return chunk
+
+    def next_line(self) -> bytes:
+        """The next notification of the log; b"" when there is none. A line that is too long for one is cut."""
+        return self.lines.pop(0).encode()[: self.mtu - 3] if self.lines else b""
+
+
+class Peripheral:
+    def __init__(self, host: Host, entropy: "Entropy", log: "Callable[[str, str], None]") -> None:
+        self._host = host
+        self._entropy = entropy
+        self._log = log
+        self._centrals: "list[Central]" = []
+        self._complained = ""
+
+    # --- before anybody connects ---
+
+    def device_key(self) -> str:
+        return self._host.identity()[1]
+
+    def advertisement(self) -> "tuple[bytes, bytes] | None":
+        """What to advertise now, and what to answer scans with; None: nothing, and nobody can connect."""
+        product_key, device_key, bind_code = self._host.identity()
+        if not product_key or len(self._centrals) >= MAX_CENTRALS:
+            return None
+        status = 0
+        if self._host.has_network():
+            status |= ble_advertising.HAS_NETWORK
+        if self._host.door.key() is not None:
+            status |= ble_advertising.IS_BOUND
+        if bind_code is not None:
+            status |= ble_advertising.IS_BINDABLE
+        try:
+            data = ble_advertising.advertisement(product_key, device_key, status, self._host.capabilities)
+        except BleError as error:
+            if self._complained != str(error):
+                self._complained = str(error)
+                self._log("warning", "BLE: the device cannot be found, %s" % error)
+            return None
+        return data, ble_advertising.scan_response(device_key)
+
+    # --- connections ---
+
+    def connected(self, source: str, now: float) -> "Central | None":
+        """Whoever has just connected; None when there is no room for more of them."""
+        strangers = [one for one in self._centrals if not one.conversation.session.is_open]
+        if len(self._centrals) >= MAX_CENTRALS or len(strangers) >= MAX_STRANGERS:
+            return None
+        host = self._host
+        central = Central(
+            Conversation(
+                source,
+                host.identity,
+                host.door,
+                host.carry_out,
+                self._entropy,
+                self._log,
+                now,
+                host.take_wifi,
+                host.authenticate,
+            )
+        )
+        self._centrals = self._centrals + [central]
+        return central
+
+    def disconnected(self, central: Central) -> None:
+        self._centrals = [one for one in self._centrals if one is not central]
+
+    def mtu_changed(self, central: Central, mtu: int) -> None:
+        central.mtu = min(max(mtu, SMALLEST_MTU), LARGEST_MTU)
+
+    def written(self, central: Central, data: bytes, now: float) -> bool:
+        """Takes what an App has written; False: its connection has served, and is to be ended."""
+        if central not in self._centrals:
+            return False
+        answer = central.conversation.receive_data(data, now)
+        if answer is None:
+            return False
+        central.add(answer)
+        return not central.is_too_slow()
+
+    # --- what the script tells ---
+
+    def report(self, command: int, payload: bytes) -> None:
+        """Tells every App that is logged in."""
+        for central in self._centrals:
+            central.add(central.conversation.session.report(command, payload))
+
+    def has_asked(self, packet_id: int) -> bool:
+        """Whether some App waits for properties under that packet id. From any thread."""
+        return any([central.conversation.session.has_asked(packet_id) for central in self._centrals])
+
+    def answer_read(self, packet_id: int, payload: bytes) -> None:
+        for central in self._centrals:
+            central.add(central.conversation.session.answer_read(packet_id, payload))
+
+    def logged(self, line: str) -> None:
+        """A line of the device's log, for those that want it: only who has logged in may read it."""
+        for central in self._centrals:
+            if central.wants_log and central.conversation.session.is_valid():
+                central.lines = central.lines[1 - MAX_LOG_LINES :] + [line]
+
+    # --- time ---
+
+    def next_timer(self) -> "float | None":
+        """When `handle_timer`, or a look at `advertisement`, is due; None: not before something happens."""
+        times = [central.conversation.next_timer() for central in self._centrals]
+        ends_at = self._host.window_ends_at()
+        if ends_at is not None:
+            times.append(ends_at)
+        return min(times) if times else None
+
+    def handle_timer(self, now: float) -> "list[Central]":
+        """Those whose connections are to be ended by now."""
+        over = []
+        for central in self._centrals:
+            due = central.conversation.handle_timer(now)
+            if due is None or central.is_too_slow():
+                over.append(central)
+            else:
+                central.add(due)
+        return over

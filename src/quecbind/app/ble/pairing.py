@@ -1,0 +1,115 @@
+"""Pairing over BLE: a device nearby hands over its bind code, and takes a network if it is to have one.
+
+The order of provisioning: the App gives SSID and password (0x7010), the device names itself and, only in its bind
+window, gives its bind code (0x7011), joins the network, and reports the code to the Developer Center. The App asks that
+to bind, and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
+"""
+
+from collections.abc import Callable
+
+from quecbind.app.ble.exchange import exchange
+from quecbind.app.ble.radio import Radio
+from quecbind.app.ble.scan import FoundBle, scan
+from quecbind.app.client import CAPABILITY_BLE, CAPABILITY_LAN, CAPABILITY_WAN, AppClient
+from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError
+from quecbind.app.lan.search import FoundDevice
+from quecbind.app.pairing import Clock, Step, SystemClock
+from quecbind.app.results import Binding
+from quecbind.wire import commands, lan
+from quecbind.wire.errors import WireError
+
+RETRY_EVERY_S = 2.0
+MAX_TRIES = 9
+_CODE_NOT_REPORTED = 5460
+
+
+async def pair(
+    radio: Radio, address: str, ssid: str | None = None, password: str | None = None, *, tries: int = 3
+) -> lan.Pairing:
+    """What the device at this address says of itself; `bind_code` is None while its bind window is closed.
+
+    Raises:
+        PairingError: no connection, no answer, none that can be read, or the device cannot take the network.
+    """
+    async with exchange(radio, address) as asking:
+        request = lan.provision_request(ssid, password)
+        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER, tries=tries)
+    try:
+        pairing = lan.parse_provision_answer(answer)
+    except WireError as error:
+        raise PairingError(f"the device's answer cannot be read: {error}") from error
+    if not pairing.effective:
+        raise PairingError("the device refused: it takes no network, or not this one")
+    return pairing
+
+
+class BleNetwork:
+    """Where `pairing.bind_nearby` finds devices, when it is to find them over BLE."""
+
+    place = "over BLE"
+
+    def __init__(self, radio: Radio) -> None:
+        self._radio = radio
+
+    async def discover(self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None) -> list[FoundDevice]:
+        """Devices in their bind window first: the others have nothing to give."""
+        found = await scan(self._radio, seconds, None if enough is None else lambda device: enough(_as_found(device)))
+        return [_as_found(device) for device in sorted(found, key=lambda device: not device.is_bindable)]
+
+    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
+        return await pair(self._radio, device.address)
+
+
+def _as_found(device: FoundBle) -> FoundDevice:
+    return FoundDevice(device.product_key, device.device_key, device.address, 0, None, 1)
+
+
+def _silent(step: Step) -> None:
+    """Nobody waits for the steps."""
+
+
+async def provision(
+    client: AppClient,
+    radio: Radio,
+    device: FoundBle,
+    ssid: str,
+    password: str,
+    device_name: str | None = None,
+    *,
+    clock: Clock | None = None,
+    tell: Callable[[Step], None] = _silent,
+) -> Binding:
+    """Gives the device a network and binds it to the user who is signed in at `client`.
+
+    Raises:
+        NoBindCodeError: the device is not in its bind window, so it did not take the network either.
+        PairingError: it could not be talked to, or refused.
+        RefusedError: the platform said no; 5460 when the device did not come to be heard of.
+    """
+    clock = clock or SystemClock()
+    await client.may_bind(device.product_key, device.device_key)
+    tell(Step("allowed", "the platform allows to bind this device"))
+    pairing = await pair(radio, device.address, ssid, password)
+    if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
+        raise PairingError("the device says to be another one than it advertised")
+    if pairing.bind_code is None:
+        raise NoBindCodeError(f"device {device.device_key} is not in pairing mode and took no network")
+    tell(Step("code", f"the device has the network {ssid!r} and handed over its bind code"))
+    for left in reversed(range(MAX_TRIES)):
+        try:
+            binding = await client.bind_by_code(
+                device.product_key,
+                device.device_key,
+                pairing.bind_code,
+                device_name,
+                CAPABILITY_WAN | CAPABILITY_LAN | CAPABILITY_BLE,
+            )
+        except RefusedError as error:
+            if error.code != _CODE_NOT_REPORTED or not left:
+                raise
+        else:
+            tell(Step("bound", "the device is bound"))
+            return binding
+        tell(Step("waiting", f"waiting for the device to join the network and report ({left} tries left)"))
+        await clock.sleep(RETRY_EVERY_S)
+    raise AssertionError("the last try raises")

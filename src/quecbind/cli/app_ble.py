@@ -1,0 +1,183 @@
+"""BLE on the command line: `quecbind app provision`, and `--radio` of the commands that look for devices.
+
+A Wi-Fi password never is an argument: other users of a machine can read those.
+"""
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quecbind.cli.arguments import seconds
+from quecbind.cli.outcome import UNREACHABLE, USAGE, CommandError
+
+if TYPE_CHECKING:
+    from quecbind.app.ble.radio import Radio
+    from quecbind.app.ble.scan import FoundBle
+    from quecbind.app.client import AppClient
+    from quecbind.app.device import Way
+    from quecbind.app.keys import Keys
+    from quecbind.app.pairing import Step
+
+SSID_VARIABLE = "QUECBIND_WIFI_SSID"
+PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
+COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
+_BUMBLE = "bumble:"
+
+
+def add_radio(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    parser.add_argument(
+        "--radio",
+        default=default,
+        metavar="RADIO",
+        help="look over BLE: bleak (this machine's Bluetooth) or bumble:TRANSPORT (a controller, such as bumble:usb:0)"
+        + (f"; default: {default}" if default else ""),
+    )
+
+
+def add_provision(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `app provision`, beside those of signing in."""
+    parser.add_argument("--ssid", metavar="NAME", help=f"the Wi-Fi network; asked for on a terminal [{SSID_VARIABLE}]")
+    parser.add_argument(
+        "--wifi-password-file",
+        type=Path,
+        metavar="FILE",
+        help=f"holds the network's password; without it {PASSWORD_VARIABLE}, or it is asked for on a terminal",
+    )
+    parser.add_argument("--pk", metavar="PK", help="only a device of this product")
+    parser.add_argument("--dk", metavar="DK", help="only this device; without it the one that can be bound")
+    parser.add_argument("--name", metavar="TEXT", help="what the user calls it")
+    parser.add_argument("--seconds", type=seconds, default=15.0, metavar="S", help="how long to look; default: 15")
+    add_radio(parser, "bleak")
+
+
+def wifi_of(args: argparse.Namespace) -> tuple[str, str]:
+    """SSID and password."""
+    ssid = args.ssid or os.environ.get(SSID_VARIABLE, "")
+    is_terminal = sys.stdin.isatty()
+    if not ssid and is_terminal:
+        ssid = input("Wi-Fi network: ")
+    if not ssid:
+        raise CommandError(USAGE, f"no network: give --ssid or set {SSID_VARIABLE}")
+    if args.wifi_password_file is not None:
+        try:
+            return ssid, args.wifi_password_file.read_text().rstrip("\r\n")
+        except (OSError, UnicodeError) as error:
+            raise CommandError(USAGE, f"{args.wifi_password_file} cannot be read: {error}") from None
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and is_terminal:
+        password = getpass.getpass(f"Password of {ssid} (empty: none): ")
+    if password is None:
+        raise CommandError(USAGE, f"no network password: give --wifi-password-file or set {PASSWORD_VARIABLE}")
+    return ssid, password
+
+
+@asynccontextmanager
+async def radio_of(name: str) -> "AsyncIterator[Radio]":
+    """The radio that --radio names."""
+    from quecbind.app.ble.radio import RadioError  # noqa: PLC0415 - not needed for the rest of the command line
+
+    try:
+        if name == "bleak":
+            from quecbind.app.ble.bleak_radio import BleakRadio  # noqa: PLC0415 - of the extra `ble`
+
+            yield BleakRadio()
+        elif name.startswith(_BUMBLE) and len(name) > len(_BUMBLE):
+            from quecbind.app.ble.bumble_radio import BumbleRadio  # noqa: PLC0415 - of the extra `ble`
+
+            async with BumbleRadio.open(name.removeprefix(_BUMBLE)) as radio:
+                yield radio
+        else:
+            raise CommandError(USAGE, "--radio is bleak or bumble:TRANSPORT, such as bumble:usb:0")
+    except ImportError as error:
+        raise CommandError(USAGE, f"BLE needs `pip install 'quecbind[ble]'`: {error}") from None
+    except RadioError as error:
+        raise CommandError(UNREACHABLE, str(error)) from None
+
+
+@asynccontextmanager
+async def ways_of(args: argparse.Namespace) -> "AsyncIterator[Callable[[Keys], Sequence[Way]]]":
+    """The way over BLE, for the commands that use a device; none without --radio."""
+    if not args.radio:
+        yield lambda keys: ()
+        return
+    from quecbind.app.ble.way import BleWay  # noqa: PLC0415
+
+    async with radio_of(args.radio) as radio:
+        yield lambda keys: (BleWay(radio, args.product_key, args.device_key, keys),)
+
+
+def scanned(radio_name: str, scan_s: float) -> "list[FoundBle]":
+    """The devices heard over BLE."""
+    from quecbind.app.ble.scan import scan  # noqa: PLC0415
+
+    async def session() -> "list[FoundBle]":
+        async with radio_of(radio_name) as radio:
+            return await scan(radio, scan_s)
+
+    return asyncio.run(session())
+
+
+def tell(step: "Step") -> None:
+    print(step.sentence, file=sys.stderr, flush=True)
+
+
+async def provision(client: "AppClient", args: argparse.Namespace, ssid: str, password: str) -> dict[str, Any]:
+    """Finds the device, gives it the network, binds it."""
+    from quecbind.app.ble import pairing  # noqa: PLC0415 - of the extras `app` and `ble`
+
+    async with radio_of(args.radio) as radio:
+        device = await _one(radio, args)
+        binding = await pairing.provision(client, radio, device, ssid, password, args.name, tell=tell)
+    return {
+        "product_key": device.product_key,
+        "device_key": device.device_key,
+        "address": device.address,
+        "bind_mode": binding.bind_mode,
+        "product_name": binding.product_name,
+    }
+
+
+async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
+    """Finds the device and binds it, with or without a network of its own."""
+    from quecbind.app.ble.binding import bind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
+    from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415
+    from quecbind.app.pairing import bind_nearby  # noqa: PLC0415
+
+    async with radio_of(args.radio) as radio:
+        device = await _one(radio, args)
+        if device.is_ble_only:
+            await bind_ble_only(client, radio, device, args.name, tell=tell)
+        else:
+            network = BleNetwork(radio)
+            keys = device.product_key, device.device_key
+            await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
+    return {"product_key": device.product_key, "device_key": device.device_key, "address": device.address}
+
+
+async def _one(radio: "Radio", args: argparse.Namespace) -> "FoundBle":
+    """The device that is meant: the one named, else the only one in its bind window."""
+    from quecbind.app.ble.scan import scan  # noqa: PLC0415
+    from quecbind.app.errors import NothingFoundError, PairingError  # noqa: PLC0415
+
+    def is_meant(device: "FoundBle") -> bool:
+        if args.dk is None and not device.is_bindable:
+            return False
+        return args.pk in {None, device.product_key} and args.dk in {None, device.device_key}
+
+    print("looking for devices over BLE", file=sys.stderr, flush=True)
+    # One that is named need not be waited for; the only one has to be the only one.
+    look_s = min(args.seconds, 15.0) if args.dk else min(args.seconds, 5.0)
+    found = [one for one in await scan(radio, look_s, is_meant if args.dk else None) if is_meant(one)]
+    if not found:
+        raise NothingFoundError("no such device was heard over BLE")
+    if len({(one.product_key, one.device_key) for one in found}) > 1:
+        names = ", ".join(f"{one.product_key} {one.device_key}" for one in found)
+        raise PairingError(f"several devices can be bound, name one of them: {names}")
+    print(f"found {found[0].product_key} {found[0].device_key} at {found[0].address}", file=sys.stderr, flush=True)
+    return found[0]
