@@ -6,6 +6,7 @@ command is executed, and the connection has few requests and little time. After 
 
 from quecbind.wire import commands, frame, lan
 from quecbind.wire.errors import WireError
+from quecIot._sealed import Exchange, Sealing
 from quecIot._session import Door, Session
 
 TYPE_CHECKING = False
@@ -33,17 +34,19 @@ class Conversation:
         source: str,
         identity: "Callable[[], tuple[str, str, str | None]]",
         door: Door,
+        sealing: Sealing,
         carry_out: "CarryOut",
         entropy: "Entropy",
         log: "Callable[[str, str], None]",
         now: float,
     ) -> None:
-        """`identity()` gives product key, device key, and the bind code while its window is open."""
+        """`identity()` gives product key, device key, and a bind code that may be told in the clear."""
         self.source = source
         self.session = Session(source, door, carry_out, entropy, now)
         self._ends_at = now + IDLE_S
         self._last_at = now + LIFE_S
         self._identity = identity
+        self._exchange = Exchange(sealing)
         self._log = log
         self._reader = frame.FrameReader(MAX_FRAME)
         self._request_count = 0
@@ -77,6 +80,10 @@ class Conversation:
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
+        if asked.command == commands.SEALED_ASK:
+            return [(asked.packet_id, commands.SEALED_ANSWER, self._exchange.ask(asked.payload, now))]
+        if asked.command == commands.SEALED_PROOF:
+            return [(asked.packet_id, commands.SEALED_OUTCOME, self._exchange.prove(asked.payload))]
         return self.session.receive(asked, now)
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":

@@ -12,6 +12,7 @@ from quecIot._board import Board
 from quecIot._events import Events
 from quecIot._lan import Host, LanServer, Settings
 from quecIot._profile import DEFAULTS, LATER, Profile
+from quecIot._sealed import Pin
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
 
@@ -47,6 +48,7 @@ class Device:
         self._has_threads = has_threads
         self._lock = _platform.new_lock()
         self._events = Events()
+        self._pin = Pin()
         self._uplink: "Uplink | None" = None
         self._lan: "LanServer | None" = None
 
@@ -97,7 +99,8 @@ class Device:
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on:
             return
-        server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files)
+        host = Host(self._identity, self._auth_key, self._carry_out, self._offer, self._settle)
+        server = LanServer(settings, host, self._files)
         try:
             server.start()
         except OSError as error:
@@ -119,8 +122,31 @@ class Device:
         with self._lock:
             if self.agent is None:
                 return "", "", None
-            code = self._window.code(self._monotonic())
+            code = None if self._pin.text else self._window.code(self._monotonic())
             return self._profile.product_key, self._profile.device_key, code
+
+    def _offer(self) -> "tuple[str, str, str] | None":
+        with self._lock:
+            if self.agent is None or not self._pin.text or self._window.code(self._monotonic()) is None:
+                return None
+            return self._pin.text, self._profile.product_key, self._profile.device_key
+
+    def _settle(self, pin: str, is_right: bool) -> "str | int | None":
+        """One try with the PIN: the bind code, or how many tries are left. The last wrong one closes the window."""
+        with self._lock:
+            now = self._monotonic()
+            code = self._window.code(now)
+            if self.agent is None or code is None or pin != self._pin.text:
+                return None
+            if is_right:
+                return code
+            left = self._pin.miss()
+            if not left:
+                _platform.log(_platform.WARNING, "too many wrong PINs: the bind window is closed")
+                self._window.open(code, 0, now)
+                self.agent.report_bind_code(now)
+        self._wake()
+        return left
 
     def _auth_key(self) -> "bytes | None":
         with self._lock:
@@ -189,6 +215,7 @@ class Device:
             self._profile.save(bind_code=code)
             now = self._monotonic()
             self._window.open(code, seconds, now)
+            self._pin.renew()
             agent.report_bind_code(now)
             return True
 
@@ -202,6 +229,14 @@ class Device:
 
         answer: "list[Any] | None" = self._get("bindcodeGet", read)
         return answer
+
+    def set_pairing_pin(self, pin: "Any") -> bool:
+        def work(agent: Agent, pin: str) -> None:
+            if pin and not _platform.can_agree():
+                raise _Refused("setPairingPin: sealed pairing needs a library, pip install quecbind[sealed]")
+            self._pin.text = pin
+
+        return self._do("setPairingPin", (pin,), work) is not False
 
     def rst(self) -> bool:
         def work(agent: Agent) -> bool:

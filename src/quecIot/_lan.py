@@ -7,12 +7,15 @@ from quecbind.wire import commands, frame, lan
 from quecIot import _pairing, _platform
 from quecIot._conversation import Conversation
 from quecIot._networks import Networks
+from quecIot._sealed import Sealing
 from quecIot._session import Door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from quecIot._sealed import Offer, Settle
 
     Say = Callable[[Conversation], bytes]
 
@@ -46,23 +49,28 @@ def _port(text: str, default: int) -> int:
 class Host:
     """What the local network may know of the device and ask of it; every function may be called from any thread."""
 
-    __slots__ = ("auth_key", "carry_out", "identity")
+    __slots__ = ("auth_key", "carry_out", "identity", "offer", "settle")
 
     def __init__(
         self,
         identity: "Callable[[], tuple[str, str, str | None]]",
         auth_key: "Callable[[], bytes | None]",
         carry_out: "Callable[[tuple[Any, ...]], bytes]",
+        offer: "Offer" = lambda: None,
+        settle: "Settle" = lambda pin, is_right: None,
     ) -> None:
         """
         Args:
-            identity: product key, device key, and the bind code while its window is open.
+            identity: product key, device key, and the bind code: None when its window is closed or a PIN set.
             auth_key: the 16 bytes that open a session, None while there is no owner.
             carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
+            offer, settle: what sealed pairing asks of the device (`_sealed`); as they are by default, there is no PIN.
         """
         self.identity = identity
         self.auth_key = auth_key
         self.carry_out = carry_out
+        self.offer = offer
+        self.settle = settle
 
 
 class _Connection:
@@ -86,6 +94,7 @@ class LanServer:
         self._settings = settings
         self._host = host
         self._door = Door(host.auth_key)
+        self._sealing = Sealing(host.offer, host.settle, _platform.agree, _platform.monotonic())
         self._to_say: "list[Say]" = []
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
@@ -194,8 +203,9 @@ class LanServer:
             if not _pairing.may_connect(source, strangers, len(open_ones) - len(strangers), self._is_own):
                 sock.close()
                 continue
+            host = self._host
             conversation = Conversation(
-                source, self._host.identity, self._door, self._host.carry_out, _platform.entropy, _platform.log, now
+                source, host.identity, self._door, self._sealing, host.carry_out, _platform.entropy, _platform.log, now
             )
             self._connections.append(_Connection(sock, conversation))
 

@@ -60,6 +60,11 @@ def register(subparsers: Subparsers) -> None:
     pairing.add_argument("--pk", metavar="PK", help="only a device of this product")
     pairing.add_argument("--dk", metavar="DK", help="only this device; without it the one that offers a bind code")
     pairing.add_argument("--name", metavar="TEXT", help="what the user calls it")
+    pairing.add_argument(
+        "--pin",
+        metavar="DIGITS",
+        help="the device's PIN: its bind code does not cross the air in the clear; needs --dk",
+    )
     pairing.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="give up after this; default: 60")
     _add_lan(pairing)
 
@@ -128,7 +133,9 @@ def run_login(args: argparse.Namespace) -> int:
 def run_pair(args: argparse.Namespace) -> int:
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-    network = LocalNetwork(args.lan_port, _ipv4(args.lan_address))
+    if args.pin is not None and not args.dk:
+        raise CommandError(USAGE, "--pin needs --dk: a PIN belongs to one device")
+    network = LocalNetwork(args.lan_port, _ipv4(args.lan_address), args.pin)
 
     def tell(step: "Step") -> None:
         print(step.sentence, file=sys.stderr, flush=True)

@@ -45,6 +45,12 @@ PING = 0x7037
 PONG = 0x7038
 HEARTBEAT = 0x7039
 
+# Sealed pairing, a quecbind extension: wire.sealed.
+SEALED_ASK = 0x70E0
+SEALED_ANSWER = 0x70E1
+SEALED_PROOF = 0x70E2
+SEALED_OUTCOME = 0x70E3
+
 # 0x00A3, 0x00A4
 EXCEPTION_CODE = 1
 EXCEPTION_PACKET_ID = 2
@@ -114,6 +120,10 @@ NAMES = {
     PING: "ping",
     PONG: "pong",
     HEARTBEAT: "heartbeat set-up",
+    SEALED_ASK: "sealed pairing",
+    SEALED_ANSWER: "sealed pairing answer",
+    SEALED_PROOF: "sealed pairing proof",
+    SEALED_OUTCOME: "sealed pairing outcome",
 }
 
 _TOPIC_KINDS = {
