@@ -4,7 +4,7 @@ Each call is all or nothing: what breaks a rule, or cannot be stored, changes no
 and leaves one line in the log. The lock is held for as long as a store write takes, never for the network.
 """
 
-from quecbind.wire import commands, ttlv
+from quecbind.wire import commands, sealed, ttlv
 from quecIot import _codes, _downlink, _draw, _options, _platform
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
+_NO_LIBRARY = "sealed pairing needs a library: pip install 'quecbind[sealed]'"
 _TSL = (_codes.TSL_SENT, _codes.TSL_FAILED)
 
 
@@ -80,10 +81,12 @@ class Device:
         self._files.make_directory(home)
         board = Board(self._files, home)
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
+        pin = self._pin_of(self._getenv("QUECIOT_PAIRING_PIN"))
         if not _options.is_device_key(device_key):
             raise _Refused("QUECIOT_DK must be 1 to 16 of 0-9 A-Z a-z")
         store = Store(home, device_key + ".json", self._files, DEFAULTS, LATER)
         store.load(_platform.log)
+        self._pin.text = pin
         self._profile = Profile(store, device_key, server, self._entropy)
         self._window = BindWindow(store.values["bind_code"] or None)
         self._board = board
@@ -95,6 +98,14 @@ class Device:
             self._uplink.start()
             self._start_lan(lan_settings)
         self.agent = agent
+
+    @staticmethod
+    def _pin_of(pin: str) -> str:
+        if pin and not sealed.is_pin(pin):
+            raise _Refused("QUECIOT_PAIRING_PIN must be 6 to 16 digits")
+        if pin and not _platform.can_agree():
+            raise _Refused(_NO_LIBRARY)
+        return pin
 
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on:
@@ -233,7 +244,7 @@ class Device:
     def set_pairing_pin(self, pin: "Any") -> bool:
         def work(agent: Agent, pin: str) -> None:
             if pin and not _platform.can_agree():
-                raise _Refused("setPairingPin: sealed pairing needs a library, pip install quecbind[sealed]")
+                raise _Refused("setPairingPin: %s" % _NO_LIBRARY)
             self._pin.text = pin
 
         return self._do("setPairingPin", (pin,), work) is not False

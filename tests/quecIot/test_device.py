@@ -435,7 +435,7 @@ class TestSealedPairing:
         monkeypatch.setattr(_platform, "_spake2", None)
 
         assert not bench.device.set_pairing_pin("271828")
-        assert "pip install quecbind[sealed]" in caplog.text
+        assert "pip install 'quecbind[sealed]'" in caplog.text
         assert bench.device._identity() == (PK, DK, CODE)
         assert bench.device.set_pairing_pin("")
 
@@ -472,6 +472,19 @@ class TestSealedPairing:
 
         assert bench.device._settle("314159", True) is None
         assert bench.device._settle("271828", False) == 9
+
+    def test_the_environment_sets_a_pin_for_scripts_that_do_not_know_the_call(self) -> None:
+        bench = Bench(QUECIOT_PAIRING_PIN="271828")
+
+        assert bench.device.init()
+        bench.device.set_productinfo(PK, PS)
+        bench.device.bindcode_set(CODE, 120)
+
+        assert bench.device._offer() == ("271828", PK, DK)
+
+    def test_a_wrong_one_there_keeps_the_module_from_starting(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert not Bench(QUECIOT_PAIRING_PIN="12345").device.init()
+        assert "QUECIOT_PAIRING_PIN must be 6 to 16 digits" in caplog.text
 
     def test_a_restart_forgets_the_pin(self, bench: Bench) -> None:
         bench.device.set_pairing_pin("271828")
