@@ -34,6 +34,11 @@ def rst() -> bool:
     return _device.rst()
 
 
+def setPairingPin(pin: "Any" = None) -> bool:
+    """quecbind extension: only who knows this PIN, 6 to 16 digits, gets the bind code; None or "": everyone near."""
+    return _device.set_pairing_pin(pin)
+
+
 def setConnmode(mode: "Any") -> bool:
     """1: connect and stay connected; 0: leave, or do not connect."""
     return _device.set_connmode(mode)

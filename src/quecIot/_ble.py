@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from quecIot._draw import Entropy
+    from quecIot._sealed import Sealing
 
 SMALLEST_MTU = 23
 LARGEST_MTU = 517
@@ -39,16 +40,18 @@ class Host:
         take_wifi: "Callable[[str, str], bool] | None",
         authenticate: "Callable[[bytes, str], bytes] | None",
         capabilities: int,
+        sealing: "Sealing | None" = None,
     ) -> None:
         """
         Args:
-            identity: product key, device key, and the bind code while its window is open.
+            identity: product key, device key, and a bind code that may be told in the clear.
             has_network: whether the device is to be connected to its Developer Center.
             window_ends_at: when the bind window ends by itself, None when it is closed.
             door: judges log-ins.
             carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
             take_wifi, authenticate: as `Conversation` takes them; a device has one of the two.
             capabilities: what it can talk over, as it is advertised.
+            sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
         self.identity = identity
         self.has_network = has_network
@@ -58,6 +61,7 @@ class Host:
         self.take_wifi = take_wifi
         self.authenticate = authenticate
         self.capabilities = capabilities
+        self.sealing = sealing
 
 
 class Central:
@@ -109,7 +113,7 @@ class Peripheral:
 
     def advertisement(self) -> "tuple[bytes, bytes] | None":
         """What to advertise now, and what to answer scans with; None: nothing, and nobody can connect."""
-        product_key, device_key, bind_code = self._host.identity()
+        product_key, device_key, _ = self._host.identity()
         if not product_key or len(self._centrals) >= MAX_CENTRALS:
             return None
         status = 0
@@ -117,7 +121,7 @@ class Peripheral:
             status |= ble_advertising.HAS_NETWORK
         if self._host.door.key() is not None:
             status |= ble_advertising.IS_BOUND
-        if bind_code is not None:
+        if self._host.window_ends_at() is not None:
             status |= ble_advertising.IS_BINDABLE
         try:
             data = ble_advertising.advertisement(product_key, device_key, status, self._host.capabilities)
@@ -147,6 +151,7 @@ class Peripheral:
                 now,
                 host.take_wifi,
                 host.authenticate,
+                host.sealing,
             )
         )
         self._centrals = self._centrals + [central]

@@ -2,12 +2,13 @@
 
 Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
-(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. After the log-in the
-session decides.
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. A device with a PIN
+wants proof of it first, on the same connection. After the log-in the session decides.
 """
 
 from quecbind.wire import commands, frame, lan
 from quecbind.wire.errors import WireError
+from quecIot._sealed import Exchange, Sealing
 from quecIot._session import Door, Session
 
 TYPE_CHECKING = False
@@ -49,12 +50,14 @@ class Conversation:
         now: float,
         take_wifi: "Callable[[str, str], bool] | None" = None,
         authenticate: "Callable[[bytes, str], bytes] | None" = None,
+        sealing: "Sealing | None" = None,
     ) -> None:
         """
         Args:
-            identity: gives product key, device key, and the bind code while its window is open.
+            identity: gives product key, device key, and a bind code that may be told in the clear.
             take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
             authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
+            sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
         self.source = source
         self._take_wifi = take_wifi
@@ -64,6 +67,7 @@ class Conversation:
         self._ends_at = now + IDLE_S
         self._last_at = now + LIFE_S
         self._identity = identity
+        self._exchange = Exchange(sealing)
         self._log = log
         self._reader = frame.FrameReader(MAX_FRAME)
         self._request_count = 0
@@ -100,6 +104,10 @@ class Conversation:
         if asked.command in _AUTHENTICATED and self._authenticate is not None:
             answer = self._authenticate(asked.payload, self.session.take_random())
             return [(asked.packet_id, _AUTHENTICATED[asked.command], answer)]
+        if asked.command == commands.SEALED_ASK:
+            return [(asked.packet_id, commands.SEALED_ANSWER, self._exchange.ask(asked.payload, now))]
+        if asked.command == commands.SEALED_PROOF:
+            return [(asked.packet_id, commands.SEALED_OUTCOME, self._exchange.prove(asked.payload))]
         return self.session.receive(asked, now)
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":
@@ -111,7 +119,8 @@ class Conversation:
         except WireError:
             return []
         payload = lan.provision_answer(product_key, device_key, bind_code)
-        if wifi.ssid is not None and not self._takes(wifi, bind_code is not None):
+        is_bindable = bind_code is not None or self._exchange.is_proved
+        if wifi.ssid is not None and not self._takes(wifi, is_bindable):
             payload = lan.provision_refusal()
         return [(asked.packet_id, commands.PROVISION_ANSWER, payload)]
 
@@ -121,7 +130,7 @@ class Conversation:
             self._log("info", "pairing: Wi-Fi settings are ignored")
             return True
         if not is_bindable:
-            self._log("info", "provisioning: the bind window is closed, Wi-Fi settings are ignored")
+            self._log("info", "provisioning: no open bind window, or no proof of the PIN: Wi-Fi settings are ignored")
             return True
         if wifi == self._taken:
             return True

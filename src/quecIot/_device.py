@@ -4,7 +4,7 @@ Each call is all or nothing: what breaks a rule, or cannot be stored, changes no
 and leaves one line in the log. The lock is held for as long as a store write takes, never for the network.
 """
 
-from quecbind.wire import ble_advertising, commands, ttlv
+from quecbind.wire import ble_advertising, commands, sealed, ttlv
 from quecIot import _ble, _codes, _downlink, _draw, _options, _platform
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
@@ -13,6 +13,7 @@ from quecIot._board import Board
 from quecIot._events import Events
 from quecIot._lan import Host, LanServer, Settings
 from quecIot._profile import DEFAULTS, LATER, Profile
+from quecIot._sealed import Pin, Sealing
 from quecIot._session import Door
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
+_NO_LIBRARY = "sealed pairing needs a library: pip install 'quecbind[sealed]'"
 _TSL = (_codes.TSL_SENT, _codes.TSL_FAILED)
 
 
@@ -52,6 +54,8 @@ class Device:
         self._lock = _platform.new_lock()
         self._events = Events()
         self._wifi = Events()
+        self._pin = Pin()
+        self._sealing = Sealing(self._offer, self._settle, _platform.agree, monotonic())
         self._uplink: "Uplink | None" = None
         self._lan: "LanServer | None" = None
         self._ble: "BleServer | None" = None
@@ -87,10 +91,12 @@ class Device:
         self._files.make_directory(home)
         board = Board(self._files, home)
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
+        pin = self._pin_of(self._getenv("QUECIOT_PAIRING_PIN"))
         if not _options.is_device_key(device_key):
             raise _Refused("QUECIOT_DK must be 1 to 16 of 0-9 A-Z a-z")
         store = Store(home, device_key + ".json", self._files, DEFAULTS, LATER)
         store.load(_platform.log)
+        self._pin.text = pin
         self._profile = Profile(store, device_key, server, self._entropy)
         self._window = BindWindow(store.values["bind_code"] or None)
         self._board = board
@@ -135,13 +141,23 @@ class Device:
             take_wifi,
             authenticate,
             capabilities,
+            self._sealing,
         )
         return _ble.Peripheral(host, self._entropy, _platform.log)
+
+    @staticmethod
+    def _pin_of(pin: str) -> str:
+        if pin and not sealed.is_pin(pin):
+            raise _Refused("QUECIOT_PAIRING_PIN must be 6 to 16 digits")
+        if pin and not _platform.can_agree():
+            raise _Refused(_NO_LIBRARY)
+        return pin
 
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on or self._is_ble_only:
             return
-        server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files)
+        host = Host(self._identity, self._auth_key, self._carry_out, self._sealing)
+        server = LanServer(settings, host, self._files)
         try:
             server.start()
         except OSError as error:
@@ -166,8 +182,31 @@ class Device:
         with self._lock:
             if self.agent is None:
                 return "", "", None
-            code = self._window.code(self._monotonic())
+            code = None if self._pin.text else self._window.code(self._monotonic())
             return self._profile.product_key, self._profile.device_key, code
+
+    def _offer(self) -> "tuple[str, str, str] | None":
+        with self._lock:
+            if self.agent is None or not self._pin.text or self._window.code(self._monotonic()) is None:
+                return None
+            return self._pin.text, self._profile.product_key, self._profile.device_key
+
+    def _settle(self, pin: str, is_right: bool) -> "str | int | None":
+        """One try with the PIN: the bind code, or how many tries are left. The last wrong one closes the window."""
+        with self._lock:
+            now = self._monotonic()
+            code = self._window.code(now)
+            if self.agent is None or code is None or pin != self._pin.text:
+                return None
+            if is_right:
+                return code
+            left = self._pin.miss()
+            if not left:
+                _platform.log(_platform.WARNING, "too many wrong PINs: the bind window is closed")
+                self._window.open(code, 0, now)
+                self.agent.report_bind_code(now)
+        self._wake()
+        return left
 
     def _auth_key(self) -> "bytes | None":
         with self._lock:
@@ -282,6 +321,7 @@ class Device:
             self._profile.save(bind_code=code)
             now = self._monotonic()
             self._window.open(code, seconds, now)
+            self._pin.renew()
             agent.report_bind_code(now)
             return True
 
@@ -295,6 +335,14 @@ class Device:
 
         answer: "list[Any] | None" = self._get("bindcodeGet", read)
         return answer
+
+    def set_pairing_pin(self, pin: "Any") -> bool:
+        def work(agent: Agent, pin: str) -> None:
+            if pin and not _platform.can_agree():
+                raise _Refused("setPairingPin: %s" % _NO_LIBRARY)
+            self._pin.text = pin
+
+        return self._do("setPairingPin", (pin,), work) is not False
 
     def rst(self) -> bool:
         def work(agent: Agent) -> bool:

@@ -8,6 +8,7 @@ from quecbind.wire import commands, frame, lan
 from quecIot import _pairing, _platform
 from quecIot._conversation import Conversation
 from quecIot._networks import Networks, broadcast_of, is_within
+from quecIot._sealed import Sealing
 from quecIot._session import Door
 
 TYPE_CHECKING = False
@@ -51,23 +52,26 @@ def _port(text: str, default: int) -> int:
 class Host:
     """What the local network may know of the device and ask of it; every function may be called from any thread."""
 
-    __slots__ = ("auth_key", "carry_out", "identity")
+    __slots__ = ("auth_key", "carry_out", "identity", "sealing")
 
     def __init__(
         self,
         identity: "Callable[[], tuple[str, str, str | None]]",
         auth_key: "Callable[[], bytes | None]",
         carry_out: "Callable[[tuple[Any, ...]], bytes]",
+        sealing: "Sealing | None" = None,
     ) -> None:
         """
         Args:
-            identity: product key, device key, and the bind code while its window is open.
+            identity: product key, device key, and a bind code that may be told in the clear.
             auth_key: the 16 bytes that open a session, None while there is no owner.
             carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
+            sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
         self.identity = identity
         self.auth_key = auth_key
         self.carry_out = carry_out
+        self.sealing = sealing
 
 
 class _Connection:
@@ -233,8 +237,16 @@ class LanServer:
             if _pairing.has_to_give_way(strangers):
                 waiting[0].socket.close()
                 self._connections.remove(waiting[0])
+            host = self._host
             conversation = Conversation(
-                source, self._host.identity, self._door, self._host.carry_out, _platform.entropy, _platform.log, now
+                source,
+                host.identity,
+                self._door,
+                host.carry_out,
+                _platform.entropy,
+                _platform.log,
+                now,
+                sealing=host.sealing,
             )
             self._connections.append(_Connection(sock, conversation))
 

@@ -4,7 +4,7 @@ A rule takes the argument and gives it in the one form the rest of the module us
 TTLV fields), or WRONG. Scripts may give bytes for text; a bool is never a number.
 """
 
-from quecbind.wire import ttlv
+from quecbind.wire import sealed, ttlv
 from quecbind.wire.errors import WireError
 
 TYPE_CHECKING = False
@@ -62,6 +62,11 @@ def _bind_code(value: "Any") -> "Any":
         if letter not in _HEX:
             return WRONG
     return text
+
+
+def _pin(value: "Any") -> "Any":
+    text = "" if value is None else _text(value)
+    return text if text == "" or (text is not None and sealed.is_pin(text)) else WRONG
 
 
 def _int(low: int, high: int) -> "Callable[[Any], Any]":
@@ -192,6 +197,7 @@ PROPERTIES: "Rule" = (_properties, "a dict {id: bool, int, float, str, bytes, li
 # call -> its arguments in order: name and rule
 CALLS: "dict[str, tuple[tuple[str, Rule], ...]]" = {
     "bindcodeSet": (("bindcode", BIND_CODE), ("timeout", SECONDS)),
+    "setPairingPin": (("pin", (_pin, "None, empty, or 6 to 16 digits")),),
     "setConnmode": (("mode", (_int(0, 1), "0 or 1")),),
     "setEventCB": (("callback", (_callback, "callable")),),
     "setProvisionCB": (("callback", (_callback, "callable")),),

@@ -11,6 +11,8 @@ import ssl
 import sys
 import time
 
+from quecbind.wire import sealed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,11 @@ ERROR = "error"
 
 _AGAIN = (errno.EAGAIN, errno.EINPROGRESS)
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+try:
+    import spake2 as _spake2  # type: ignore[import-untyped]
+except ImportError:
+    _spake2 = None  # sealed pairing is off
 
 if IS_MICROPYTHON:
     import _thread
@@ -75,6 +82,21 @@ else:
 def entropy(count: int) -> bytes:
     """Bytes of the system's secure random."""
     return os.urandom(count)
+
+
+def can_agree() -> bool:
+    """Whether this interpreter has the library for sealed pairing: CPython with `pip install quecbind[sealed]`."""
+    return _spake2 is not None
+
+
+def agree(pin: str, identity: bytes, element: bytes) -> "tuple[bytes, bytes] | None":
+    """SPAKE2 with an App's element: the own element and the common key; None when it is no element."""
+    side = _spake2.SPAKE2_B(pin.encode(), idA=sealed.APP_IDENTITY, idB=identity, entropy_f=entropy)
+    own = side.start()
+    try:
+        return own, side.finish(element)
+    except (ValueError, AssertionError, _spake2.SPAKEError):
+        return None
 
 
 def describe(error: BaseException) -> str:

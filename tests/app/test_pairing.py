@@ -2,7 +2,8 @@
 
 import pytest
 
-from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError
+from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError, WrongPinError
+from quecbind.app.lan import FoundDevice
 from quecbind.app.pairing import Bound, Step, bind_nearby
 from quecbind.testing.network import MemoryDevice, MemoryNetwork
 from quecbind.wire import commands, frame, lan
@@ -186,3 +187,37 @@ async def test_no_step_shows_the_bind_code(nearby: Nearby) -> None:
     bound = await nearby.bind()
 
     assert CODE not in repr(nearby.steps) + repr(bound)
+
+
+class PinnedNetwork(MemoryNetwork):
+    """A network that pairs with a PIN: those at `honest` addresses know it."""
+
+    honest: tuple[str, ...] = ()
+    asked = 0
+
+    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
+        self.asked += 1
+        if device.address not in self.honest:
+            raise WrongPinError(9)
+        return lan.Pairing(True, device.product_key, device.device_key, CODE)
+
+
+async def test_a_wrong_pin_is_tried_once(nearby: Nearby) -> None:
+    network = nearby.network = PinnedNetwork(nearby.clock, nearby.lamp)
+
+    with pytest.raises(WrongPinError):
+        await nearby.bind()
+
+    assert network.asked == 1
+
+
+async def test_somebody_who_claims_to_be_the_device_and_refuses_the_pin_keeps_nobody_from_it(nearby: Nearby) -> None:
+    await nearby.scene.device_with_code(DEVICE_KEY, CODE)
+    liar = MemoryDevice(nearby.lamp.product_key, DEVICE_KEY, address="192.0.2.66")
+    network = nearby.network = PinnedNetwork(nearby.clock, liar, nearby.lamp)
+    network.honest = (nearby.lamp.address,)
+
+    bound = await nearby.bind(None)
+
+    assert bound.device.address == nearby.lamp.address
+    assert network.asked == 2

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from quecbind.wire import commands, frame, lan, ttlv
-from quecIot import _conversation
+from quecIot import _conversation, _platform
 from quecIot._conversation import Conversation
+from quecIot._sealed import Sealing
 from quecIot._session import Door
 from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
 
@@ -21,6 +22,8 @@ class Peer:
         self.logged: list[str] = []
         self.identity = (product_key, DK, bind_code)
         self.key: bytes | None = KEY
+        self.offer: tuple[str, str, str] | None = None
+        self.tries: list[tuple[str, bool]] = []
         self.asked: list[Any] = []
         self.conversation = Conversation(
             SOURCE,
@@ -30,7 +33,12 @@ class Peer:
             CountingEntropy(),
             lambda level, text: self.logged.append(text),
             now=0.0,
+            sealing=Sealing(lambda: self.offer, self.settle, _platform.agree, 0.0),
         )
+
+    def settle(self, pin: str, is_right: bool) -> str | int | None:
+        self.tries.append((pin, is_right))
+        return CODE if is_right else 9
 
     def carry_out(self, decision: tuple[Any, ...]) -> bytes:
         self.asked.append(decision)

@@ -10,7 +10,7 @@ import pytest
 
 import quecIot
 from quecbind.wire import mqtt
-from quecIot import _codes
+from quecIot import _codes, _platform
 from quecIot._device import Device
 from tests.quecIot.bench import CODE, DK, DS, NEW_DS, PK, PS, CountingEntropy, MemoryFiles
 from tests.quecIot.test_options import REFUSED, REFUSED_CODES, REFUSED_TIMEOUTS
@@ -47,6 +47,7 @@ def bench() -> Bench:
 def calls(device: Device) -> dict[str, Callable[..., Any]]:
     return {
         "bindcodeSet": device.bindcode_set,
+        "setPairingPin": device.set_pairing_pin,
         "setConnmode": device.set_connmode,
         "setEventCB": device.set_event_cb,
         "setProvisionCB": device.set_provision_cb,
@@ -396,6 +397,106 @@ def test_status_and_information_are_told_to_the_script(bench: Bench) -> None:
     assert bench.device.status_report([5, 6]) is False
 
 
+class TestSealedPairing:
+    @pytest.fixture(autouse=True)
+    def window(self, bench: Bench) -> None:
+        assert bench.device.bindcode_set(CODE, 120)
+
+    def test_with_a_pin_the_code_is_told_to_nobody_in_the_clear(self, bench: Bench) -> None:
+        assert bench.device._identity() == (PK, DK, CODE)
+        assert bench.device._offer() is None
+
+        assert bench.device.set_pairing_pin("271828")
+
+        assert bench.device._identity() == (PK, DK, None)
+        assert bench.device._offer() == ("271828", PK, DK)
+        assert bench.device.bindcode_get() == [CODE, 120]
+
+    @pytest.mark.parametrize("off", ["", None])
+    def test_without_a_pin_pairing_is_open_again(self, bench: Bench, off: str | None) -> None:
+        bench.device.set_pairing_pin("271828")
+
+        assert bench.device.set_pairing_pin(off)
+
+        assert bench.device._identity() == (PK, DK, CODE)
+        assert bench.device._offer() is None
+
+    def test_a_refused_pin_leaves_the_earlier_one(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        bench.device.set_pairing_pin("271828")
+
+        assert not bench.device.set_pairing_pin("27182")
+
+        assert bench.device._offer() == ("271828", PK, DK)
+        assert "6 to 16 digits" in caplog.text
+        assert "27182" not in caplog.text
+
+    def test_without_the_library_a_pin_is_refused_and_the_log_says_what_to_install(
+        self, bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_platform, "_spake2", None)
+
+        assert not bench.device.set_pairing_pin("271828")
+        assert "pip install 'quecbind[sealed]'" in caplog.text
+        assert bench.device._identity() == (PK, DK, CODE)
+        assert bench.device.set_pairing_pin("")
+
+    def test_ten_wrong_pins_close_the_window_here_and_at_the_developer_center(self, bench: Bench) -> None:
+        bench.device.set_pairing_pin("271828")
+        agent = bench.device.agent
+        assert agent is not None
+
+        assert [bench.device._settle("271828", False) for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+        assert bench.device.bindcode_get() is None
+        assert bench.device._window.report(bench.now) == (CODE, 0, 2)  # to be told: over
+        assert bench.device._settle("271828", True) is None
+
+    def test_a_new_window_bears_ten_again(self, bench: Bench) -> None:
+        bench.device.set_pairing_pin("271828")
+        for _ in range(9):
+            bench.device._settle("271828", False)
+
+        bench.device.bindcode_set(CODE, 120)
+
+        assert bench.device._settle("271828", False) == 9
+
+    def test_the_right_pin_gets_the_code_of_the_open_window(self, bench: Bench) -> None:
+        bench.device.set_pairing_pin("271828")
+
+        assert bench.device._settle("271828", True) == CODE
+        bench.now += 120
+        assert bench.device._settle("271828", True) is None
+        assert bench.device._settle("271828", False) is None
+
+    def test_a_try_with_an_earlier_pin_counts_for_nothing(self, bench: Bench) -> None:
+        bench.device.set_pairing_pin("271828")
+
+        assert bench.device._settle("314159", True) is None
+        assert bench.device._settle("271828", False) == 9
+
+    def test_the_environment_sets_a_pin_for_scripts_that_do_not_know_the_call(self) -> None:
+        bench = Bench(QUECIOT_PAIRING_PIN="271828")
+
+        assert bench.device.init()
+        bench.device.set_productinfo(PK, PS)
+        bench.device.bindcode_set(CODE, 120)
+
+        assert bench.device._offer() == ("271828", PK, DK)
+
+    def test_a_wrong_one_there_keeps_the_module_from_starting(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert not Bench(QUECIOT_PAIRING_PIN="12345").device.init()
+        assert "QUECIOT_PAIRING_PIN must be 6 to 16 digits" in caplog.text
+
+    def test_a_restart_forgets_the_pin(self, bench: Bench) -> None:
+        bench.device.set_pairing_pin("271828")
+        assert b"271828" not in b"".join(bench.stored().values())
+
+        device = bench.new_device()
+        assert device.init()
+
+        assert device._offer() is None
+
+
 def test_the_public_module_has_the_calls_and_nothing_else() -> None:
     public = {name for name in vars(quecIot) if not name.startswith("_") and callable(getattr(quecIot, name))}
 
@@ -403,7 +504,7 @@ def test_the_public_module_has_the_calls_and_nothing_else() -> None:
         *("init", "bindcodeSet", "bindcodeGet", "rst", "setConnmode", "getConnmode", "getWorkState", "setEventCB"),
         *("setProductinfo", "getProductinfo", "setServer", "getServer", "setLifetime", "getLifetime"),
         *("setPdpContextId", "getPdpContextId", "setSessionFlag", "getSessionFlag", "setSoftVersion"),
-        *("getSoftVersion", "setMcuVersion", "getMcuVersion", "setDkDs", "getDkDs"),
+        *("getSoftVersion", "setMcuVersion", "getMcuVersion", "setDkDs", "getDkDs", "setPairingPin"),
         *("passTransSend", "passTransSend_ex", "phymodelReport", "phymodelReport_ex", "phymodelAck"),
         *("statusReport", "getDevStatus", "devInfoReport", "getDevInfo"),
         "setProvisionCB",  # ours alone
@@ -415,6 +516,8 @@ def test_every_public_call_reaches_the_device(bench: Bench, monkeypatch: pytest.
 
     assert quecIot.bindcodeSet("1234567890123456", 120)
     assert quecIot.bindcodeGet() == ["1234567890123456", 120]
+    assert quecIot.setPairingPin("271828")
+    assert quecIot.setPairingPin()
     assert quecIot.bindcodeSet("1234567890123456")
     assert quecIot.rst()
     assert quecIot.setEventCB(lambda event: None)

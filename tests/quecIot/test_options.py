@@ -68,6 +68,10 @@ def test_timeout_is_taken(timeout: int) -> None:
 
 
 REFUSED: list[tuple[str, tuple[Any, ...]]] = [
+    *[
+        ("setPairingPin", (pin,))
+        for pin in ("12345", "1" * 17, "12345a", " 12345", 123456, True, "１２３４５６", b"\xff" * 6)
+    ],
     *[("setConnmode", (mode,)) for mode in (2, -1, True, "1", None, 1.0)],
     *[(call, (callback,)) for call in ("setEventCB", "setProvisionCB") for callback in (None, 5, "print")],
     *[("setProductinfo", (pk, "secret")) for pk in ("", "p" * 33, "p;1", "p/1", "p+1", "p 1", "pé", 5, None, b"\xff")],
@@ -118,6 +122,10 @@ def test_argument_is_refused_with_the_name_of_the_call(call: str, arguments: tup
 
 
 TAKEN: list[tuple[str, tuple[Any, ...], list[Any]]] = [
+    ("setPairingPin", (None,), [""]),
+    ("setPairingPin", ("",), [""]),
+    ("setPairingPin", (b"012345",), ["012345"]),
+    ("setPairingPin", ("9" * 16,), ["9" * 16]),
     ("setProductinfo", ("p" * 32, "s" * 32), ["p" * 32, "s" * 32]),
     ("setProductinfo", (b"p1115X", b"~ !;"), ["p1115X", "~ !;"]),
     ("setServer", (1, b"mqtts://a.b:8883"), [1, "mqtts://a.b:8883"]),

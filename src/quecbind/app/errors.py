@@ -10,7 +10,8 @@
     |   `-- NoPathError         no way to it is open; `failures` has the reason of each
     `-- PairingError            the short-range exchange with the device did not succeed
         |-- NothingFoundError   no device answered on the local network
-        `-- NoBindCodeError     the device answered but offered no bind code in time
+        |-- NoBindCodeError     the device answered but offered no bind code in time
+        `-- WrongPinError       the PIN is not the device's
 
 `code` is the platform's number for a RefusedError and the vendor App's pairing number (short-range.md D.4)
 for a PairingError; it is 0 where nobody gave one. No password, token or payload is ever part of an error.
@@ -167,3 +168,15 @@ class NoBindCodeError(PairingError):
             PAIRING_NO_BIND_CODE,
             "The device is not in pairing mode; start pairing on the device and try again.",
         )
+
+
+class WrongPinError(PairingError):
+    """The PIN is not the device's; `tries_left` more, then its bind window closes."""
+
+    def __init__(self, tries_left: int) -> None:
+        if tries_left:
+            sentence = f"The PIN is not right; the device takes {tries_left} more."
+        else:
+            sentence = "The PIN is not right, and was the last try; start pairing on the device again."
+        super().__init__(f"wrong PIN, {tries_left} tries left", PAIRING_FAILED, sentence)
+        self.tries_left = tries_left

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from quecbind.app.client import AppClient
-from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError
+from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError, WrongPinError
 from quecbind.app.lan import FoundDevice, LocalNetwork
 from quecbind.app.lan.session import MAX_WAIT_S
 from quecbind.app.results import Binding
@@ -95,12 +95,14 @@ async def bind_nearby(
         product_key, device_key: which device; without them the one device nearby that offers a bind code.
         device_name: what the user calls it.
         deadline_s: for everything together.
-        network, clock: where devices are and what time it is; the real ones when None.
+        network, clock: where devices are and what time it is; the real ones when None. A `LocalNetwork` with a PIN
+            pairs sealed, and then the device should be named: the PIN is tried on every device that fits.
         tell: called with every step, for people.
 
     Raises:
         NothingFoundError: no such device answered.
         NoBindCodeError: it answered, but its bind window was closed the whole time.
+        WrongPinError: the network's PIN is not the device's.
         PairingError: it could not be talked to, or several devices offered a code and none was named.
         RefusedError: the platform said no; 5460 when the device has not reported its code by the deadline.
     """
@@ -154,16 +156,21 @@ class _Attempt:
         while (left := self._left_s()) > 0:
             found = [d for d in await self._network.discover(min(SEARCH_S, left), enough) if self._is_wanted(d)]
             offers: list[_Offer] = []
+            wrong_pin: WrongPinError | None = None
             for device in found[:MAX_PAIRED]:
                 self._tell_once(
                     device, "found", f"found {device.product_key} {device.device_key} at {device.address}:{device.port}"
                 )
                 try:
                     offers.append(await self._offer(device))
+                except WrongPinError as error:
+                    wrong_pin = error
                 except PairingError as error:
                     failure = error
             if offers:
                 return self._of_one_device(offers)
+            if wrong_pin is not None:
+                raise wrong_pin  # trying it again would use up the device's tries
             # A search of its own length has just passed when nothing was found.
             if found:
                 await self._clock.sleep(min(RETRY_EVERY_S, max(0.0, self._left_s())))

@@ -10,7 +10,7 @@ from quecbind.app.lan import FoundDevice, LocalNetwork, discover
 from quecbind.cli import app_ble, app_use
 from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
-from quecbind.cli.outcome import DONE
+from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def register(subparsers: Subparsers) -> None:
     pairing.add_argument("--pk", metavar="PK", help="only a device of this product")
     pairing.add_argument("--dk", metavar="DK", help="only this device; without it the one that offers a bind code")
     pairing.add_argument("--name", metavar="TEXT", help="what the user calls it")
+    app_ble.add_pin(pairing)
     pairing.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="give up after this; default: 60")
     add_lan(pairing)
     app_ble.add_radio(pairing)
@@ -112,6 +113,7 @@ def run_login(args: argparse.Namespace) -> int:
 
 
 def run_provision(args: argparse.Namespace) -> int:
+    _check_pin(args)
     ssid, password = app_ble.wifi_of(args)
     return _show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
 
@@ -124,12 +126,18 @@ def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
     return DONE
 
 
+def _check_pin(args: argparse.Namespace) -> None:
+    if args.pin is not None and not args.dk:
+        raise CommandError(USAGE, "--pin needs --dk: a PIN belongs to one device")
+
+
 def run_pair(args: argparse.Namespace) -> int:
+    _check_pin(args)
     if args.radio:
         return _show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-    network = LocalNetwork(args.lan_port, ipv4(args.lan_address))
+    network = LocalNetwork(args.lan_port, ipv4(args.lan_address), args.pin)
 
     def tell(step: "Step") -> None:
         print(step.sentence, file=sys.stderr, flush=True)

@@ -40,6 +40,14 @@ def add_radio(parser: argparse.ArgumentParser, default: str | None = None) -> No
     )
 
 
+def add_pin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pin",
+        metavar="DIGITS",
+        help="the device's PIN: its bind code does not cross the air in the clear; needs --dk",
+    )
+
+
 def add_provision(parser: argparse.ArgumentParser) -> None:
     """The arguments of `app provision`, beside those of signing in."""
     parser.add_argument("--ssid", metavar="NAME", help=f"the Wi-Fi network; asked for on a terminal [{SSID_VARIABLE}]")
@@ -52,6 +60,7 @@ def add_provision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pk", metavar="PK", help="only a device of this product")
     parser.add_argument("--dk", metavar="DK", help="only this device; without it the one that can be bound")
     parser.add_argument("--name", metavar="TEXT", help="what the user calls it")
+    add_pin(parser)
     parser.add_argument("--seconds", type=seconds, default=15.0, metavar="S", help="how long to look; default: 15")
     add_radio(parser, "bleak")
 
@@ -133,7 +142,7 @@ async def provision(client: "AppClient", args: argparse.Namespace, ssid: str, pa
 
     async with radio_of(args.radio) as radio:
         device = await _one(radio, args)
-        binding = await pairing.provision(client, radio, device, ssid, password, args.name, tell=tell)
+        binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=args.pin, tell=tell)
     return {
         "product_key": device.product_key,
         "device_key": device.device_key,
@@ -154,7 +163,7 @@ async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
         if device.is_ble_only:
             await bind_ble_only(client, radio, device, args.name, tell=tell)
         else:
-            network = BleNetwork(radio)
+            network = BleNetwork(radio, args.pin)
             keys = device.product_key, device.device_key
             await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
     return {"product_key": device.product_key, "device_key": device.device_key, "address": device.address}

@@ -58,6 +58,12 @@ CHIP_GRANT = 0x8014
 CHIP_AUTHENTICATE_ANSWER = 0x801C
 CHIP_GRANT_ANSWER = 0x801D
 
+# Sealed pairing, a quecbind extension: wire.sealed.
+SEALED_ASK = 0x70E0
+SEALED_ANSWER = 0x70E1
+SEALED_PROOF = 0x70E2
+SEALED_OUTCOME = 0x70E3
+
 # 0x00A3, 0x00A4
 EXCEPTION_CODE = 1
 EXCEPTION_PACKET_ID = 2
@@ -134,6 +140,10 @@ NAMES = {
     CHIP_ACCOUNTS_ANSWER: "accounts answer (BLE chip)",
     CHIP_GRANT: "account grant (BLE chip)",
     CHIP_GRANT_ANSWER: "account grant answer (BLE chip)",
+    SEALED_ASK: "sealed pairing",
+    SEALED_ANSWER: "sealed pairing answer",
+    SEALED_PROOF: "sealed pairing proof",
+    SEALED_OUTCOME: "sealed pairing outcome",
 }
 
 _TOPIC_KINDS = {

@@ -5,13 +5,15 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from quecbind.app.errors import PairingError
-from quecbind.app.lan import LocalNetwork, discover, pair
+from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.lan import FoundDevice, LocalNetwork, discover, pair
 from quecbind.wire import commands, frame, lan
 from quecIot import _lan, _platform
+from quecIot._device import Device
 
 pytestmark = pytest.mark.enable_socket
 
@@ -71,6 +73,49 @@ class TestWithQuecIot:
         pairing = await network.pair(found[0], 2)
 
         assert pairing.bind_code is None
+
+
+class TestWithAPin:
+    @pytest.fixture
+    def pinned(self, tmp_path: Path) -> Iterator[tuple[Device, FoundDevice]]:
+        """A whole device on loopback, its bind window open and its PIN 271828."""
+        environment = {"QUECIOT_HOME": str(tmp_path), "QUECIOT_DK": "aabbccddeeff", "QUECIOT_LAN_HOST": LOOPBACK}
+        environment |= {"QUECIOT_LAN_UDP_PORT": "0", "QUECIOT_LAN_TCP_PORT": "0"}
+        device = Device(lambda name: environment.get(name, ""))
+        assert device.init()
+        assert device.set_productinfo("p11abc", "secret")
+        assert device.bindcode_set(CODE, 120)
+        assert device.set_pairing_pin("271828")
+        assert device._lan is not None
+        yield device, FoundDevice("p11abc", "aabbccddeeff", LOOPBACK, device._lan.tcp_port, None, 1)
+        device.close()
+
+    async def test_the_app_that_knows_it_gets_the_code(self, pinned: tuple[Device, FoundDevice]) -> None:
+        pairing = await LocalNetwork(pin="271828").pair(pinned[1], 5)
+
+        assert pairing == lan.Pairing(True, "p11abc", "aabbccddeeff", CODE)
+
+    async def test_the_app_that_does_not_gets_none_and_the_open_exchange_has_none(
+        self, pinned: tuple[Device, FoundDevice]
+    ) -> None:
+        device, found = pinned
+
+        with pytest.raises(WrongPinError) as refused:
+            await LocalNetwork(pin="271829").pair(found, 5)
+        opened = await pair(found.address, found.port)
+
+        assert refused.value.tries_left == 9
+        assert opened == lan.Pairing(True, "p11abc", "aabbccddeeff", None)
+        assert device.bindcode_get() is not None
+
+    async def test_a_device_without_a_pin_is_not_asked_in_the_clear_instead(
+        self, pinned: tuple[Device, FoundDevice]
+    ) -> None:
+        device, found = pinned
+        assert device.set_pairing_pin("")
+
+        with pytest.raises(NoBindCodeError):
+            await LocalNetwork(pin="271828").pair(found, 5)
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

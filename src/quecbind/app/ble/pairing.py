@@ -5,6 +5,8 @@ window, gives its bind code (0x7011), joins the network, and reports the code to
 to bind, and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
 """
 
+import asyncio
+import os
 from collections.abc import Callable
 
 from quecbind.app.ble.exchange import exchange
@@ -15,12 +17,15 @@ from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError
 from quecbind.app.lan.search import FoundDevice
 from quecbind.app.pairing import Clock, Step, SystemClock
 from quecbind.app.results import Binding
+from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import commands, lan
 from quecbind.wire.errors import WireError
 
 RETRY_EVERY_S = 2.0
 MAX_TRIES = 9
+SEALED_S = 15.0
 _CODE_NOT_REPORTED = 5460
+_REFUSED = "the device refused: it takes no network, or not this one"
 
 
 async def pair(
@@ -34,13 +39,40 @@ async def pair(
     async with exchange(radio, address) as asking:
         request = lan.provision_request(ssid, password)
         answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER, tries=tries)
+    pairing = _parsed(answer)
+    if not pairing.effective:
+        raise PairingError(_REFUSED)
+    return pairing
+
+
+async def pair_sealed(
+    radio: Radio, device: FoundDevice, pin: str, ssid: str | None = None, password: str | None = None
+) -> lan.Pairing:
+    """The bind code of a device that hands it over for its PIN only; it takes the network after that.
+
+    Raises:
+        WrongPinError: the PIN is not the device's.
+        NoBindCodeError: its bind window is closed, or it has no PIN.
+        PairingError: no connection, no answer, none that can be read, or the device cannot take the network.
+    """
+    now = asyncio.get_running_loop().time()
+    session = SealedSession(pin, device.product_key, device.device_key, os.urandom, now, SEALED_S)
+    async with exchange(radio, device.address) as asking:
+        paired = await asking.run(session)
+        if ssid is None:
+            return paired
+        request = lan.provision_request(ssid, password)
+        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER)
+    if not _parsed(answer).effective:
+        raise PairingError(_REFUSED)
+    return paired
+
+
+def _parsed(answer: bytes) -> lan.Pairing:
     try:
-        pairing = lan.parse_provision_answer(answer)
+        return lan.parse_provision_answer(answer)
     except WireError as error:
         raise PairingError(f"the device's answer cannot be read: {error}") from error
-    if not pairing.effective:
-        raise PairingError("the device refused: it takes no network, or not this one")
-    return pairing
 
 
 class BleNetwork:
@@ -48,8 +80,9 @@ class BleNetwork:
 
     place = "over BLE"
 
-    def __init__(self, radio: Radio) -> None:
+    def __init__(self, radio: Radio, pin: str | None = None) -> None:
         self._radio = radio
+        self._pin = pin
 
     async def discover(self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None) -> list[FoundDevice]:
         """Devices in their bind window first: the others have nothing to give."""
@@ -57,7 +90,9 @@ class BleNetwork:
         return [_as_found(device) for device in sorted(found, key=lambda device: not device.is_bindable)]
 
     async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
-        return await pair(self._radio, device.address)
+        if self._pin is None:
+            return await pair(self._radio, device.address)
+        return await pair_sealed(self._radio, device, self._pin)
 
 
 def _as_found(device: FoundBle) -> FoundDevice:
@@ -76,12 +111,14 @@ async def provision(
     password: str,
     device_name: str | None = None,
     *,
+    pin: str | None = None,
     clock: Clock | None = None,
     tell: Callable[[Step], None] = _silent,
 ) -> Binding:
     """Gives the device a network and binds it to the user who is signed in at `client`.
 
     Raises:
+        WrongPinError: `pin` is not the device's.
         NoBindCodeError: the device is not in its bind window, so it did not take the network either.
         PairingError: it could not be talked to, or refused.
         RefusedError: the platform said no; 5460 when the device did not come to be heard of.
@@ -89,7 +126,10 @@ async def provision(
     clock = clock or SystemClock()
     await client.may_bind(device.product_key, device.device_key)
     tell(Step("allowed", "the platform allows to bind this device"))
-    pairing = await pair(radio, device.address, ssid, password)
+    if pin is None:
+        pairing = await pair(radio, device.address, ssid, password)
+    else:
+        pairing = await pair_sealed(radio, _as_found(device), pin, ssid, password)
     if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
         raise PairingError("the device says to be another one than it advertised")
     if pairing.bind_code is None:

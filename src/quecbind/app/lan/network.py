@@ -1,15 +1,17 @@
 """The real local network: UDP for the search, TCP for pairing, both bounded in time and size.
 
-Carries bytes between sockets and the sans-IO `Search` and `PairingSession`, and decides nothing.
+Carries bytes between sockets and the sans-IO `Search`, `PairingSession` and `SealedSession`, and decides nothing.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
 from quecbind.app.errors import PairingError
 from quecbind.app.lan.search import FoundDevice, Search
 from quecbind.app.lan.session import MAX_WAIT_S, PairingSession
+from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import lan
 
 BROADCAST = "255.255.255.255"
@@ -76,17 +78,20 @@ async def discover(
 
 
 class LocalNetwork:
-    """The network as `pairing` wants it: where to search is fixed once."""
+    """The network as `pairing` wants it: where to search, and the PIN if there is one, are fixed once."""
 
-    def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST) -> None:
+    def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST, pin: str | None = None) -> None:
         self._port = port
         self._address = address
+        self._pin = pin
 
     async def discover(self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None) -> list[FoundDevice]:
         return await discover(self._port, self._address, seconds, enough)
 
     async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
-        return await pair(device.address, device.port, seconds)
+        if self._pin is None:
+            return await pair(device.address, device.port, seconds)
+        return await pair_sealed(device, self._pin, seconds)
 
 
 async def pair(address: str, port: int = lan.TCP_PORT, seconds: float = MAX_WAIT_S) -> lan.Pairing:
@@ -95,11 +100,26 @@ async def pair(address: str, port: int = lan.TCP_PORT, seconds: float = MAX_WAIT
     Raises:
         PairingError: no connection, no answer in time, or none that can be read.
     """
-    loop = asyncio.get_running_loop()
-    session = PairingSession(loop.time(), seconds)
-    deadline = session.next_timer()
+    session = PairingSession(asyncio.get_running_loop().time(), seconds)
+    return await _run(session, address, port)
+
+
+async def pair_sealed(device: FoundDevice, pin: str, seconds: float = MAX_WAIT_S) -> lan.Pairing:
+    """The bind code of a device that hands it over for its PIN only (quecbind extension).
+
+    Raises:
+        WrongPinError: the PIN is not the device's.
+        NoBindCodeError: its bind window is closed, or it has no PIN.
+        PairingError: no connection, no answer in time, or none that can be read.
+    """
+    now = asyncio.get_running_loop().time()
+    session = SealedSession(pin, device.product_key, device.device_key, os.urandom, now, seconds)
+    return await _run(session, device.address, device.port)
+
+
+async def _run(session: PairingSession | SealedSession, address: str, port: int) -> lan.Pairing:
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(session.next_timer()):
             reader, writer = await asyncio.open_connection(address, port, limit=_READ_SIZE)
     except TimeoutError:
         raise PairingError("the device did not answer in time") from None
@@ -114,10 +134,13 @@ async def pair(address: str, port: int = lan.TCP_PORT, seconds: float = MAX_WAIT
     return session.pairing
 
 
-async def _exchange(session: PairingSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _exchange(
+    session: PairingSession | SealedSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     loop = asyncio.get_running_loop()
-    writer.write(session.data_to_send())
     while not session.is_over():
+        if to_send := session.data_to_send():
+            writer.write(to_send)
         try:
             async with asyncio.timeout_at(session.next_timer()):
                 data = await reader.read(_READ_SIZE)

@@ -1,0 +1,123 @@
+"""Sealed pairing on the App's side (quecbind extension), without the network: a PIN in, the bind code out.
+
+The user reads the PIN from the device or its label. SPAKE2 makes one common key of it on both sides; the App proves
+that it has it, and gets the bind code under it. Neither who listens nor who answers in the device's place learns the
+code or the PIN; the latter learns whether one PIN that they guessed was right. There is no way back to the open
+exchange: a device that does not know this one gives no answer, and the App gets no code. Wire: `quecbind.wire.sealed`.
+"""
+
+from collections.abc import Callable
+
+from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.wire import commands, frame, lan, sealed
+from quecbind.wire.errors import WireError
+
+MAX_ANSWER = 4096  # bytes; the genuine answers have some 150
+MAX_WAIT_S = 5.0
+_PACKET_ID = 1000
+
+
+class SealedSession:
+    """One exchange on one connection, with the face of `PairingSession`.
+
+    Attributes:
+        pairing: who the device is, and its bind code; None until it has told.
+        error: why there will be no answer, None while there still may be one.
+    """
+
+    def __init__(
+        self,
+        pin: str,
+        product_key: str,
+        device_key: str,
+        entropy: Callable[[int], bytes],
+        now: float,
+        max_wait_s: float = MAX_WAIT_S,
+    ) -> None:
+        """
+        Args:
+            pin: 6 to 16 digits.
+            product_key, device_key: the device that the PIN is for.
+            entropy: gives so many bytes of secure random.
+
+        Raises:
+            PairingError: not such a PIN, or the library is not installed.
+        """
+        if not sealed.is_pin(pin):
+            raise PairingError("a PIN has 6 to 16 digits", help_sentence="Enter the PIN of the device: 6 to 16 digits.")
+        try:
+            import spake2  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra that most Apps do without
+        except ImportError:
+            raise PairingError("pairing with a PIN needs a library: pip install 'quecbind[sealed]'") from None
+        self.pairing: lan.Pairing | None = None
+        self.error: PairingError | None = None
+        self._device = product_key, device_key
+        self._deadline = now + max_wait_s
+        self._left = MAX_ANSWER
+        self._reader = frame.FrameReader(MAX_ANSWER)
+        identity = sealed.device_identity(product_key, device_key)
+        self._side = spake2.SPAKE2_A(pin.encode(), idA=sealed.APP_IDENTITY, idB=identity, entropy_f=entropy)
+        self._failures = (ValueError, AssertionError, spake2.SPAKEError)
+        self._key: bytes | None = None
+        self._to_send = frame.encode(_PACKET_ID, commands.SEALED_ASK, sealed.ask(self._side.start()))
+
+    def is_over(self) -> bool:
+        return self.pairing is not None or self.error is not None
+
+    def data_to_send(self) -> bytes:
+        """What to write now; asking takes it away."""
+        data, self._to_send = self._to_send, b""
+        return data
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` wants to be called; None when the exchange is over."""
+        return None if self.is_over() else self._deadline
+
+    def handle_timer(self, now: float) -> None:
+        if not self.is_over() and now >= self._deadline:
+            self.error = PairingError("the device did not answer in time; it may not know pairing with a PIN")
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Takes what arrived; b"" is the end of the connection."""
+        self.handle_timer(now)
+        if self.is_over():
+            return
+        if not data:
+            self.error = PairingError("the device closed the connection without an answer")
+            return
+        fits = data[: self._left]
+        self._left -= len(data)
+        for received in self._reader.feed(fits):
+            try:
+                self._receive(received)
+            except WireError as error:
+                self.error = PairingError(f"the device's answer cannot be read: {error}")
+            if self.is_over():
+                return
+        if self._left <= 0:
+            self.error = PairingError("the device sent too much that is no answer")
+
+    def _receive(self, received: frame.Frame) -> None:
+        if received.command == commands.SEALED_ANSWER and self._key is None:
+            self._prove(sealed.parse_answer(received.payload))
+        elif received.command == commands.SEALED_OUTCOME and self._key is not None:
+            self._finish(self._key, sealed.parse_outcome(received.payload))
+
+    def _prove(self, element: bytes | None) -> None:
+        if element is None:
+            self.error = NoBindCodeError("the device is not in pairing mode, or has no PIN")
+            return
+        try:
+            self._key = self._side.finish(element)
+        except self._failures:
+            self.error = PairingError("the device's answer is not part of this exchange")
+            return
+        self._to_send = frame.encode(_PACKET_ID + 1, commands.SEALED_PROOF, sealed.prove(sealed.proof(self._key)))
+
+    def _finish(self, key: bytes, outcome: sealed.Outcome) -> None:
+        if outcome.result == sealed.DONE:
+            self.pairing = lan.Pairing(True, *self._device, sealed.unseal(key, outcome.sealed))
+        elif outcome.result == sealed.WRONG_PIN:
+            self.error = WrongPinError(outcome.tries_left)
+        else:
+            self.error = NoBindCodeError("the device is no longer in pairing mode")
