@@ -14,6 +14,7 @@ from quecbind.center.services.code_check import CodeCheck
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.links import Links
+from quecbind.center.services.models import loaded
 from quecbind.center.services.operators import Operators
 from quecbind.center.services.ownership import Ownership
 from quecbind.center.services.passwords import Passwords
@@ -111,7 +112,7 @@ class Center:
         registry = Registry()
 
         def load(tx: Tx) -> list[SigningKey]:
-            registry.load(tx.products.all(), tx.devices.all())
+            registry.load(tx.products.all(), tx.devices.all(), loaded(tx.models.all()))
             return tx.signing_keys.all()
 
         keys = storage.read(load)
