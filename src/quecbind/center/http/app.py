@@ -21,6 +21,7 @@ from quecbind.center.http import (
     app_call,
     binding,
     ble,
+    data,
     enduser,
     enterprise,
     envelope,
@@ -59,6 +60,7 @@ def build(
     """
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
+        *app_call.routes(data.ENDPOINTS, center, limits),
         *app_call.routes(sharing.ENDPOINTS, center, limits),
         *app_call.routes(ble.ENDPOINTS, center, limits),
         *app_call.routes(enduser.ENDPOINTS, center, limits),
