@@ -53,12 +53,12 @@ class Scene:
     async def history(self, who, **options):
         return await self.world.center.device_data.history(who, *self.keys, **options)
 
-    async def share(self, after: float = 1) -> None:
+    async def share(self, after: float = 1, cover_mark: int = 1) -> None:
         """Bob may use the device from now on."""
         self.world.clock.move(after)
         now_ms = int(self.world.clock.now() * 1000)
         sharing = self.world.center.sharing
-        code = await sharing.invite(self.ann, *self.keys, now_ms + 60_000, None, 1, "10.1.1.1")
+        code = await sharing.invite(self.ann, *self.keys, now_ms + 60_000, None, cover_mark, "10.1.1.1")
         await sharing.accept(self.bob, code.reveal(), "", "10.1.1.2")
 
     async def bind_again(self, who, code: str = OTHER_CODE) -> None:
@@ -212,6 +212,26 @@ async def test_a_member_sees_what_came_after_their_share_began(world) -> None:
 
     assert await scene.values(scene.bob) == {"battery_percentage": "86"}
     assert await scene.values(scene.ann) == {"battery_percentage": "86", "ac_switch_hm": "true"}
+
+
+async def test_a_member_who_comes_to_own_it_too_goes_on_seeing_what_they_saw(world) -> None:
+    scene = await Scene.set(world, bind_mode="multi")
+    await scene.tells((SWITCH, True))
+    await scene.share()
+    await scene.tells((BATTERY, 86))
+    await scene.bind_again(scene.bob)
+
+    assert await scene.values(scene.bob) == {"battery_percentage": "86"}
+    assert (await scene.history(scene.bob)).total_count == 0
+
+
+async def test_a_second_share_takes_nothing_from_a_member(world) -> None:
+    scene = await Scene.set(world)
+    await scene.share(cover_mark=2)
+    await scene.tells((BATTERY, 86))
+    await scene.share(cover_mark=2)
+
+    assert await scene.values(scene.bob) == {"battery_percentage": "86"}
 
 
 async def test_a_member_whose_share_ended_sees_nothing(world) -> None:
