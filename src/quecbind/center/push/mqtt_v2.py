@@ -15,7 +15,16 @@ from typing import Final, get_args
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json, UnsendableError
-from quecbind.center.services.changes import ADDED, Change, PresenceChanged, Reported, RightChanged, SessionEnded
+from quecbind.center.services.changes import (
+    ADDED,
+    Change,
+    EventReported,
+    Located,
+    PresenceChanged,
+    Reported,
+    RightChanged,
+    SessionEnded,
+)
 from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
@@ -277,6 +286,10 @@ def _suffix(change: Change) -> str | None:
         return "sys"
     if isinstance(change, PresenceChanged):
         return "onl"
+    if isinstance(change, Located):
+        return "loc"
+    if isinstance(change, EventReported):
+        return "bus"
     return _SUFFIX_BY_COMMAND.get(change.command) if isinstance(change, Reported) else None
 
 

@@ -18,8 +18,19 @@ from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.ids import ClientId, Uid
 from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.thing_model import Level
 from quecbind.center.services.accounts import Accounts
-from quecbind.center.services.changes import ADDED, Change, Changes, PresenceChanged, RightChanged, SessionEnded
+from quecbind.center.services.changes import (
+    ADDED,
+    Change,
+    Changes,
+    EventReported,
+    Located,
+    PresenceChanged,
+    Reported,
+    RightChanged,
+    SessionEnded,
+)
 from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.ports import Clock, DeviceLink, Storage
@@ -31,7 +42,9 @@ from quecbind.wire import commands
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["presence", "status", "raw", "properties", "information"]
+Kind = Literal[
+    "presence", "status", "raw", "properties", "information", "event_info", "event_warn", "event_error", "location"
+]
 Message: TypeAlias = str | bytes
 LogIn = Literal["ok", "refused", "full", "again"]
 Handed = Literal["ok", "no right", "not allowed", "offline"]
@@ -43,6 +56,7 @@ KIND_BY_COMMAND: Final[dict[int, Kind]] = {
     commands.TSL_READ_ANSWER: "properties",
     commands.INFO_REPORT: "information",
 }
+KIND_BY_LEVEL: Final[dict[Level, Kind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
 # What a user may send to a device. Configuration and firmware are not among it: they would let a member move a device.
 USER_COMMANDS: Final = frozenset(
     {commands.TSL_READ, commands.TSL_WRITE, commands.TRANSPARENT_DOWN, commands.STATUS_READ, commands.INFO_READ}
@@ -425,7 +439,7 @@ class Hub:
         elif isinstance(change, RightChanged):
             self._on_right(change)
         else:
-            kind = "presence" if isinstance(change, PresenceChanged) else KIND_BY_COMMAND.get(change.command)
+            kind = _kind_of(change)
             for subscriber in tuple(self._subscribers_by_device.get(change.client_id, ())):
                 if kind is not None and subscriber.is_subscribed(change.client_id, kind):
                     self._say(subscriber, change, change.client_id)
@@ -445,6 +459,14 @@ class Hub:
 
     def _rendered(self, subscriber: Subscriber, change: Change) -> list[Message]:
         return list(subscriber.render(change, *self.stamp()))
+
+
+def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> Kind | None:
+    if isinstance(change, Reported):
+        return KIND_BY_COMMAND.get(change.command)
+    if isinstance(change, EventReported):
+        return KIND_BY_LEVEL[change.level]
+    return "presence" if isinstance(change, PresenceChanged) else "location"
 
 
 def _size(message: Message) -> int:
