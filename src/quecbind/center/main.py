@@ -106,7 +106,7 @@ async def _run(
     hub = Hub(
         center.storage,
         center.accounts,
-        access,
+        center.control,
         center.changes,
         clock=center.clock,
         limits=settings.push_limits,
@@ -123,6 +123,7 @@ async def _run(
         if "mqtts" in listeners:
             await access.listen(listeners["mqtts"], tls["mqtts"].context)
         center.sharing.start()
+        center.control.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

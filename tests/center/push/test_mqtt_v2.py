@@ -180,12 +180,16 @@ async def test_json_on_sys_sets_properties_and_is_acknowledged(audience):
     app = await V2(audience).log_in(audience.owner)
     app.subscribe(audience.topic("ack_"))
 
-    puback, ack = app.publish(
+    (puback,) = app.publish(
         audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', isCache=False), qos=1
     )
+    audience.link.answer()
 
+    (ack,) = app.take()
+    told = content(ack)
     assert puback == mqtt.Puback(9)
-    assert (ack.topic, content(ack)) == (audience.topic("ack_"), {"status": "succ", "msg": "success", "msgId": 7})
+    assert len(told.pop("ticket")) == 22
+    assert (ack.topic, told) == (audience.topic("ack_"), {"status": "succ", "msg": "success", "msgId": 7})
     assert audience.link.sent == [(audience.device.client_id, 0x0013, ttlv.encode([(1, True)]), "bus")]
 
 

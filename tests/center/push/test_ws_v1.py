@@ -183,8 +183,10 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
     audience.link.online.add(audience.device.client_id)
     app = await V1(audience).log_in(audience.owner)
 
-    (answer,) = app.say("send", send(audience, msgId=9, **fields))
+    assert app.say("send", send(audience, msgId=9, **fields)) == []
+    audience.link.answer()
 
+    (answer,) = app.take()
     assert (answer["cmd"], answer["data"]["msgId"], answer["data"]["status"]) == ("send_ack", 9, "succ")
     assert audience.link.sent == [(audience.device.client_id, command, payload, "bus")]
 
@@ -194,7 +196,7 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
     [
         ({}, 4026),
         ({"type": "DANCE"}, 4015),
-        ({"type": "EXE-SERV"}, 4020),
+        ({"type": "EXE-SERV", "kv": '{"go": {}}'}, 4020),
         ({"type": "WRITE-ATTR", "kv": '{"switch": true}'}, 4020),
         ({"type": "READ-ATTR", "kv": '["switch"]'}, 4020),
         ({"type": "WRITE-ATTR", "kv": {"1": 1}}, 4028),
