@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from quecbind.center.http import binding, ble, enduser, enterprise, sharing
+from quecbind.center.http import binding, ble, control, enduser, enterprise, sharing
 from quecbind.center.http.operators import OPERATIONS
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -12,7 +12,14 @@ CALL = re.compile(r"(GET|POST|PUT|PATCH|DELETE) `([^`]+)`")
 
 def test_the_app_api_document_lists_the_endpoints_of_the_server() -> None:
     text = (DOCS / "protocol" / "app-api.md").read_text()
-    tables = (enduser.ENDPOINTS, binding.ENDPOINTS, ble.ENDPOINTS, enterprise.ENDPOINTS, sharing.ENDPOINTS)
+    tables = (
+        enduser.ENDPOINTS,
+        binding.ENDPOINTS,
+        ble.ENDPOINTS,
+        control.ENDPOINTS,
+        enterprise.ENDPOINTS,
+        sharing.ENDPOINTS,
+    )
     served = {(row.method, row.path) for table in tables for row in table}
 
     documented = set()

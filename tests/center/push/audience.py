@@ -44,6 +44,7 @@ class FakeLink:
         self.online: set[str] = set()
         self.sent: list[tuple[str, int, bytes, str]] = []
         self.deliveries: list[Any] = []
+        self.room = 32
 
     def is_online(self, client_id: str) -> bool:
         return client_id in self.online
@@ -54,7 +55,7 @@ class FakeLink:
         return client_id in self.online
 
     def deliver(self, client_id: str, command: int, payload: bytes, kind: str, delivery) -> bool:
-        if not self.send(client_id, command, payload, kind):
+        if len(self.deliveries) >= self.room or not self.send(client_id, command, payload, kind):
             return False
         self.deliveries.append(delivery)
         return True

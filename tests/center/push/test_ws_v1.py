@@ -219,6 +219,43 @@ async def test_what_cannot_be_sent_has_a_code_and_reaches_no_device(audience, fi
     assert audience.link.sent == []
 
 
+async def test_a_send_ack_says_when_the_device_had_it(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+    began = round(audience.world.clock.now() * 1000)
+    app.say("send", send(audience, type="RAW", raw="aGk="))
+
+    app.wait(2)
+    audience.link.answer()
+
+    (answer,) = app.take()
+    ticket = answer["data"].pop("ticket")
+    assert len(ticket) == 22
+    times = {"createdAt": began, "sentAt": began, "ackAt": began + 2000}
+    assert answer == {"cmd": "send_ack", "data": {"msgId": 0, **times, "status": "succ"}}
+
+
+async def test_a_device_that_does_not_acknowledge_makes_a_command_fail(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+    app.say("send", send(audience, type="RAW", raw="aGk=", msgId=5))
+
+    audience.link.answer(False)
+
+    (answer,) = app.take()
+    assert (answer["data"]["status"], answer["data"]["msgId"], answer["data"]["ackAt"]) == ("fail", 5, 0)
+
+
+async def test_a_device_that_takes_no_more_and_a_command_that_is_too_large_have_their_codes(audience):
+    audience.link.online.add(audience.device.client_id)
+    audience.link.room = 0
+    app = await V1(audience).log_in(audience.owner)
+
+    assert app.code("send", send(audience, type="RAW", raw="aGk=")) == 4017
+    assert app.code("send", send(audience, type="RAW", raw="aGlo" * 3000)) == 4006
+    assert audience.link.sent == []
+
+
 async def test_a_device_that_is_away_has_its_own_code(audience):
     app = await V1(audience).log_in(audience.owner)
 
