@@ -10,6 +10,7 @@ import pytest
 
 from quecbind import cli
 from quecbind.cli.outcome import DONE, REFUSED, USAGE
+from tests.center.domain.power_station import power_station
 
 
 class Command:
@@ -255,3 +256,34 @@ def test_a_lost_master_key_is_said_to_be_lost(command: Command) -> None:
 
     assert code == REFUSED
     assert "master.key" in command.err
+
+
+def test_a_thing_model_is_imported_exported_and_removed(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "tsl.json"
+    file.write_text(json.dumps(power_station()))
+
+    imported = command.json("product", "tsl", "import", product_key, str(file))
+    exported = command.json("product", "tsl", "export", product_key)
+    file.write_text(json.dumps(exported))
+    again = command.json("product", "tsl", "import", product_key, str(file))
+    removed = command.json("product", "tsl", "remove", product_key)
+
+    assert (imported["property_count"], again) == (12, imported)
+    assert exported["profile"]["productKey"] == product_key
+    assert removed == {"product_key": product_key, "model": None}
+    assert command.run("product", "tsl", "export", product_key)[0] == REFUSED
+
+
+def test_a_thing_model_that_is_none_is_refused_by_place(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "tsl.json"
+    file.write_text('{"properties":[{"id":1,"code":"on","dataType":"LAMP"}]}')
+
+    code, _ = command.run("product", "tsl", "import", product_key, str(file))
+
+    assert code == REFUSED
+    assert "properties[0].dataType" in command.err
+    file.write_text("{")
+    assert command.run("product", "tsl", "import", product_key, str(file))[0] == USAGE
+    assert command.run("product", "tsl", "import", product_key, str(tmp_path / "none"))[0] == USAGE

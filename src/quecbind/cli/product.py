@@ -1,10 +1,12 @@
 """`quecbind product ...`: kinds of devices."""
 
 import argparse
+import json
+from pathlib import Path
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json, count
 from quecbind.cli.center_api import ask, ask_pages, path
-from quecbind.cli.outcome import DONE
+from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
 
 _COLUMNS = ("product_key", "name", "bind_mode", "re_enrol", "device_count", "device_limit")
@@ -65,6 +67,35 @@ def register(subparsers: Subparsers) -> None:
     for parser in (create, listing, show, delete):
         add_data(parser)
         add_json(parser)
+    _register_tsl(commands)
+
+
+def _register_tsl(commands: Subparsers) -> None:
+    group = add_group(
+        commands, "tsl", "a product's thing model", "quecbind product tsl import p1aB3c power-station.json"
+    )
+    take = add_command(
+        group,
+        "import",
+        "give a product the thing model in a TSL file, in place of the one it has",
+        "quecbind product tsl import p1aB3c power-station.json",
+        run_tsl_import,
+    )
+    export = add_command(
+        group,
+        "export",
+        "print a product's thing model as TSL",
+        "quecbind product tsl export p1aB3c",
+        run_tsl_export,
+    )
+    remove = add_command(
+        group, "remove", "leave a product without a thing model", "quecbind product tsl remove p1aB3c", run_tsl_remove
+    )
+    for parser in (take, export, remove):
+        parser.add_argument("product_key", metavar="PK")
+        add_data(parser)
+        add_json(parser)
+    take.add_argument("file", metavar="FILE", type=Path, help="TSL as the platform's console exports it")
 
 
 _WINDOW_HELP = "seconds a bind code is accepted when the device does not say; default: 120"
@@ -112,4 +143,33 @@ def run_delete(args: argparse.Namespace) -> int:
         print_json({"product_key": args.product_key, "deleted": True})
     else:
         print(f"product {args.product_key} is deleted")
+    return DONE
+
+
+def run_tsl_import(args: argparse.Namespace) -> int:
+    try:
+        document = json.loads(args.file.read_bytes())
+    except OSError as error:
+        raise CommandError(USAGE, f"{args.file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CommandError(USAGE, f"{args.file} is not JSON") from None
+    model = ask(args.data, "PUT", path("products", args.product_key, "tsl"), document)
+    if args.json:
+        print_json(model)
+    else:
+        print_fields(model)
+    return DONE
+
+
+def run_tsl_export(args: argparse.Namespace) -> int:
+    print_json(ask(args.data, "GET", path("products", args.product_key, "tsl")))
+    return DONE
+
+
+def run_tsl_remove(args: argparse.Namespace) -> int:
+    ask(args.data, "DELETE", path("products", args.product_key, "tsl"))
+    if args.json:
+        print_json({"product_key": args.product_key, "model": None})
+    else:
+        print(f"product {args.product_key} has no thing model")
     return DONE

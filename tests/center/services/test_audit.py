@@ -23,6 +23,7 @@ from quecbind.center.services.ownership import Ownership
 from quecbind.center.services.sharing import Sharing
 from quecbind.center.services.views import DeviceImport, ProductChanges
 from quecbind.wire import signing
+from tests.center.domain.power_station import power_station
 from tests.center.services.test_ble_binding import Tag, made_code, post, signed
 from tests.center.services.world import CODE, OPERATOR, PASSWORD, World
 
@@ -237,6 +238,11 @@ def at_once(deed: Deed) -> Callable[[Scene], Awaitable[Deed]]:
     return prepare
 
 
+async def remove_model(scene: Scene) -> Deed:
+    await operators(scene).import_model(scene.product.product_key, power_station(), OPERATOR)
+    return lambda s: operators(s).remove_model(s.product.product_key, OPERATOR)
+
+
 def operators(scene: Scene) -> Operators:
     return scene.world.center.operators
 
@@ -291,6 +297,11 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
     "Uplink.receive, code": (window, "window.opened"),
     "Uplink.receive, cancel": (cancel, "window.closed"),
     "Operators.create_product": (at_once(lambda s: s.world.product(name="other")), "product.created"),
+    "Operators.import_model": (
+        at_once(lambda s: operators(s).import_model(s.product.product_key, power_station(), OPERATOR)),
+        "product.model_imported",
+    ),
+    "Operators.remove_model": (remove_model, "product.model_removed"),
     "Operators.change_product": (
         at_once(
             lambda s: operators(s).change_product(s.product.product_key, ProductChanges(re_enrol="locked"), OPERATOR)
@@ -339,7 +350,7 @@ NO_CHANGES = {
     "Sharing": {"shared_with", "start", "close"},
     "Operators": {
         *("access_keys", "audit", "authenticate", "device", "devices", "domains", "export_audit", "local_key"),
-        *("product", "products", "users", "verify_audit"),
+        *("model", "product", "products", "users", "verify_audit"),
     },
 }
 

@@ -11,12 +11,12 @@ from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.changes import Controlled
 from quecbind.center.services.control import NotHanded, Outcome, Sender
-from quecbind.center.services.downlink import Downlink, encode, read
+from quecbind.center.services.downlink import Downlink, UnsendableError, encode
 from quecbind.center.services.errors import Rejected
 from quecbind.wire import ttlv
 from tests.center.services.world import World
 
-RAW, WRITE, READ = 0x0023, 0x0013, 0x0011
+RAW, WRITE = 0x0023, 0x0013
 NOT_BOUND = "you do not own this device"
 
 
@@ -223,7 +223,8 @@ async def test_whoever_has_no_right_any_more_sends_nothing(home):
 
     assert (await home.ask(raw(b"hi"))).sentence == NOT_BOUND
     assert (await home.keep(b"hi")).sentence == NOT_BOUND
-    assert home.control.send(home.owner, home.device.client_id, read(None), Sender()) == NotHanded("no right")
+    read = Command("read")
+    assert home.control.ask(home.owner, home.device.client_id, read, Sender()) == NotHanded("no right")
     assert home.sent() == []
     assert home.kept == 0
 
@@ -243,7 +244,7 @@ async def test_a_member_controls_until_the_share_is_over(home):
 async def test_nothing_but_data_goes_to_a_device(home, command):
     await home.comes()
 
-    answer = home.control.send(home.owner, home.device.client_id, Downlink(command, b""), Sender())
+    answer = home.control.ask(home.owner, home.device.client_id, Downlink(command, b""), Sender())
 
     assert answer == NotHanded("not allowed")
     assert home.sent() == []
@@ -575,9 +576,10 @@ async def test_a_ticket_is_random_and_never_the_same(home):
 
 
 def test_a_read_names_what_it_wants() -> None:
-    assert read([1, "2"]) == Downlink(READ, b"\0\1\0\2")
+    assert encode(Command("read", asked=[1, "2"]), None).payload == b"\0\1\0\2"
+    assert encode(Command("read"), None).payload == b""
 
 
 def test_a_service_needs_a_thing_model() -> None:
-    with pytest.raises(ValueError, match="no such service"):
-        encode(Command("service", asked={"go": {}}))
+    with pytest.raises(UnsendableError, match="needs a thing model"):
+        encode(Command("service", asked={"go": {}}), None)

@@ -1,25 +1,24 @@
 """What a user asks of devices: what may be asked, and what a later command takes the place of, as pure functions.
 
-The story: a command is raw data, properties to set, or a service to call. A device that is here gets it at once. For
-one that is away it is kept, if the user asks for that, until a moment the user chooses; a command that covers takes the
-place of what the same user has waiting there: raw data of raw data, a property of the same property. What waits is sent
-in the order in which it came. Nobody covers what another user has waiting: a right to the device is no right to theirs.
+The story: a command is raw data, properties to set or to read, or a service to call. A device that is here gets it at
+once. For one that is away it is kept, if the user asks for that, until a moment the user chooses; but no read, whose
+answer is worth nothing later. A command that covers takes the place of what the same user has waiting there: raw data
+of raw data, a property of the same property. What waits is sent in the order in which it came. Nobody covers what
+another user has waiting: a right to the device is no right to theirs.
 """
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.refusal import Refused
 
-Kind = Literal["raw", "properties", "service"]
-Values: TypeAlias = tuple[tuple[object, object], ...]
+Kind = Literal["raw", "properties", "service", "read"]
 
 MAX_CACHE_S: Final = 7_776_000
 MAX_VALUES: Final = 100
-MAX_DEPTH: Final = 8
 
 _KIND_BY_TYPE: Final[dict[str, Kind]] = {"1": "raw", "2": "properties", "3": "service"}
 _HEX, _TEXT = "1", "2"
@@ -144,7 +143,7 @@ def covered(waiting: Iterable[Waiting], kind: Kind, numbers: frozenset[int]) -> 
     """
     found = []
     for each in waiting:
-        if each.kind != kind or kind == "service":
+        if each.kind != kind or kind in {"service", "read"}:
             continue
         if kind == "raw":
             found.append(Covered(each.id, frozenset()))

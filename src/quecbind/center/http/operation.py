@@ -29,6 +29,9 @@ LIMITS = Limits()
 # For lists of devices and domains.
 BULK_LIMITS = Limits(max_body_size=262_144, max_fields=8_192)
 
+# For thing models.
+MODEL_LIMITS = Limits(max_body_size=524_288, max_fields=65_536, max_depth=16)
+
 _encoder = msgspec.json.Encoder()
 
 

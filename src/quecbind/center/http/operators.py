@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta
 
 from quecbind import __version__
 from quecbind.center.http import openapi
-from quecbind.center.http.operation import BULK_LIMITS, Operation, OperatorCall
+from quecbind.center.http.operation import BULK_LIMITS, MODEL_LIMITS, Operation, OperatorCall
 from quecbind.center.http.operator_bodies import (
     AuditCheckQuery,
     AuditExportQuery,
@@ -36,6 +36,7 @@ from quecbind.center.services.views import (
     DeviceView,
     DomainView,
     ImportResult,
+    ModelView,
     Page,
     ProductChanges,
     ProductSpec,
@@ -90,6 +91,21 @@ async def set_product_domains(call: OperatorCall[ProductDomains, None]) -> Produ
     return await call.center.operators.set_product_domains(
         call.path["product_key"], call.body.user_domains, call.operator
     )
+
+
+async def import_model(call: OperatorCall[dict[str, Any], None]) -> ModelView:
+    """Give a product a thing model."""
+    return await call.center.operators.import_model(call.path["product_key"], call.body, call.operator)
+
+
+async def export_model(call: OperatorCall[None, None]) -> dict[str, Any]:
+    """Its thing model."""
+    return await call.center.operators.model(call.path["product_key"])
+
+
+async def remove_model(call: OperatorCall[None, None]) -> None:
+    """Take it away."""
+    await call.center.operators.remove_model(call.path["product_key"], call.operator)
 
 
 async def list_devices(call: OperatorCall[None, DeviceQuery]) -> Page[DeviceView]:
@@ -262,6 +278,32 @@ OPERATIONS = (
         body=ProductDomains,
         answer=ProductView,
         limits=BULK_LIMITS,
+    ),
+    Operation(
+        method="PUT",
+        path=_PRODUCT + "/tsl",
+        tag="products",
+        summary="Import the thing model of a product, in place of the one it has",
+        handler=import_model,
+        body=dict[str, Any],
+        answer=ModelView,
+        limits=MODEL_LIMITS,
+    ),
+    Operation(
+        method="GET",
+        path=_PRODUCT + "/tsl",
+        tag="products",
+        summary="Export the thing model of a product as TSL",
+        handler=export_model,
+        answer=dict[str, Any],
+    ),
+    Operation(
+        method="DELETE",
+        path=_PRODUCT + "/tsl",
+        tag="products",
+        summary="Leave a product without a thing model",
+        handler=remove_model,
+        status=HTTPStatus.NO_CONTENT,
     ),
     Operation(
         method="GET",

@@ -14,11 +14,11 @@ from typing import Final, get_args
 
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Command, Keep
+from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
-from quecbind.center.services import downlink
 from quecbind.center.services.changes import (
     ADDED,
     Change,
@@ -29,7 +29,7 @@ from quecbind.center.services.changes import (
     SessionEnded,
 )
 from quecbind.center.services.control import Handed, NotHanded, Why
-from quecbind.center.services.downlink import Downlink, UnsendableError
+from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
@@ -54,12 +54,19 @@ _SENTENCE_BY_CODE: Final = {
 _CODE_BY_WHY: Final[dict[Why, int]] = {
     "no right": NOT_BOUND,
     "not allowed": OPERATION_UNKNOWN,
+    "malformed": PROPERTY_FORMAT,
+    "no model": NO_MODEL,
     "too large": PROPERTY_FORMAT,
     "offline": OFFLINE,
     "busy": NOT_SENT,
     "full": NOT_SENT,
 }
 
+_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+    "READ-ATTR": "read",
+    "WRITE-ATTR": "properties",
+    "EXE-SERV": "service",
+}
 _TOPIC: Final = re.compile(r"q/([12])/d/(qd[0-9A-Za-z]{2,64})/(bus|ack|onl|ota|inf|loc|sys)(_?)")
 _CLIENT_ID: Final = re.compile(r"qu_([0-9A-Za-z]{1,64})_[0-9]{1,20}")
 _SUFFIX_BY_COMMAND: Final = {
@@ -246,25 +253,27 @@ class MqttV2Session:
             self._subscriber.end("not_allowed")
             return
         client_id = ClientId(topic[2])
-        message_id, answer = self._command(client_id, topic[3], packet.payload)
+        message_id, asked = self._asked(client_id, topic[3], packet.payload)
         if self._subscriber.is_over:
             return
         if packet.qos:
             self._put(mqtt.Puback(packet.packet_id))
-        if answer is not None:
-            self._answer(client_id, message_id, answer)
+        if isinstance(asked, int):
+            self._answer(client_id, message_id, asked)
+        else:
+            self._subscriber.ask(
+                client_id, asked, message_id, lambda handed: self._answer(client_id, message_id, handed)
+            )
 
-    def _command(
-        self, client_id: ClientId, kind: str, payload: bytes
-    ) -> tuple[int | str, int | Handed | NotHanded | None]:
-        """Do what was published; the App's own number for it, and a code, or what became of it if that is known."""
+    def _asked(self, client_id: ClientId, kind: str, payload: bytes) -> tuple[int | str, int | Command | Downlink]:
+        """What was published; the App's own number for it, and a code where it is refused."""
         if not self._subscriber.has_right(client_id):
             return 0, NOT_BOUND
         message_id: int | str = 0
         try:
             if payload[:2] == b"\xaa\xaa" and kind == "bus":
                 message_id, command, content = frame.decode(payload)
-                return message_id, self._subscriber.hand_over(client_id, Downlink(command, content), message_id)
+                return message_id, Downlink(command, content)
             asked = control.loads(payload)
             if not isinstance(asked, dict):
                 return 0, PROPERTY_FORMAT
@@ -272,20 +281,12 @@ class MqttV2Session:
             if self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey"))) != client_id:
                 return message_id, NOT_BOUND
             operation, kv = asked.get("type"), control.loads(asked.get("kv"))
-            if operation == "READ-ATTR":
-                return message_id, self._subscriber.hand_over(client_id, downlink.read(kv), message_id)
-            if operation not in {"WRITE-ATTR", "EXE-SERV"}:
+            asked_kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+            if asked_kind is None:
                 return message_id, OPERATION_UNKNOWN
-            asked_frame = downlink.encode(Command("properties" if operation == "WRITE-ATTR" else "service", asked=kv))
-            keep = _keep(asked)
-        except UnsendableError as error:
-            return message_id, NO_MODEL if error.is_named else PROPERTY_FORMAT
+            return message_id, Command(asked_kind, asked=kv, keep=_keep(asked))
         except (ValueError, FrameError):
             return message_id, PROPERTY_FORMAT
-        if keep is None:
-            return message_id, self._subscriber.hand_over(client_id, asked_frame, message_id)
-        self._subscriber.keep(client_id, asked_frame, keep, lambda kept: self._answer(client_id, message_id, kept))
-        return message_id, None
 
     def _answer(self, client_id: ClientId, message_id: int | str, answer: int | Handed | NotHanded) -> None:
         """Say what became of a command. What was handed over has its result when the device has acknowledged it."""
@@ -295,7 +296,8 @@ class MqttV2Session:
                 self._acknowledge(client_id, content)
             return
         code = _CODE_BY_WHY[answer.why] if isinstance(answer, NotHanded) else answer
-        sentence = _SENTENCE_BY_CODE[code]
+        detail = answer.detail if isinstance(answer, NotHanded) else ""
+        sentence = detail or _SENTENCE_BY_CODE[code]
         self._say(client_id, "sys_", {"code": code, "msg": sentence, "msgId": message_id})
         if code != NOT_BOUND:
             self._acknowledge(client_id, {"status": "fail", "msg": sentence, "msgId": message_id, "code": code})

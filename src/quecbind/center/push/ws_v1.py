@@ -12,13 +12,12 @@ from typing import Any, Final
 
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Command
+from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
-from quecbind.center.services import downlink
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
-from quecbind.center.services.control import NotHanded, Why
-from quecbind.center.services.downlink import Downlink, UnsendableError
+from quecbind.center.services.control import Handed, NotHanded, Why
 from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands
 
@@ -96,10 +95,17 @@ _KIND_BY_TYPE: Final[dict[str, Kind | None]] = {
 _CODE_BY_WHY: Final[dict[Why, int]] = {
     "no right": NOT_BOUND,
     "not allowed": OPERATION_UNKNOWN,
+    "malformed": PROPERTY_FORMAT,
+    "no model": NO_MODEL,
     "too large": DATA_FORMAT,
     "offline": OFFLINE,
     "busy": NOT_SENT,
     "full": NOT_SENT,
+}
+_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+    "READ-ATTR": "read",
+    "WRITE-ATTR": "properties",
+    "EXE-SERV": "service",
 }
 _MAX_ITEMS: Final = 100
 _MAX_MESSAGE_ID: Final = 2_147_483_647
@@ -272,12 +278,13 @@ class WsV1Session:
         message_id = asked.get("msgId", 0)
         if isinstance(message_id, bool) or not isinstance(message_id, int) or not 0 <= message_id <= _MAX_MESSAGE_ID:
             raise _RefusedError(MESSAGE_ID)
-        frame = _frame_of(operation, asked)
-        client_id = self._device(asked)
+        command = _command_of(operation, asked)
+        self._subscriber.ask(self._device(asked), command, message_id, self._sent)
+
+    def _sent(self, handed: Handed | NotHanded) -> None:
         # The answer to what is handed over is its result, when the device has acknowledged it or has not.
-        handed = self._subscriber.hand_over(client_id, frame, message_id)
         if isinstance(handed, NotHanded):
-            raise _RefusedError(_CODE_BY_WHY[handed.why])
+            self._error(_CODE_BY_WHY[handed.why], handed.detail)
 
     def _device(self, asked: Json) -> ClientId:
         product_key, device_key = asked.get("productKey"), asked.get("deviceKey")
@@ -328,18 +335,14 @@ def _result(change: Controlled, now_ms: int) -> Json:
     }
 
 
-def _frame_of(operation: object, asked: Json) -> Downlink:
-    if operation not in {"RAW", "READ-ATTR", "WRITE-ATTR", "EXE-SERV"}:
-        raise _RefusedError(OPERATION_UNKNOWN)
+def _command_of(operation: object, asked: Json) -> Command:
     if operation == "RAW":
-        return downlink.encode(Command("raw", raw=_raw(asked)))
+        return Command("raw", raw=_raw(asked))
+    kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+    if kind is None:
+        raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        kv = control.loads(asked.get("kv"))
-        if operation == "READ-ATTR":
-            return downlink.read(kv)
-        return downlink.encode(Command("properties" if operation == "WRITE-ATTR" else "service", asked=kv))
-    except UnsendableError as error:
-        raise _RefusedError(NO_MODEL if error.is_named else PROPERTY_FORMAT, str(error)) from None
+        return Command(kind, asked=control.loads(asked.get("kv")))
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 

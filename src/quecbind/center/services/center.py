@@ -15,6 +15,7 @@ from quecbind.center.services.control import Control
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.links import Links
+from quecbind.center.services.models import loaded
 from quecbind.center.services.operators import Operators
 from quecbind.center.services.ownership import Ownership
 from quecbind.center.services.passwords import Passwords
@@ -100,7 +101,9 @@ class Center:
         self.sharing = Sharing(
             storage, auth_keys, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
-        self.control = Control(storage, links, clock=clock, entropy=entropy, changes=self.changes, limits=limits)
+        self.control = Control(
+            storage, registry, links, clock=clock, entropy=entropy, changes=self.changes, limits=limits
+        )
         self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
@@ -113,7 +116,7 @@ class Center:
         registry = Registry()
 
         def load(tx: Tx) -> list[SigningKey]:
-            registry.load(tx.products.all(), tx.devices.all())
+            registry.load(tx.products.all(), tx.devices.all(), loaded(tx.models.all()))
             return tx.signing_keys.all()
 
         keys = storage.read(load)

@@ -33,6 +33,7 @@ from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Storage
 from quecbind.center.services.records import KeptDownlink
+from quecbind.center.services.registry import Registry
 from quecbind.center.services.rights import Hold, hold_of, still_holds
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import SignedIn
@@ -40,7 +41,7 @@ from quecbind.wire import commands
 
 logger = logging.getLogger(__name__)
 
-Why = Literal["no right", "not allowed", "too large", "offline", "busy", "full"]
+Why = Literal["no right", "not allowed", "malformed", "no model", "too large", "offline", "busy", "full"]
 
 TICKET_LENGTH: Final = 22
 # Kept commands under way to one device; a session takes twice as many, so that other frames have room beside them.
@@ -51,6 +52,8 @@ SWEEP_S: Final = 5
 SENTENCE_BY_WHY: Final[dict[Why, str]] = {
     "no right": refusal.SENTENCE_BY_CODE[refusal.NOT_BOUND],
     "not allowed": "this is no command of a user",
+    "malformed": refusal.SENTENCE_BY_CODE[refusal.CONTROL_DATA_FORMAT],
+    "no model": "this needs a thing model, which is not known; use property numbers",
     "too large": "the command is too large",
     "offline": "the device is not online",
     "busy": "the device takes no more now, try again",
@@ -72,14 +75,15 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class NotHanded:
-    """A command goes nowhere; nothing has changed."""
+    """A command goes nowhere; nothing has changed. `detail` is a sentence that knows more than the word does."""
 
     why: Why
+    detail: str = ""
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        return SENTENCE_BY_WHY[self.why]
+        return self.detail or SENTENCE_BY_WHY[self.why]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +141,18 @@ class Control:
     """
 
     def __init__(
-        self, storage: Storage, links: Links, *, clock: Clock, entropy: Entropy, changes: Changes, limits: Limits
+        self,
+        storage: Storage,
+        registry: Registry,
+        links: Links,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        changes: Changes,
+        limits: Limits,
     ) -> None:
         self._storage = storage
+        self._registry = registry
         self._links = links
         self._clock = clock
         self._entropy = entropy
@@ -204,39 +217,41 @@ class Control:
         if not self._size.has_room(len(command.raw)):
             raise Rejected(refusal.CONTROL_DATA_FORMAT, f"at most {self._limits.max_control_size} bytes at once")
         # The same device twice is asked once.
-        asked = [(keys, self._ask(who, command, *keys)) for keys in dict.fromkeys(devices)]
+        asked = [(keys, self._ask_named(who, command, *keys)) for keys in dict.fromkeys(devices)]
         outcomes = []
         for keys, answer in asked:
             try:
                 handed = await answer if isinstance(answer, asyncio.Future) else answer
             except StorageError:
-                handed = refusal.SENTENCE_BY_CODE[refusal.CONTROL_FAILED]
+                outcomes.append(Outcome(*keys, sentence=refusal.SENTENCE_BY_CODE[refusal.CONTROL_FAILED]))
+                continue
             if isinstance(handed, Handed):
                 outcomes.append(Outcome(*keys, ticket=handed.ticket))
             else:
-                outcomes.append(Outcome(*keys, sentence=handed if isinstance(handed, str) else handed.sentence))
+                outcomes.append(Outcome(*keys, sentence=handed.sentence))
         return outcomes
 
-    def send(self, who: SignedIn, client_id: ClientId, frame: Downlink, sender: Sender) -> Handed | NotHanded:
-        """Hand a frame to a device that is here, if the user has a right to it now."""
-        target = self._target(who.uid, client_id)
-        if isinstance(target, NotHanded):
-            return self._refused(target)
-        return self._send(target, frame, sender)
+    def ask(
+        self, who: SignedIn, client_id: ClientId, asked: Command | Downlink, sender: Sender
+    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
+        """Hand a command, or a frame that an App made, to one device, or keep it, if the user has a right to it now.
 
-    def keep(
-        self, who: SignedIn, client_id: ClientId, frame: Downlink, keep: Keep
-    ) -> "asyncio.Future[Handed | NotHanded]":
-        """Store a command until the device has it, if the user has a right to it now; then hand it over if it can be.
+        A future only for what is to be kept; it raises StorageError when nothing could be stored.
 
-        The future raises StorageError when nothing could be stored.
+        Raises:
+            StorageError: nobody knows whether there is a right.
         """
-        assert frame.kind is not None, "a read is not kept"
+        target = self._target(who.uid, client_id)
+        return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, asked, sender)
+
+    def _keep(self, target: _Target, frame: Downlink, keep: Keep) -> "asyncio.Future[Handed | NotHanded]":
+        """Store a command until the device has it; then hand it over if it can be."""
+        client_id, uid = target.client_id, target.hold.uid
         if not self._size.has_room(len(frame.payload)):
             done: asyncio.Future[Handed | NotHanded] = asyncio.get_running_loop().create_future()
             done.set_result(self._refused(NotHanded("too large")))
             return done
-        ticket, now_ms, uid = self._entropy.text(TICKET_LENGTH), to_ms(self._clock.now()), who.uid
+        ticket, now_ms = self._entropy.text(TICKET_LENGTH), to_ms(self._clock.now())
         expired_counts: list[int] = []
 
         def work(tx: Tx) -> Handed | NotHanded | Ceiling:
@@ -291,21 +306,26 @@ class Control:
             self._waiting.add(client_id)
             self._pump(client_id)
 
-    def _ask(
+    def _ask_named(
         self, who: SignedIn, command: Command, product_key: str, device_key: str
-    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded | str":
+    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         name = client_id_of(product_key, device_key)
         target = self._target(who.uid, name or ClientId(""), product_key, device_key)
-        if isinstance(target, NotHanded):
-            return self._refused(target)
+        return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, command, ALL_OF_THE_USER)
+
+    def _ask(
+        self, target: _Target, asked: Command | Downlink, sender: Sender
+    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
+        if isinstance(asked, Downlink):
+            return self._send(target, asked, sender)
+        # Not before the right is known: what a product's model has is nothing for strangers.
         try:
-            frame = downlink.encode(command)
+            frame = downlink.encode(asked, self._registry.model(target.product_key))
         except UnsendableError as error:
-            self.count_by_result["refused"] += 1
-            return str(error)
-        if command.keep is not None:
-            return self.keep(who, target.client_id, frame, command.keep)
-        return self._send(target, frame, ALL_OF_THE_USER)
+            return self._refused(NotHanded("no model" if error.is_named else "malformed", str(error)))
+        if asked.keep is None or asked.kind == "read":
+            return self._send(target, frame, sender)
+        return self._keep(target, frame, asked.keep)
 
     def _target(
         self, uid: Uid, client_id: ClientId, product_key: str | None = None, device_key: str | None = None

@@ -1,7 +1,9 @@
 """What a user asks of a device as a frame: commands of the domain become a command number and a payload.
 
-What Apps name, they name by number. Only the commands of `USER_COMMANDS` can come of it, or of a frame that an App made
-itself: configuration and firmware are not among them, they would let a member move a device.
+A product with a thing model has its properties and services set, read and called as the model says, by code or by
+number. Without one, properties are named by their numbers and there are no services. Only the commands of
+`USER_COMMANDS` can come of it, or of a frame that an App made itself: configuration and firmware are not among them,
+they would let a member move a device.
 """
 
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from typing import Any, Final
 
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Command, Kind
+from quecbind.center.domain.thing_model import ThingModel, call_fields, read_ids, write_fields
+from quecbind.center.domain.thing_types import WriteError
 from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
 
@@ -20,6 +24,7 @@ _NUMBER_BY_KIND: Final[dict[Kind, int]] = {
     "raw": commands.TRANSPARENT_DOWN,
     "properties": commands.TSL_WRITE,
     "service": commands.TSL_WRITE,
+    "read": commands.TSL_READ,
 }
 _MAX_NESTING: Final = 4
 
@@ -37,7 +42,7 @@ class Downlink:
     """A frame for a device, without its packet id.
 
     Attributes:
-        kind: what can cover it; None for what is never kept.
+        kind: what can cover it; None for a frame that an App made.
         numbers: the properties it sets.
     """
 
@@ -47,8 +52,8 @@ class Downlink:
     numbers: frozenset[int] = frozenset()
 
 
-def encode(command: Command) -> Downlink:
-    """The frame of a command.
+def encode(command: Command, model: ThingModel | None) -> Downlink:
+    """The frame of a command for a device of a product with that thing model.
 
     Raises:
         UnsendableError: it cannot be one.
@@ -56,25 +61,27 @@ def encode(command: Command) -> Downlink:
     number = _NUMBER_BY_KIND[command.kind]
     if command.kind == "raw":
         return Downlink(number, command.raw, "raw")
-    if command.kind == "service":
-        raise UnsendableError("the product has no such service", is_named=True)
-    fields = _write(command.asked)
     try:
-        return Downlink(number, ttlv.encode(fields), "properties", frozenset(field for field, _ in fields))
-    except WireError as error:
+        if command.kind == "read":
+            ids = _read(command.asked) if model is None else read_ids(model, command.asked)
+            return Downlink(number, commands.encode_ids(ids), "read")
+        if command.kind == "properties":
+            fields = _write(command.asked) if model is None else write_fields(model, command.asked)
+        elif model is None:
+            raise UnsendableError("this needs a thing model, which is not known", is_named=True)
+        else:
+            fields = call_fields(model, command.asked)
+        return Downlink(number, ttlv.encode(fields), command.kind, frozenset(field for field, _ in fields))
+    except (WireError, WriteError) as error:
         raise UnsendableError(str(error)) from None
 
 
-def read(asked: object) -> Downlink:
-    """The frame that asks for properties: a list of numbers, an object with numbers for names, or nothing for all.
-
-    Raises:
-        UnsendableError: it is none of these.
-    """
+def _read(asked: object) -> list[int]:
+    """A list of numbers, an object with numbers for names, or nothing for all."""
     wanted = [] if asked is None else list(asked) if isinstance(asked, dict) else asked
     if not isinstance(wanted, list) or len(wanted) > control.MAX_VALUES:
-        raise UnsendableError(f"kv is a list of at most {control.MAX_VALUES} property ids")
-    return Downlink(commands.TSL_READ, commands.encode_ids([_id(each) for each in wanted]))
+        raise UnsendableError(f"give a list of at most {control.MAX_VALUES} property ids")
+    return [_id(each) for each in wanted]
 
 
 def kept_command(kind: Kind) -> int:

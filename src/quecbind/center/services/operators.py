@@ -6,9 +6,13 @@ by the call that makes it. Refusals are Rejected (8400), NotFound, Conflict and 
 
 from quecbind.center.services.fleet import FleetDesk
 from quecbind.center.services.keys import KeyDesk
+from quecbind.center.services.models import ModelDesk
 from quecbind.center.services.people import PeopleDesk
 from quecbind.center.services.products import ProductDesk
 
 
-class Operators(ProductDesk, FleetDesk, PeopleDesk, KeyDesk):
-    """Products, devices, user domains and users, access keys and audit. All but `local_key` are coroutines."""
+class Operators(ProductDesk, ModelDesk, FleetDesk, PeopleDesk, KeyDesk):
+    """Products and their thing models, devices, user domains and users, access keys and audit.
+
+    All but `local_key` are coroutines.
+    """

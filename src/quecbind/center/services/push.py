@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from quecbind.center.domain.addresses import counted_address
-from quecbind.center.domain.control import Keep
+from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, Uid
 from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
@@ -203,22 +203,27 @@ class Subscriber:
         """What it is subscribed to."""
         return iter(tuple(self._subscription_by_device))
 
-    def hand_over(self, client_id: ClientId, frame: Downlink, message_id: int | str = 0) -> Handed | NotHanded:
-        """Send a frame to a device, if the user has a right to it now. The result comes as a `Controlled`."""
-        if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
-            return NotHanded("no right")
-        try:
-            return self._hub.control.send(self.who, client_id, frame, Sender(self, message_id))
-        except StorageError:
-            self.end("unavailable", TRY_LATER)
-            return NotHanded("no right")
-
-    def keep(
-        self, client_id: ClientId, frame: Downlink, keep: Keep, answer: Callable[[Handed | NotHanded], None]
+    def ask(
+        self,
+        client_id: ClientId,
+        asked: Command | Downlink,
+        message_id: int | str,
+        answer: Callable[[Handed | NotHanded], None],
     ) -> None:
-        """Have a command kept for a device, if the user has a right to it now; `answer` is called when it is."""
+        """Ask something of a device, if the user has a right to it now.
+
+        `answer` is called with what became of it, now or when it is kept; the result comes as a `Controlled`.
+        """
         if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
             answer(NotHanded("no right"))
+            return
+        try:
+            handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
+        except StorageError:
+            self.end("unavailable", TRY_LATER)
+            return
+        if not isinstance(handed, asyncio.Future):
+            answer(handed)
             return
 
         def done(kept: "asyncio.Future[Handed | NotHanded]") -> None:
@@ -229,7 +234,7 @@ class Subscriber:
             else:
                 answer(kept.result())
 
-        self._hub.control.keep(self.who, client_id, frame, keep).add_done_callback(done)
+        handed.add_done_callback(done)
 
     def has_right(self, client_id: ClientId) -> bool:
         """Whether the user has a right to the device now."""

@@ -139,6 +139,15 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A product's thing model as the TSL document it renders to."""
+
+    product_key: ProductKey
+    document: str
+    imported_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """When a device was last here; `recent_randoms` is None where they are not kept over a restart."""
 

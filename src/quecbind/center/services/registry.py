@@ -1,4 +1,4 @@
-"""Products and devices in memory, so that a log-in costs no SELECT.
+"""Products, their thing models and devices in memory, so that a log-in costs no SELECT.
 
 Filled once at start and kept in step by whoever commits a change, on the event loop, right after the commit. It
 decides nothing and never asks storage: what is not here does not exist for a log-in.
@@ -6,12 +6,13 @@ decides nothing and never asks storage: what is not here does not exist for a lo
 
 import asyncio
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from quecbind.center.domain.device import Device, DeviceState
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
 from quecbind.center.domain.product import Product
 from quecbind.center.domain.rates import Meter
+from quecbind.center.domain.thing_model import ThingModel
 from quecbind.wire import auth_key
 
 RANDOM_DIGEST_SIZE = 8
@@ -122,6 +123,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._product_by_key: dict[str, Product] = {}
+        self._model_by_key: dict[str, ThingModel] = {}
         self._entry_by_client_id: dict[str, DeviceEntry] = {}
 
     def __len__(self) -> int:
@@ -143,8 +145,16 @@ class Registry:
         """The product with this key, or None."""
         return self._product_by_key.get(product_key)
 
-    def load(self, products: Iterable[Product], devices: Iterable[Device]) -> None:
+    def model(self, product_key: str) -> ThingModel | None:
+        """What the product's devices can tell, take and do; None when that is not known."""
+        return self._model_by_key.get(product_key)
+
+    def load(
+        self, products: Iterable[Product], devices: Iterable[Device], models: Mapping[ProductKey, ThingModel]
+    ) -> None:
         """Fill the registry at start."""
+        for product_key, model in models.items():
+            self._model_by_key[product_key] = model
         for product in products:
             self._product_by_key[product.product_key] = product
         for device in devices:
@@ -163,6 +173,14 @@ class Registry:
     def drop_product(self, product_key: ProductKey) -> None:
         """Forget a product, which has no devices."""
         self._product_by_key.pop(product_key, None)
+        self._model_by_key.pop(product_key, None)
+
+    def put_model(self, product_key: ProductKey, model: ThingModel | None) -> None:
+        """Know a product's thing model, or that it has none any more."""
+        if model is None:
+            self._model_by_key.pop(product_key, None)
+        else:
+            self._model_by_key[product_key] = model
 
     def put(self, device: Device) -> DeviceEntry:
         """Know a new device, or the new state of a known one; its entry stays the same object."""

@@ -19,6 +19,7 @@ from quecbind.center.services.records import (
     EmailCode,
     KeptDownlink,
     Member,
+    ModelRow,
     OwnedRow,
     Owner,
     Presence,
@@ -49,6 +50,15 @@ class ProductRows(Protocol):
         self, product_key: ProductKey, access: DomainAccess, user_domains: Iterable[UserDomain]
     ) -> None: ...
     def is_open_to(self, product_key: str, user_domain: UserDomain) -> bool: ...
+
+
+class ModelRows(Protocol):
+    """Thing models of products. They go with the product."""
+
+    def all(self) -> Iterator[ModelRow]: ...
+    def get(self, product_key: str) -> ModelRow | None: ...
+    def put(self, model: ModelRow) -> None: ...
+    def delete(self, product_key: str) -> bool: ...
 
 
 class DeviceRows(Protocol):
@@ -283,6 +293,8 @@ class Tx(Protocol):
 
     @property
     def products(self) -> ProductRows: ...
+    @property
+    def models(self) -> ModelRows: ...
     @property
     def devices(self) -> DeviceRows: ...
     @property

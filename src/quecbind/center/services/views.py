@@ -204,6 +204,18 @@ class ProductView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """What a product's thing model holds; `version` names this state of it, as the platform does."""
+
+    product_key: ProductKey
+    version: str
+    property_count: int
+    event_count: int
+    service_count: int
+    imported_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DomainView:
     """A user domain; `user_domain_secret` only in the answer that creates it."""
 

@@ -21,6 +21,7 @@ from quecbind.center.storage.owners import SqliteOwners
 from quecbind.center.storage.products import SqliteProducts
 from quecbind.center.storage.seal import Seal, SealError
 from quecbind.center.storage.shares import SqliteShares
+from quecbind.center.storage.thing_models import SqliteThingModels
 from quecbind.center.storage.users import SqliteDomains, SqliteSessions, SqliteUsers
 from quecbind.center.storage.writer import Writer
 
@@ -45,6 +46,7 @@ class SqliteTx:
 
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self.products = SqliteProducts(connection, seal)
+        self.models = SqliteThingModels(connection)
         self.devices = SqliteDevices(connection, seal)
         self.owners = SqliteOwners(connection, seal)
         self.shares = SqliteShares(connection, seal)
