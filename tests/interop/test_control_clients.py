@@ -111,6 +111,15 @@ def owner(world: World, station: Station) -> User:
     return user
 
 
+def shown(api: Any, device: Any) -> list[str]:
+    """What the attributes say that the outlets are."""
+    return [
+        str(each["resourceValce"]).lower()
+        for each in api.get_device_properties(device).raw
+        if each["resourceCode"] == "ac_switch_hm"
+    ]
+
+
 class TestPecron:
     """`unofficial-pecron-api`: batchControlDevice, properties by code."""
 
@@ -126,8 +135,11 @@ class TestPecron:
 
             on = api.set_ac_output(device, enabled=True)
             assert station.said("written {2: True}")
+            assert until(lambda: "true" in shown(api, device))
             off = api.set_ac_output(device, enabled=False)
             assert station.said("written {2: False}")
+
+            assert until(lambda: "false" in shown(api, device))
 
         assert (on.success, off.success) == (True, True)
         assert on.ticket
@@ -197,7 +209,7 @@ class TestLandbook:
 
         seen = dict(said.get(timeout=WAIT_S) for _ in range(2))
         assert (seen["ack_"]["status"], seen["ack_"]["msg"]) == ("succ", "success")
-        assert seen["bus_"]["type"] == "MATTR"
+        assert (seen["bus_"]["type"], seen["bus_"]["data"]["kv"]) == ("MATTR", {"ac_switch_hm": True})
         assert station.said("written {2: True}")
 
     def test_reads_attributes(self, station, heard) -> None:
@@ -206,7 +218,7 @@ class TestLandbook:
         client.send_read(station.client_id, station.world.pk, station.dk, ["battery_percentage", "mode"])
 
         assert self.hear(said, "ack_")["status"] == "succ"
-        assert list(self.hear(said, "bus_")["data"]["kv"].values()) == [87, 0]
+        assert self.hear(said, "bus_")["data"]["kv"] == {"battery_percentage": "87", "mode": "0"}
         assert station.said("read [1, 5]")
 
     def test_is_told_of_a_device_that_is_away_and_again_when_it_is_here(self, station, heard) -> None:

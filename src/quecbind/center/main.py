@@ -70,6 +70,7 @@ async def serve(settings: Settings, announce: Callable[[str], None], *, master_k
         entropy=SystemEntropy(),
         mailer=_mailer(settings),
         limits=settings.limits,
+        history_limits=settings.history_limits,
         master_key=master_key,
     )
     try:
@@ -124,6 +125,7 @@ async def _run(
             await access.listen(listeners["mqtts"], tls["mqtts"].context)
         center.sharing.start()
         center.control.start()
+        center.reports.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from quecbind.center.domain.addresses import Network
-from quecbind.center.domain.limits import Limits, PushLimits
+from quecbind.center.domain.limits import HistoryLimits, Limits, PushLimits
 
 MailEncryption = Literal["starttls", "tls", "none"]
 ClientCertificate = Literal["required", "optional"]
@@ -243,6 +243,13 @@ class Settings:
     ] = 100
     max_queued_per_user: Annotated[int, _Option(_whole(1, 1_000_000), "... for all devices together")] = 1_000
 
+    history_days: Annotated[
+        int, _Option(_whole(0, 3_650), "days for which reports of devices are kept for their owners; 0 keeps none")
+    ] = 7
+    max_history_rows: Annotated[
+        int, _Option(_whole(1, 1_000_000), "reports of one device that are kept, the latest of them")
+    ] = 2_000
+
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_header_size: Annotated[
         int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
@@ -284,6 +291,11 @@ class Settings:
     def push_limits(self) -> PushLimits:
         """Those of the settings that push needs."""
         return PushLimits(**{field.name: getattr(self, field.name) for field in dataclasses.fields(PushLimits)})
+
+    @property
+    def history_limits(self) -> HistoryLimits:
+        """How much is kept of what devices report."""
+        return HistoryLimits(history_days=self.history_days, max_history_rows=self.max_history_rows)
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

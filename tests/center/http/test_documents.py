@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from quecbind.center.http import binding, ble, control, enduser, enterprise, sharing
+from quecbind.center.http import binding, ble, control, data, enduser, enterprise, sharing
 from quecbind.center.http.operators import OPERATIONS
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -15,6 +15,7 @@ def test_the_app_api_document_lists_the_endpoints_of_the_server() -> None:
     tables = (
         enduser.ENDPOINTS,
         binding.ENDPOINTS,
+        data.ENDPOINTS,
         ble.ENDPOINTS,
         control.ENDPOINTS,
         enterprise.ENDPOINTS,

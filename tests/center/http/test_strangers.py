@@ -18,6 +18,7 @@ import pytest
 
 from quecbind.center.storage import sqlite
 from quecbind.center.storage.seal import Seal
+from tests.center.domain.power_station import power_station
 from tests.center.http.callers import ENDUSER, App, Http, sign_in_fields
 from tests.center.services.world import CODE, OPERATOR, PASSWORD
 
@@ -77,8 +78,15 @@ async def raw(app: App, method: str, path: str, **options: Any) -> tuple[bytes, 
 
 
 async def three(http: Http) -> list[str]:
-    """A device key that nobody has, one that Alice has, one of a device without owner and code; equally long."""
+    """A device key that nobody has, one that Alice has, one of a device without owner and code; equally long.
+
+    Alice's device has told something, by a thing model.
+    """
+    await http.world.center.operators.import_model(http.pk, power_station(), OPERATOR)
     await http.owned("FOREIGN")
+    entry = http.world.center.registry.entry(f"qd{http.pk}FOREIGN")
+    assert entry is not None
+    await http.world.frame(entry, 0x0014, [(1, 87)])
     await http.world.device(http.product, "NOCODE1")
     return ["NOSUCH1", "FOREIGN", "NOCODE1"]
 
@@ -94,6 +102,8 @@ CALLS: list[tuple[str, str, dict[str, str]]] = [
     ("POST", "getAuthKey", {}),
     ("POST", "regenerateAuthKey", {}),
     ("GET", "getDeviceBusinessAttributes", {}),
+    ("GET", "getDeviceBusinessAttributes", {"type": "2"}),
+    ("GET", "getDeviceHistory", {"page": "1"}),
     ("GET", "deviceAudit", {"page": "1"}),
     ("POST", "approveReEnrolment", {}),
     ("POST", "shareInfo", {"acceptingExpireAt": "1700000600000", "sharingExpireAt": "1700003600000", "coverMark": "1"}),
@@ -150,6 +160,7 @@ async def test_no_call_tells_a_stranger_whether_a_share_code_exists(
 async def test_no_call_tells_whether_a_product_exists(http: Http, work: Work) -> None:
     await http.owned("FOREIGN")
     other = await http.world.product()
+    await http.world.center.operators.import_model(other.product_key, power_station(), OPERATOR)
     await http.world.center.operators.set_product_domains(other.product_key, [], OPERATOR)
     answers, works = [], []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quecbind.center.domain.connection import Accepted
 from quecbind.center.domain.ids import Secret
-from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.limits import HistoryLimits, Limits
 from quecbind.center.services.center import Center
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.views import DeviceView, Operator, ProductSpec, ProductView, SignedIn
@@ -85,9 +85,22 @@ class World:
         self._packet_ids = itertools.count(1)
 
     @classmethod
-    async def open(cls, path: Path, limits: Limits | None = None, clock: FakeClock | None = None) -> "World":
+    async def open(
+        cls,
+        path: Path,
+        limits: Limits | None = None,
+        clock: FakeClock | None = None,
+        history_limits: HistoryLimits | None = None,
+    ) -> "World":
         clock, mailbox, sessions = clock or FakeClock(), Mailbox(), Sessions()
-        center = await open_center(path, clock=clock, entropy=SystemEntropy(), mailer=mailbox, limits=limits)
+        center = await open_center(
+            path,
+            clock=clock,
+            entropy=SystemEntropy(),
+            mailer=mailbox,
+            limits=limits,
+            history_limits=history_limits,
+        )
         center.attach(sessions)
         return cls(center, clock, mailbox, sessions)
 

@@ -71,6 +71,14 @@ class PushLimits:
     push_log_in_time_s: int = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLimits:
+    """How much is kept of what devices reported: for so many days (0: none), and so many reports of one device."""
+
+    history_days: int = 7
+    max_history_rows: int = 2_000
+
+
 class Ceiling:
     """How many of something there may be at one time; whoever asks counts them.
 

@@ -89,6 +89,7 @@ CACHE_TIME_MISSING = 5330
 QOS_RANGE = 5331
 CONTROL_FAILED = 5340
 BIND_CODE_NOT_REPORTED = 5460
+QUERY_TYPE_MISSING = 5471
 BIND_CODE_EXPIRED = 5461
 BIND_CODE_DIFFERS = 5462
 DEVICE_UNKNOWN = 5493
@@ -205,6 +206,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     BIND_CODE_NOT_REPORTED: "the device has not reported a bind code",
     BIND_CODE_EXPIRED: "the bind code of the device has expired",
     BIND_CODE_DIFFERS: "the device has reported another bind code",
+    QUERY_TYPE_MISSING: "the type of the query is missing",
     SHARE_EXPIRY_MISSING: "the moment until which the share can be accepted is missing",
     COVER_MARK_RANGE: "coverMark is 1 replace, 2 in parallel or 3 replace if it lasts longer",
     SHARE_NOT_ADDED: "too many invitations are open, cancel some or wait until they expire",

@@ -128,6 +128,11 @@ class Parameter:
     description: str = ""
 
 
+def data_type(kind: Type) -> str:
+    """The platform's word for the type."""
+    return kind.kind if isinstance(kind, Number) else type(kind).__name__.upper()
+
+
 def pushed(value: Plain) -> Plain:
     """A value as the platform says it to Apps: numbers, also those inside others, as text."""
     if isinstance(value, bool | str):

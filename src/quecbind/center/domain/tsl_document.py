@@ -18,6 +18,7 @@ from quecbind.center.domain.thing_types import (
     Struct,
     Text,
     Type,
+    data_type,
     digits_of,
 )
 
@@ -88,27 +89,25 @@ def _rendered_parameters(parameters: Iterable[Parameter]) -> list[Json]:
 
 
 def _rendered_type(kind: Type) -> Json:
-    name, specs = _specs(kind)
-    return {"specs": specs, "dataType": name}
+    return {"specs": _specs(kind), "dataType": data_type(kind)}
 
 
-def _specs(kind: Type) -> tuple[str, Any]:
+def _specs(kind: Type) -> Any:
     if isinstance(kind, Bool):
         names = (("true", kind.true_name), ("false", kind.false_name))
-        return "BOOL", [{"dataType": "BOOL", "name": name, "value": value} for value, name in names]
+        return [{"dataType": "BOOL", "name": name, "value": value} for value, name in names]
     if isinstance(kind, Enum):
-        return "ENUM", [{"dataType": "ENUM", "name": name, "value": str(value)} for value, name in kind.names]
+        return [{"dataType": "ENUM", "name": name, "value": str(value)} for value, name in kind.names]
     if isinstance(kind, Date):
-        return "DATE", {"length": "13"}
+        return {"length": "13"}
     if isinstance(kind, Text | Raw):
-        name = "TEXT" if isinstance(kind, Text) else "RAW"
-        return name, {} if kind.length is None else {"length": str(kind.length)}
+        return {} if kind.length is None else {"length": str(kind.length)}
     if isinstance(kind, Struct):
-        return "STRUCT", _rendered_parameters(kind.members)
+        return _rendered_parameters(kind.members)
     if isinstance(kind, Array):
-        inner, specs = _specs(kind.element)
+        specs = _specs(kind.element)
         place = "numberSpecs" if isinstance(kind.element, Number) else "specs"
-        return "ARRAY", {**({place: specs} if specs else {}), "size": str(kind.size), "dataType": inner}
+        return {**({place: specs} if specs else {}), "size": str(kind.size), "dataType": data_type(kind.element)}
     limits = {"min": kind.min, "max": kind.max, "step": kind.step, "multiple": kind.multiple}
     known = {name: digits_of(value) for name, value in limits.items() if value is not None}
-    return kind.kind, {"unit": kind.unit, **known}
+    return {"unit": kind.unit, **known}

@@ -22,6 +22,7 @@ from quecbind.center.http import (
     binding,
     ble,
     control,
+    data,
     enduser,
     enterprise,
     envelope,
@@ -60,6 +61,7 @@ def build(
     """
     routes: list[BaseRoute] = [
         *app_call.routes(binding.ENDPOINTS, center, limits),
+        *app_call.routes(data.ENDPOINTS, center, limits),
         *app_call.routes(sharing.ENDPOINTS, center, limits),
         *app_call.routes(ble.ENDPOINTS, center, limits),
         *app_call.routes(control.ENDPOINTS, center, limits),

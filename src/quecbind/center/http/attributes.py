@@ -1,10 +1,11 @@
-"""What a device last told about itself (0x0034, 0x0044), as getDeviceBusinessAttributes shows it (app-api.md B2)."""
+"""What a device last told about itself, as getDeviceBusinessAttributes shows it (app-api.md B2)."""
 
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
-from quecbind.center.services.views import OwnedDevice
+from quecbind.center.http.app_objects import text_time
+from quecbind.center.services.views import Attributes, LastPlace, PropertyValue
 
 
 class DeviceData(msgspec.Struct, rename="camel", kw_only=True):
@@ -61,18 +62,93 @@ _INFO_NAME_BY_ID = {
 }
 
 
-class Attributes(msgspec.Struct, rename="camel"):
-    """The whole answer. Properties of a thing model and locations are not kept by this server."""
+class TslInfo(msgspec.Struct, rename="camel", kw_only=True):
+    """One property with its last value, all of it text. The platform spells `resourceValce` so."""
 
-    device_data: DeviceData
-    customize_tsl_info: list[object]
-    device_locate_info: dict[str, object]
+    ab_id: int
+    resource_code: str
+    resource_valce: str
+    data_type: str
+    name: str
+    sub_type: str
+    type: str = "PROPERTY"
+    create_time: str
 
     @classmethod
-    def of(cls, device: OwnedDevice) -> Self:
-        """The attributes of `device` as Apps read them."""
-        known = _named(device.status, _STATUS_NAME_BY_ID) | _named(device.info, _INFO_NAME_BY_ID)
-        return cls(DeviceData(**known), [], {})
+    def of(cls, value: PropertyValue) -> Self:
+        """The property as Apps read it."""
+        return cls(
+            ab_id=value.id,
+            resource_code=value.code,
+            resource_valce=value.text,
+            data_type=value.data_type,
+            name=value.name,
+            sub_type=value.access,
+            create_time=str(value.at),
+        )
+
+
+class LocateInfo(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """Where the device was when it last said so; empty when it never did."""
+
+    product_key: str | None = None
+    device_key: str | None = None
+    create_time_ts: int | None = None
+    create_time: str | None = None
+    locate_raw: str | None = None
+    locate_type: str | None = None
+    lat: str | None = None
+    lat_type: str | None = None
+    lng: str | None = None
+    lng_type: str | None = None
+    hdop: str | None = None
+    satellites: str | None = None
+
+    @classmethod
+    def of(cls, found: LastPlace | None, product_key: str, device_key: str) -> Self:
+        """The place as Apps read it; latitude and longitude as NMEA has them."""
+        if found is None:
+            return cls()
+        place = found.place
+        facts: dict[str, Any] = {}
+        if place is not None:
+            facts = {
+                "locate_type": place.system,
+                "lat": place.latitude,
+                "lat_type": place.north_south,
+                "lng": place.longitude,
+                "lng_type": place.east_west,
+                "hdop": place.hdop,
+                "satellites": None if place.satellite_count is None else str(place.satellite_count),
+            }
+        return cls(
+            product_key=product_key,
+            device_key=device_key,
+            create_time_ts=found.at,
+            create_time=text_time(found.at),
+            locate_raw=found.text,
+            **facts,
+        )
+
+
+class AttributesObject(msgspec.Struct, rename="camel"):
+    """The whole answer; null for a part that was not asked for."""
+
+    device_data: DeviceData | None
+    customize_tsl_info: list[TslInfo] | None
+    device_locate_info: LocateInfo | None
+
+    @classmethod
+    def of(cls, found: Attributes, product_key: str, device_key: str) -> Self:
+        """The attributes as Apps read them."""
+        data = None
+        if found.status is not None and found.info is not None:
+            data = DeviceData(**_named(found.status, _STATUS_NAME_BY_ID), **_named(found.info, _INFO_NAME_BY_ID))
+        return cls(
+            data,
+            None if found.values is None else [TslInfo.of(value) for value in found.values],
+            None if not found.is_place_asked else LocateInfo.of(found.place, product_key, device_key),
+        )
 
 
 def _named(report: dict[str, object], name_by_id: dict[str, str]) -> dict[str, object]:

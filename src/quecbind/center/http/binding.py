@@ -1,4 +1,4 @@
-"""Devices on the App API: may I bind, bind, list, name, unbind (app-api.md B1, B2).
+"""Devices on the App API: may I bind, bind, list, name, unbind (app-api.md B1, B2); their data is in `data`.
 
 Takes parameters to the ownership service and its answers back. Whom a device belongs to is decided there; a product
 key or device key in a request is a wish, the caller is always the one the token names.
@@ -9,7 +9,6 @@ import msgspec
 from quecbind.center.domain import refusal
 from quecbind.center.http.app_call import AppCall, Endpoint
 from quecbind.center.http.app_objects import AuditObject, Bound, DeviceObject, Outlook
-from quecbind.center.http.attributes import Attributes
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
 from quecbind.center.services.binding import MAX_CAPABILITIES
@@ -39,15 +38,6 @@ class BindingSum(msgspec.Struct, rename="camel"):
     """How many users still own the device after an unbind."""
 
     binding_sum: int
-
-
-class ProductModel(msgspec.Struct, rename="camel"):
-    """The thing model of a product. This server keeps none: Apps get an empty list, which they show as such."""
-
-    product_key: str
-    properties: list[object]
-    events: list[object]
-    services: list[object]
 
 
 async def may_bind(call: AppCall) -> Outlook:
@@ -154,23 +144,6 @@ async def renew_auth_key(call: AppCall) -> AuthKey:
     return AuthKey(fresh.reveal())
 
 
-async def product_model(call: AppCall) -> ProductModel:
-    """The thing model of a product the caller has a device of."""
-    who, product_key = await call.signed_in(), call.parameters.text("pk")
-    if not product_key:
-        raise Rejected(refusal.PRODUCT_KEY_MISSING)
-    owned = await call.center.ownership.devices(who, 1, 1, DeviceFilter(product_keys=(product_key,)))
-    if not owned.total_count:
-        raise Rejected(refusal.NO_PERMISSION)
-    return ProductModel(product_key, [], [], [])
-
-
-async def attributes(call: AppCall) -> Attributes:
-    """What a device of the caller last told about itself."""
-    who, take = await call.signed_in(), call.parameters
-    return Attributes.of(await call.center.ownership.device(who, take.text("pk"), take.text("dk")))
-
-
 async def audit(call: AppCall) -> PageInfo:
     """What happened to a device of the caller since they own it."""
     who, take = await call.signed_in(), call.parameters
@@ -203,7 +176,5 @@ ENDPOINTS = (
     Endpoint("POST", _BINDING + "/approveReEnrolment", approve_re_enrolment),
     Endpoint("POST", _BINDING + "/getAuthKey", auth_key),
     Endpoint("POST", _BINDING + "/regenerateAuthKey", renew_auth_key),
-    Endpoint("GET", _BINDING + "/productTSL", product_model),
-    Endpoint("GET", _BINDING + "/getDeviceBusinessAttributes", attributes),
     Endpoint("GET", _BINDING + "/deviceAudit", audit),
 )

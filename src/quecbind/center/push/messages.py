@@ -1,14 +1,16 @@
 """A change as the JSON both protocols carry (app-api.md D1, D2).
 
-Properties have their numbers for names: what a product calls them is not known here.
+Properties have the names of the product's thing model, and numbers are text then, as the platform has it. Without a
+model properties have their numbers for names, and numbers are numbers.
 """
 
 import base64
 import json
 from typing import Any
 
+from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
-from quecbind.center.services.changes import Change, PresenceChanged, Reported, RightChanged
+from quecbind.center.services.changes import Change, EventReported, Located, PresenceChanged, Reported, RightChanged
 from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
 
@@ -33,6 +35,11 @@ def message(change: Change, now_ms: int, ticket: str, online: int = 1) -> Json |
         content: object = json.dumps(_user_bind(change))
     elif isinstance(change, PresenceChanged):
         facts, content = {"type": "ONLINE"}, {"value": online if change.is_online else 0}
+    elif isinstance(change, EventReported):
+        facts = {"type": "MEVENT", "subtype": change.level}
+        content = {"packetId": change.packet_id, "code": change.code, "kv": pushed(dict(change.values))}
+    elif isinstance(change, Located):
+        facts, content = {"type": "LOCATION", "subtype": "INFO-KV"}, _located(change)
     elif isinstance(change, Reported):
         told = _report(change)
         if told is None:
@@ -67,7 +74,7 @@ def _report(change: Reported) -> tuple[Json, Json] | None:
     if change.command == commands.TRANSPARENT_UP:
         return {"type": "RAW", "subtype": "UPLINK"}, {"raw": base64.b64encode(change.payload).decode()}
     try:
-        kv = named(ttlv.decode(change.payload))
+        kv = named(ttlv.decode(change.payload)) if change.values is None else pushed(dict(change.values))
     except WireError:
         return None
     if change.command == commands.STATUS_REPORT:
@@ -77,6 +84,24 @@ def _report(change: Reported) -> tuple[Json, Json] | None:
     if change.command == commands.INFO_REPORT:
         return {"type": "INFO"}, {"kv": kv}
     return None
+
+
+def _located(change: Located) -> Json:
+    place = change.place
+    latitude, longitude = place.degrees
+    kv: Json = {
+        "lat": float(place.latitude),
+        "lng": float(place.longitude),
+        "latType": place.north_south,
+        "lngType": place.east_west,
+        "wgs_84": {"lat": latitude, "lng": longitude},
+        "locateTime": change.at,
+    }
+    if place.satellite_count is not None:
+        kv["satellites"] = place.satellite_count
+    if place.hdop is not None:
+        kv["hdop"] = place.hdop
+    return {"packetId": change.packet_id, "type": place.system, "subType": place.system, "kv": kv}
 
 
 def named(fields: list[tuple[int, Any]]) -> Json:

@@ -23,6 +23,8 @@ from quecbind.center.services.changes import (
     ADDED,
     Change,
     Controlled,
+    EventReported,
+    Located,
     PresenceChanged,
     Reported,
     RightChanged,
@@ -346,6 +348,10 @@ def _suffix(change: Change) -> str | None:
         return "sys"
     if isinstance(change, PresenceChanged):
         return "onl"
+    if isinstance(change, Located):
+        return "loc"
+    if isinstance(change, EventReported):
+        return "bus"
     return _SUFFIX_BY_COMMAND.get(change.command) if isinstance(change, Reported) else None
 
 

@@ -81,16 +81,15 @@ SENTENCE_BY_CODE: Final = {
     OFFLINE: "the device is not online",
 }
 
-# The types without a kind are accepted: nothing sends them here yet.
-_KIND_BY_TYPE: Final[dict[str, Kind | None]] = {
+_KIND_BY_TYPE: Final[dict[str, Kind]] = {
     "ONLINE": "presence",
     "STATUS": "status",
     "RAW-UPLINK": "raw",
     "MATTR-REPORT": "properties",
-    "MEVENT-INFO": None,
-    "MEVENT-WARN": None,
-    "MEVENT-ERROR": None,
-    "LOCATION-INFO-KV": None,
+    "MEVENT-INFO": "event_info",
+    "MEVENT-WARN": "event_warn",
+    "MEVENT-ERROR": "event_error",
+    "LOCATION-INFO-KV": "location",
 }
 _CODE_BY_WHY: Final[dict[Why, int]] = {
     "no right": NOT_BOUND,
@@ -260,7 +259,7 @@ class WsV1Session:
         types = types if isinstance(types, list) else [types]
         if not all(isinstance(each, str) and each in _KIND_BY_TYPE for each in types):
             raise _RefusedError(TYPE_UNKNOWN)
-        kinds = [kind for kind in map(_KIND_BY_TYPE.__getitem__, types) if kind is not None]
+        kinds = [_KIND_BY_TYPE[each] for each in types]
         client_id = self._device(asked)
         if command == "unsubscribe":
             if not self._subscriber.unsubscribe(client_id, kinds):

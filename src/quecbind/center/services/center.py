@@ -5,13 +5,14 @@ Knows no socket and no file; main gives it a storage and attaches the device lin
 
 from collections.abc import Mapping
 
-from quecbind.center.domain.limits import Counted, GuessLimits, Limits
+from quecbind.center.domain.limits import Counted, GuessLimits, HistoryLimits, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.code_check import CodeCheck
 from quecbind.center.services.control import Control
+from quecbind.center.services.device_data import DeviceData
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.links import Links
@@ -23,6 +24,7 @@ from quecbind.center.services.ports import Clock, DeviceLink, Entropy, Mailer, S
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.records import SigningKey
 from quecbind.center.services.registry import Registry
+from quecbind.center.services.reports import Reports
 from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.sharing import Sharing
@@ -49,6 +51,7 @@ class Center:
         entropy: Entropy,
         mailer: Mailer,
         limits: Limits,
+        history_limits: HistoryLimits,
     ) -> None:
         links, passwords, events = Links(), Passwords(), LoggedEvents()
         self.storage = storage
@@ -69,7 +72,10 @@ class Center:
             changes=self.changes,
             limits=limits,
         )
-        self.uplink = Uplink(storage, events=events, changes=self.changes)
+        self.reports = Reports(
+            storage, registry, clock=clock, events=events, changes=self.changes, limits=history_limits
+        )
+        self.uplink = Uplink(storage, self.reports, events=events, changes=self.changes)
         self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
         self.accounts = Accounts(
             storage,
@@ -94,6 +100,7 @@ class Center:
             entropy=entropy,
             guesses=guesses,
         )
+        self.device_data = DeviceData(storage, registry, clock)
         self.code_check = CodeCheck(storage, links, guesses, clock)
         self.operators = Operators(
             storage, registry, links, passwords, clock=clock, entropy=entropy, events=events, changes=self.changes
@@ -110,7 +117,14 @@ class Center:
 
     @classmethod
     async def open(
-        cls, storage: Storage, *, clock: Clock, entropy: Entropy, mailer: Mailer, limits: Limits | None = None
+        cls,
+        storage: Storage,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        mailer: Mailer,
+        limits: Limits | None = None,
+        history_limits: HistoryLimits | None = None,
     ) -> "Center":
         """Load what log-ins need into memory, and make a key for tokens if there is none yet."""
         registry = Registry()
@@ -132,6 +146,7 @@ class Center:
             entropy=entropy,
             mailer=mailer,
             limits=limits or Limits(),
+            history_limits=history_limits or HistoryLimits(),
         )
 
     @property
@@ -148,6 +163,7 @@ class Center:
         """Write down what is only in memory and let go of the data. Doing it twice is fine."""
         self.sharing.close()
         self.control.close()
+        self.reports.close()
         await self.presence.close()
         self._passwords.close()
         await self.storage.close()

@@ -5,11 +5,14 @@ A service that commits such a change tells it on the event loop right after the 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Uid, UserDomain, client_id
+from quecbind.center.domain.location import Place
+from quecbind.center.domain.thing_model import Level
+from quecbind.center.domain.thing_types import Plain
 from quecbind.center.services.rights import Right
 
 logger = logging.getLogger(__name__)
@@ -58,7 +61,11 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A device has sent a frame that its users may see: status, properties, raw data."""
+    """A device has sent a frame that its users may see: status, properties, raw data.
+
+    Attributes:
+        values: the properties in it by the product's thing model; None where there is none to read it by.
+    """
 
     client_id: ClientId
     product_key: ProductKey
@@ -66,6 +73,32 @@ class Reported:
     command: int
     packet_id: int
     payload: bytes
+    values: Mapping[str, Plain] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReported:
+    """A device has told an event of its product's thing model."""
+
+    client_id: ClientId
+    product_key: ProductKey
+    device_key: DeviceKey
+    packet_id: int
+    code: str
+    level: Level
+    values: Mapping[str, Plain]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """A device has told where it is."""
+
+    client_id: ClientId
+    product_key: ProductKey
+    device_key: DeviceKey
+    packet_id: int
+    place: Place
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +147,7 @@ def owner_changed(
     )
 
 
-Change: TypeAlias = RightChanged | PresenceChanged | Reported | Controlled | SessionEnded
+Change: TypeAlias = RightChanged | PresenceChanged | Reported | EventReported | Located | Controlled | SessionEnded
 
 
 class Changes:

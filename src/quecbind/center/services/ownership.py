@@ -25,7 +25,7 @@ from quecbind.center.services.ble_binding import BleBinding, check_reset_credent
 from quecbind.center.services.changes import REMOVED, UNBOUND, owner_changed
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
-from quecbind.center.services.find import client_id_of, find_device, row_of
+from quecbind.center.services.find import find_device, held_by, row_of
 from quecbind.center.services.records import Member, OwnedRow
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import DeviceFilter, OwnedDevice, Page, SignedIn, bounded_page
@@ -208,10 +208,9 @@ class Ownership(BleBinding):
         return self._view(row)
 
     def _held(self, who: SignedIn, product_key: str | None, device_key: str | None) -> OwnedRow | None:
-        client_id = client_id_of(given_product_key(product_key), given_device_key(device_key))
+        product, key = given_product_key(product_key), given_device_key(device_key)
         now_ms = to_ms(self._clock.now())
-        row = None if client_id is None else self._storage.read(lambda tx: tx.owners.held(who.uid, client_id, now_ms))
-        return row if row is not None and row.owner.product_key == product_key else None
+        return self._storage.read(lambda tx: held_by(tx, who.uid, product, key, now_ms))
 
     def _view(self, row: OwnedRow) -> OwnedDevice:
         owner = row.owner

@@ -20,13 +20,17 @@ from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, Uid
 from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.thing_model import Level
 from quecbind.center.services.accounts import Accounts, is_signed_in
 from quecbind.center.services.changes import (
     ADDED,
     Change,
     Changes,
     Controlled,
+    EventReported,
+    Located,
     PresenceChanged,
+    Reported,
     RightChanged,
     SessionEnded,
 )
@@ -42,7 +46,9 @@ from quecbind.wire import commands
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["presence", "status", "raw", "properties", "information"]
+Kind = Literal[
+    "presence", "status", "raw", "properties", "information", "event_info", "event_warn", "event_error", "location"
+]
 Message: TypeAlias = str | bytes
 LogIn = Literal["ok", "refused", "full", "again"]
 
@@ -53,6 +59,7 @@ KIND_BY_COMMAND: Final[dict[int, Kind]] = {
     commands.TSL_READ_ANSWER: "properties",
     commands.INFO_REPORT: "information",
 }
+KIND_BY_LEVEL: Final[dict[Level, Kind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
 
 GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013  # WebSocket close codes
 # Beside its text a message costs its place in the queue.
@@ -456,7 +463,7 @@ class Hub:
         elif isinstance(change, Controlled):
             self._on_result(change)
         else:
-            kind = "presence" if isinstance(change, PresenceChanged) else KIND_BY_COMMAND.get(change.command)
+            kind = _kind_of(change)
             for subscriber in tuple(self._subscribers_by_device.get(change.client_id, ())):
                 if kind is not None and subscriber.is_subscribed(change.client_id, kind):
                     self._say(subscriber, change, change.client_id)
@@ -486,6 +493,14 @@ class Hub:
 
     def _rendered(self, subscriber: Subscriber, change: Change) -> list[Message]:
         return list(subscriber.render(change, *self.stamp()))
+
+
+def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> Kind | None:
+    if isinstance(change, Reported):
+        return KIND_BY_COMMAND.get(change.command)
+    if isinstance(change, EventReported):
+        return KIND_BY_LEVEL[change.level]
+    return "presence" if isinstance(change, PresenceChanged) else "location"
 
 
 def _size(message: Message) -> int:

@@ -148,6 +148,23 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastValue:
+    """What a device last reported of one property, or of where it is (property 0): the TTLV of the field."""
+
+    property_id: int
+    field: bytes
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One report as it came, TTLV."""
+
+    at: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """When a device was last here; `recent_randoms` is None where they are not kept over a restart."""
 

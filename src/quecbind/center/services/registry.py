@@ -47,6 +47,7 @@ class DeviceEntry:
         "last_bind_report",
         "last_offline_at",
         "last_online_at",
+        "last_report",
         "meter",
         "owes_reset",
         "product",
@@ -77,6 +78,7 @@ class DeviceEntry:
         self.info_digest: bytes | None = None
         self.meter: Meter | None = None
         self.last_bind_report: tuple[object, asyncio.Future[None]] | None = None
+        self.last_report: tuple[object, asyncio.Future[None]] | None = None
 
     def __repr__(self) -> str:
         return f"<DeviceEntry {self.client_id} {self.state} epoch={self.epoch}>"

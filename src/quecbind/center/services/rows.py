@@ -18,11 +18,13 @@ from quecbind.center.services.records import (
     Domain,
     EmailCode,
     KeptDownlink,
+    LastValue,
     Member,
     ModelRow,
     OwnedRow,
     Owner,
     Presence,
+    Report,
     Session,
     SigningKey,
     User,
@@ -129,6 +131,30 @@ class DeviceRows(Protocol):
         ...
 
     def save_presence(self, presences: Iterable[Presence]) -> None: ...
+
+
+class ValueRows(Protocol):
+    """What devices reported. It goes with the last owner, and counts in the epoch it was reported in."""
+
+    def merge(self, device_id: int, epoch: int, at: int, values: Iterable[LastValue]) -> bool:
+        """These are the last values from `at` on; False, and nothing stored, when the device has another epoch."""
+        ...
+
+    def of_device(self, device_id: int, since: int) -> list[LastValue]:
+        """The last values of this epoch, for who holds the device since then."""
+        ...
+
+    def append(self, device_id: int, epoch: int, at: int, payload: bytes, max_count: int) -> None:
+        """Keep a report, the last `max_count` of the device; nothing while nobody owns it."""
+        ...
+
+    def page(self, device_id: int, since: int, until: int, offset: int, limit: int) -> tuple[list[Report], int]:
+        """Reports of this epoch within these moments, both included, latest first, and their number."""
+        ...
+
+    def sweep(self, before: int, limit: int) -> int:
+        """Forget up to `limit` reports from before that moment; how many those were."""
+        ...
 
 
 class OwnerRows(Protocol):
@@ -297,6 +323,8 @@ class Tx(Protocol):
     def models(self) -> ModelRows: ...
     @property
     def devices(self) -> DeviceRows: ...
+    @property
+    def values(self) -> ValueRows: ...
     @property
     def owners(self) -> OwnerRows: ...
     @property

@@ -1,4 +1,4 @@
-"""What a device tells the Developer Center: its bind code, its status, its module information.
+"""What a device tells the Developer Center: its bind code, its status, its module information; `reports` has the rest.
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
 acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
@@ -15,9 +15,11 @@ from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import is_bind_code, window_end
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.services.changes import Changes, Reported
+from quecbind.center.services import reports
+from quecbind.center.services.changes import Changes
 from quecbind.center.services.ports import Events, Storage
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.services.reports import Reports, parse_float, reported
 from quecbind.center.services.rows import Tx
 from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
@@ -30,14 +32,13 @@ MAX_REPORT_ID = 63
 MAX_REPORT_TEXT = 256
 MAX_BIND_SECRET = 64
 
-TOLD_AT_ONCE = frozenset({commands.TSL_REPORT, commands.TSL_READ_ANSWER, commands.TRANSPARENT_UP})
-
 
 class Uplink:
     """Receives frames of devices that have logged in."""
 
-    def __init__(self, storage: Storage, *, events: Events, changes: Changes) -> None:
+    def __init__(self, storage: Storage, reports: Reports, *, events: Events, changes: Changes) -> None:
         self._storage = storage
+        self._reports = reports
         self._changes = changes
         self._events = events
 
@@ -52,7 +53,9 @@ class Uplink:
             return self._report(entry, frame, is_status=True)
         if frame.command == commands.INFO_REPORT:
             return self._report(entry, frame, is_status=False)
-        if frame.command in TOLD_AT_ONCE:
+        if frame.command in reports.COMMANDS:
+            return self._reports.receive(entry, frame, now)
+        if frame.command == commands.TRANSPARENT_UP:
             self._tell(entry, frame)
         return None
 
@@ -105,7 +108,7 @@ class Uplink:
             self._tell(entry, frame)
             return None
         try:
-            text = _json(ttlv.decode(frame.payload, parse_float=_parse_float))
+            text = _json(ttlv.decode(frame.payload, parse_float=parse_float))
         except WireError as error:
             self._events.publish("report.malformed", client_id=entry.client_id, reason=error)
             return None
@@ -128,15 +131,7 @@ class Uplink:
         return self._storage.transact(work, applied)
 
     def _tell(self, entry: DeviceEntry, frame: Frame) -> None:
-        change = Reported(
-            client_id=entry.client_id,
-            product_key=entry.product_key,
-            device_key=entry.device_key,
-            command=frame.command,
-            packet_id=frame.packet_id,
-            payload=frame.payload,
-        )
-        self._changes.tell([change])
+        self._changes.tell([reported(entry, frame)])
 
 
 def _window(fields: Fields, default_s: int, now_ms: int) -> tuple[int | None, int]:
@@ -169,11 +164,6 @@ def _json(fields: Fields) -> str:
             shown = value.decode("utf-8", "replace")[:MAX_REPORT_TEXT] if isinstance(value, bytes) else value
             facts.setdefault(str(number), shown)
     return json.dumps(facts)
-
-
-def _parse_float(text: str) -> float:
-    # Devices multiply doubles until they are whole; 15 significant digits are what they meant.
-    return float(f"{float(text):.15g}")
 
 
 def _digest(payload: bytes) -> bytes:

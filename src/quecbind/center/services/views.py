@@ -5,11 +5,13 @@ made; such a field is left out of the repr and None everywhere else.
 """
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from quecbind.center.domain.device import DeviceState
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, UserDomain
+from quecbind.center.domain.location import Place
 from quecbind.center.domain.product import BindMode, DomainAccess, ReEnrol
+from quecbind.center.domain.thing_model import Access, Level
 
 T = TypeVar("T")
 
@@ -126,6 +128,60 @@ class OwnedDevice:
     info: dict[str, object]
     serial: str | None = None
     ble_used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PropertyValue:
+    """A property with the value its device last reported, as text, and when."""
+
+    id: int
+    code: str
+    name: str
+    data_type: str
+    access: Access
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastPlace:
+    """Where a device said it was; `place` is None when its words tell none."""
+
+    text: str
+    place: Place | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """What a device last told: status and information by their ids, its properties, its place; None: not asked for.
+
+    A place may also be None because none is known.
+    """
+
+    status: dict[str, object] | None
+    info: dict[str, object] | None
+    values: list[PropertyValue] | None
+    place: LastPlace | None
+    is_place_asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """An event a device told, and what it brought."""
+
+    code: str
+    level: Level
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One report of a device; numbers are text."""
+
+    at: int
+    values: dict[str, Any]
+    events: list[HistoryEvent]
 
 
 @dataclass(frozen=True, slots=True)

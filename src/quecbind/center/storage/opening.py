@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from quecbind.center.domain.limits import Limits
+from quecbind.center.domain.limits import HistoryLimits, Limits
 from quecbind.center.services.center import Center
 from quecbind.center.services.errors import StartError, StorageError
 from quecbind.center.services.ports import Clock, Entropy, Mailer
@@ -40,12 +40,15 @@ async def open_center(
     entropy: Entropy,
     mailer: Mailer,
     limits: Limits | None = None,
+    history_limits: HistoryLimits | None = None,
     master_key: str | None = None,
 ) -> Center:
     """The Developer Center on `data_dir`; see `open_storage` for what can go wrong."""
     storage = open_storage(data_dir, master_key=master_key)
     try:
-        return await Center.open(storage, clock=clock, entropy=entropy, mailer=mailer, limits=limits)
+        return await Center.open(
+            storage, clock=clock, entropy=entropy, mailer=mailer, limits=limits, history_limits=history_limits
+        )
     except StorageError as error:
         await storage.close()
         raise StartError(f"the data in {data_dir} cannot be loaded: {error}") from error

@@ -23,6 +23,7 @@ from quecbind.center.storage.seal import Seal, SealError
 from quecbind.center.storage.shares import SqliteShares
 from quecbind.center.storage.thing_models import SqliteThingModels
 from quecbind.center.storage.users import SqliteDomains, SqliteSessions, SqliteUsers
+from quecbind.center.storage.values import SqliteValues
 from quecbind.center.storage.writer import Writer
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class SqliteTx:
         self.products = SqliteProducts(connection, seal)
         self.models = SqliteThingModels(connection)
         self.devices = SqliteDevices(connection, seal)
+        self.values = SqliteValues(connection)
         self.owners = SqliteOwners(connection, seal)
         self.shares = SqliteShares(connection, seal)
         self.downlinks = SqliteDownlinks(connection)
