@@ -48,7 +48,7 @@ async def test_what_is_kept_is_sent_when_the_device_comes(http: Http) -> None:
     assert http.world.sessions.delivered == []
 
     come(http, dk)
-    http.world.center.control._pump(f"qd{http.pk}{dk}")
+    http.world.center.control._kept.send(f"qd{http.pk}{dk}")
 
     assert [payload for _, payload in http.world.sessions.acknowledge()] == [b"\0\x09"]
 

@@ -330,7 +330,7 @@ async def test_what_was_acknowledged_is_not_sent_again_even_before_that_is_on_di
 
     home.sessions.acknowledge()
     home.world.center.presence.online(home.device, "10.9.9.9")
-    home.control._pump(home.device.client_id)
+    home.control._kept.send(home.device.client_id)
 
     assert home.sent() == []
 
