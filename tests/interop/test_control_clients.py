@@ -5,6 +5,7 @@ Only their base URL, host, port, user domain and its secret are set to ours; the
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import socket
@@ -23,6 +24,7 @@ from tests.center.domain.power_station import power_station
 from tests.e2e.center_process import CenterProcess
 from tests.e2e.conftest import User, World, make_world
 from tests.e2e.test_auth_key import CODE, Module, until
+from tests.e2e.test_push import App
 
 WAIT_S = 20
 SCRIPT = """
@@ -231,6 +233,24 @@ class TestLandbook:
         assert self.hear(said, "ack_")["status"] == "fail"
         station.on()
         assert self.hear(said, "onl_")["data"]["value"] == 1
+
+
+def test_raw_data_and_services_reach_the_script_and_its_answers_the_app(owner: User, station: Station) -> None:
+    keys = {"productKey": station.world.pk, "deviceKey": station.dk}
+    assert station.is_here()
+    with App(station.world, owner.token) as app:
+        assert app.subscribe(station.dk, ["RAW-UPLINK"]) == 1
+
+        app.say("send", {**keys, "type": "RAW", "raw": base64.b64encode(b"hi").decode(), "msgId": 7})
+        heard = [app.hear(), app.hear()]
+        app.say("send", {**keys, "type": "EXE-SERV", "kv": '{"blink": {"times": 3}}', "msgId": 8})
+        called = app.hear()
+
+    by_command = {each["cmd"]: each["data"] for each in heard}
+    assert (by_command["send_ack"]["msgId"], by_command["send_ack"]["status"]) == (7, "succ")
+    assert base64.b64decode(by_command["message"]["data"]["raw"]) == b"got hi"
+    assert (called["cmd"], called["data"]["msgId"], called["data"]["status"]) == ("send_ack", 8, "succ")
+    assert station.said("written {30: {31: 3}}")
 
 
 def test_what_is_kept_reaches_the_module_when_it_is_switched_on(world: World, owner: User, station: Station) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from quecbind.center.services.control import NotHanded, Outcome, Sender
 from quecbind.center.services.downlink import Downlink, UnsendableError, encode
 from quecbind.center.services.errors import Rejected
 from quecbind.wire import ttlv
-from tests.center.services.world import World
+from tests.center.domain.power_station import power_station
+from tests.center.services.world import OPERATOR, World
 
 RAW, WRITE = 0x0023, 0x0013
 NOT_BOUND = "you do not own this device"
@@ -102,7 +105,7 @@ class Home:
 
 
 def plain(command: int, payload: bytes) -> object:
-    return ttlv.decode(payload) if command == WRITE else payload
+    return ttlv.decode(payload, parse_float=Decimal) if command == WRITE else payload
 
 
 def raw(data: bytes) -> Command:
@@ -447,6 +450,71 @@ async def test_a_user_has_a_limit_over_all_devices(tmp_path):
     assert (await home.keep(b"x")).sentence == "too many commands wait for devices already"
     assert home.control.limit_counters["max_queued_per_user"].refused_count == 1
     await world.center.close()
+
+
+# With a thing model
+
+
+async def modelled(home: Home) -> None:
+    await home.world.center.operators.import_model(home.device.product_key, power_station(), OPERATOR)
+
+
+async def test_what_apps_name_by_code_goes_out_by_number(home):
+    await modelled(home)
+    await home.comes()
+
+    await home.ask(Command("properties", asked=[{"ac_switch_hm": "true"}, {"target": 20.5}]))
+    await home.ask(Command("properties", asked={"5": 0}))
+    await home.ask(Command("service", asked=[{"blink": {"times": 3}}]))
+    await home.ask(Command("read", asked=["battery_percentage", 2]))
+
+    assert home.sent() == [[(2, True), (3, Decimal("20.5"))], [(5, 0)], [(30, [(31, 3)])], b"\0\1\0\2"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command("properties", asked={"no_such": 1}),
+        Command("properties", asked={"battery_percentage": 1}),
+        Command("properties", asked={"target": 500}),
+        Command("properties", asked={"9999": 1}),
+        Command("service", asked={"explode": {}}),
+        Command("read", asked=["no_such"]),
+    ],
+)
+@pytest.mark.parametrize("keep", [None, Keep(60)])
+async def test_what_the_model_does_not_allow_goes_nowhere_and_strangers_learn_nothing_of_it(home, command, keep):
+    await modelled(home)
+    await home.comes()
+
+    mine = await home.ask(replace(command, keep=keep))
+    theirs = await home.ask(replace(command, keep=keep), home.stranger)
+
+    assert mine.ticket == ""
+    assert mine.sentence != NOT_BOUND
+    assert theirs.sentence == NOT_BOUND
+    assert home.sent() == []
+    assert home.kept == 0
+
+
+async def test_a_property_covers_itself_whether_it_is_named_by_code_or_by_number(home):
+    await modelled(home)
+    await home.keep({"target": 1, "energy": "0.1000000000001"})
+    await home.keep({"3": 2}, covers=True)
+
+    await home.comes()
+
+    assert await home.take() == [[(4, Decimal("0.1000000000001"))], [(3, 2)]]
+
+
+async def test_a_service_that_was_called_is_covered_by_nothing(home):
+    await modelled(home)
+    for _ in range(2):
+        await home.ask(Command("service", asked={"restart": None}, keep=Keep(60, covers=True)))
+
+    await home.comes()
+
+    assert await home.take() == [[(32, True)]] * 2
 
 
 # Rights that end

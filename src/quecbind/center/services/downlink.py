@@ -7,6 +7,7 @@ they would let a member move a device.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from quecbind.center.domain import control
@@ -96,7 +97,7 @@ def numbers_in(kind: Kind, payload: bytes) -> frozenset[int]:
 
 def without(payload: bytes, left: frozenset[int]) -> bytes:
     """The frame with those properties and no others."""
-    return ttlv.encode([field for field in ttlv.decode(payload) if field[0] in left])
+    return ttlv.encode([field for field in ttlv.decode(payload, parse_float=Decimal) if field[0] in left])
 
 
 def _write(asked: object) -> list[tuple[int, Any]]:
