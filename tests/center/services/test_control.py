@@ -532,6 +532,17 @@ async def test_what_a_user_left_behind_is_never_sent_not_even_to_a_device_they_o
     assert home.sent() == []
 
 
+async def test_a_right_that_ends_on_the_way_to_the_disk_keeps_nothing(home):
+    # Submitted and not committed: what is read meanwhile still shows the owner.
+    leaving = home.world.center.storage.transact(lambda tx: tx.owners.delete_all(home.device.id))
+
+    outcome = await home.keep(b"hi")
+
+    await leaving
+    assert outcome.sentence == NOT_BOUND
+    assert home.kept == 0
+
+
 async def test_a_reset_takes_what_was_kept_along(home):
     await home.keep(b"old")
     await home.world.center.ownership.approve_re_enrolment(home.owner, *home.keys, "10.0.0.1")
