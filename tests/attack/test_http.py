@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from quecbind.center.http import binding, enduser
+from quecbind.center.http import binding, data, enduser
 from tests.attack.crowd import BINDING, CODE, ENDUSER, Caller, Crowd, run_crowd
 from tests.tables import Row
 
@@ -132,7 +132,7 @@ def test_there_is_nothing_to_forge_a_request_with(crowd: Crowd, row: Row) -> Non
     who, headers = crowd.person(), []
     cookie = f"token={who.token}; Authorization={who.token}; session={who.token}"
     answered = set()
-    for endpoint in (*binding.ENDPOINTS, *enduser.ENDPOINTS):
+    for endpoint in (*binding.ENDPOINTS, *data.ENDPOINTS, *enduser.ENDPOINTS):
         forged = {"Cookie": cookie, "Origin": "https://evil.example", "Content-Type": "text/plain"}
         _, came, answer = who.request(endpoint.method, endpoint.path, b"{}", forged)
         headers += came

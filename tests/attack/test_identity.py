@@ -214,6 +214,7 @@ QUERIES = [
     ("DELETE", "unbundlingDeviceDk"),
     ("POST", "getAuthKey"),
     ("GET", "getDeviceBusinessAttributes"),
+    ("GET", "getDeviceHistory"),
     ("POST", "approveReEnrolment"),
     ("GET", "getDeviceInfoByBinding"),
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from websockets.sync.client import connect
 
-from quecbind.center.http import binding
+from quecbind.center.http import binding, data
 from tests.attack.crowd import BINDING, CODE, OTHER_CODE, Caller, Crowd, Device, run_crowd
 from tests.e2e.wire_by_hand import RawDevice, enrolment_password, ttlv_number
 from tests.tables import Row
@@ -163,7 +163,10 @@ def test_resale_without_a_reset_gives_the_buyer_nothing_until_the_seller_leaves(
     )
 
 
-@pytest.mark.parametrize("endpoint", binding.ENDPOINTS, ids=[e.path.rpartition("/")[2] for e in binding.ENDPOINTS])
+ENDPOINTS = (*binding.ENDPOINTS, *data.ENDPOINTS)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=[each.path.rpartition("/")[2] for each in ENDPOINTS])
 def test_anothers_ids_are_answered_like_nobodys_and_change_nothing(crowd: Crowd, row: Row, endpoint) -> None:
     owner, stranger = crowd.person(), crowd.person()
     device = crowd.device().bound_to(owner)

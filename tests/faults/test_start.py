@@ -15,13 +15,13 @@ from typing import NamedTuple
 import pytest
 
 from quecbind.center.storage import faults
-from quecbind.center.storage.migrations import HEAD
+from quecbind.center.storage.schema import MIGRATIONS as MIGRATIONS_FOLDER
 from tests.e2e.center_process import CenterProcess, run_command
 from tests.faults.scene import run_armed
 from tests.tables import Row
 
 SERVE = ("serve", "--http-port", "0", "--mqtt-port", "0", "--data")
-MIGRATIONS = int(HEAD)
+MIGRATIONS = len(list(MIGRATIONS_FOLDER.glob("versions/0*.py")))
 
 
 def points() -> list[tuple[str, int]]:

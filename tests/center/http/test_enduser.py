@@ -290,6 +290,7 @@ SIGNED_IN_ONLY = [
     ("POST", "getAuthKey"),
     ("GET", "productTSL"),
     ("GET", "getDeviceBusinessAttributes"),
+    ("GET", "getDeviceHistory"),
 ]
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from quecbind.center.domain.limits import HistoryLimits
+from quecbind.center.services import reports
 from quecbind.center.services.changes import EventReported, Located, Reported
 from quecbind.center.services.errors import NotFound
 from quecbind.center.services.views import Attributes
@@ -462,6 +463,27 @@ async def test_history_forgets_what_is_older_than_its_days(tmp_path) -> None:
     assert await world.center.reports.sweep() == 1
     assert [entry.values for entry in (await scene.history(scene.ann)).items] == [{"battery_percentage": "89"}]
     assert await scene.values(scene.ann) == {"battery_percentage": "89"}
+    await world.center.close()
+
+
+async def test_the_sweep_goes_on_by_itself_and_without_a_rest_while_there_is_much(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(reports, "MAX_SWEPT", 1)
+    monkeypatch.setattr(reports, "SWEEP_S", 0)
+    monkeypatch.setattr(reports, "SWEEP_AGAIN_S", 0)
+    world = await with_history(tmp_path, history_days=1)
+    scene = await Scene.set(world)
+    for level in (90, 89, 88):
+        await scene.tells((BATTERY, level))
+    world.clock.move(2 * 86_400)
+
+    world.center.reports.start()
+    monkeypatch.setattr(reports, "SWEEP_S", 3600)  # only the first pass comes by the minute
+    for _ in range(1000):
+        await world.center.storage.transact(lambda _: None)
+        if not scene.rows("history"):
+            break
+
+    assert scene.rows("history") == 0
     await world.center.close()
 
 

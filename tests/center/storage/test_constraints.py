@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from quecbind.center.services.errors import StorageError
+from quecbind.center.services.records import LastValue
 from tests.center.storage.rows import fill, owner, user
 
 INSERT = (
@@ -80,6 +81,39 @@ async def test_owner_of_an_earlier_epoch_is_impossible(storage) -> None:
 
     with pytest.raises(StorageError, match="FOREIGN KEY"):
         await storage.transact(lambda tx: tx.owners.insert(owner(device.id, ann, epoch=0)))
+
+
+async def test_what_a_device_reported_goes_with_its_last_owner(storage, tmp_path) -> None:
+    device, ann, bob = await storage.transact(fill)
+    connection = await raw(storage, tmp_path)
+    for uid in (ann, bob):
+        connection.execute(INSERT, (device.id, "multi", uid, "Q.DM.10001.1", 1))
+    value = LastValue(property_id=1, field=b"x")
+    await storage.transact(lambda tx: tx.values.merge(device.id, 1, 5, [value]))
+    await storage.transact(lambda tx: tx.values.append(device.id, 1, 5, b"x", 9))
+
+    def left() -> tuple[int, int]:
+        return storage.read(
+            lambda tx: (len(tx.values.of_device(device.id, 0)), tx.values.page(device.id, 0, 9, 0, 9)[1])
+        )
+
+    connection.execute("DELETE FROM owners WHERE uid = ?", (ann,))
+    assert left() == (1, 1)
+    connection.execute("DELETE FROM owners WHERE uid = ?", (bob,))
+    assert left() == (0, 0)
+    connection.close()
+
+
+async def test_nothing_is_stored_of_an_earlier_epoch(storage) -> None:
+    device, *_ = await storage.transact(fill)
+    value = LastValue(property_id=1, field=b"x")
+
+    assert not await storage.transact(lambda tx: tx.values.merge(device.id, 0, 5, [value]))
+    assert await storage.transact(lambda tx: tx.values.merge(device.id, 1, 5, [value]))
+    await storage.transact(lambda tx: tx.devices.owe_reset(device.id))
+
+    assert not await storage.transact(lambda tx: tx.values.merge(device.id, 1, 6, [value]))
+    assert storage.read(lambda tx: tx.values.of_device(device.id, 0)) == []
 
 
 async def test_multi_mode_takes_two_owners_and_one_user_once(storage) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from quecbind.center.domain import location, refusal
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.sharing import is_granted
 from quecbind.center.domain.thing_model import Property, ThingModel, read_events, read_fields
 from quecbind.center.domain.thing_types import as_text, data_type, pushed
 from quecbind.center.domain.tsl_document import render
@@ -81,7 +82,7 @@ class DeviceData:
             row = held_by(tx, who.uid, product, key, now_ms)
             if row is None:
                 return None, []
-            return row, tx.values.of_device(row.owner.device_id, row.owner.bound_at)
+            return row, tx.values.of_device(row.owner.device_id, _held_since(tx, who, row, now_ms))
 
         row, values = self._storage.read(look)
         if row is None:
@@ -155,6 +156,13 @@ class DeviceData:
             pushed(read_fields(model, fields)),
             [HistoryEvent(event.code, event.level, pushed(values)) for event, values in read_events(model, fields)],
         )
+
+
+def _held_since(tx: Tx, who: SignedIn, row: OwnedRow, now_ms: int) -> int:
+    """When the longest of the holds the user has now began: somebody may hold several shares, or own it too by now."""
+    shares = tx.shares.of_member(row.owner.device_id, who.uid)
+    accepted = [share.accepted_at for share in shares if is_granted(share, now_ms) and share.accepted_at is not None]
+    return min([row.owner.bound_at, *accepted])
 
 
 def _property_value(known: Property, text: str, at: int) -> PropertyValue:

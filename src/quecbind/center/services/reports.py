@@ -40,6 +40,7 @@ COMMANDS: Final = frozenset(
 MAX_FIELD_SIZE: Final = 16_384
 MAX_HISTORY_SIZE: Final = 4_096
 SWEEP_S: Final = 60
+SWEEP_AGAIN_S: Final = 0.5
 MAX_SWEPT: Final = 2_000
 DAY_MS: Final = 86_400_000
 
@@ -96,7 +97,7 @@ class Reports:
         return report
 
     def start(self) -> None:
-        """From now on forget what is too old, once a minute."""
+        """From now on forget what is too old: once a minute, and without a rest while there is much of it."""
         self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_on)
 
     def close(self) -> None:
@@ -113,8 +114,16 @@ class Reports:
         return self._storage.transact(lambda tx: tx.values.sweep(before, MAX_SWEPT))
 
     def _sweep_on(self) -> None:
-        self.start()
-        self.sweep().add_done_callback(_log_failure)
+        self.sweep().add_done_callback(self._swept)
+
+    def _swept(self, done: "asyncio.Future[int]") -> None:
+        if done.cancelled() or self._timer is None:
+            return
+        error = done.exception()
+        if error is not None:
+            logger.warning("history.sweep_failed reason=%s", error)
+        is_more = error is None and done.result() == MAX_SWEPT
+        self._timer = asyncio.get_running_loop().call_later(SWEEP_AGAIN_S if is_more else SWEEP_S, self._sweep_on)
 
     def _store(
         self, entry: DeviceEntry, kept: list[LastValue], payload: bytes | None, at: int, told: list[Change]
@@ -218,8 +227,3 @@ def _place(entry: DeviceEntry, frame: Frame, fields: Fields, at: int) -> tuple[l
 
 def _digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=8).digest()
-
-
-def _log_failure(done: "asyncio.Future[int]") -> None:
-    if not done.cancelled() and done.exception() is not None:
-        logger.warning("history.sweep_failed reason=%s", done.exception())

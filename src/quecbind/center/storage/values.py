@@ -56,7 +56,8 @@ class SqliteValues:
             return
         number = self._connection.execute(_NEXT, (device_id,)).fetchone()[0]
         self._connection.execute(_APPEND, (device_id, number, epoch, at, payload))
-        self._connection.execute(_CUT, (device_id, number - max_count))
+        if number > max_count:
+            self._connection.execute(_CUT, (device_id, number - max_count))
 
     def page(self, device_id: int, since: int, until: int, offset: int, limit: int) -> tuple[list[Report], int]:
         rows = self._connection.execute(_PAGE, (device_id, since, until, limit, offset)).fetchall()
