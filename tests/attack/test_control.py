@@ -29,7 +29,7 @@ QUEUE = 100
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60)
+    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 80)
 
 
 @pytest.fixture(autouse=True)
@@ -281,6 +281,22 @@ def test_a_flood_fills_the_flooder_s_own_queue_and_no_other(crowd: Crowd, row: R
     while more := heard(device):
         got += more
     row("... the device hears what covered, and the owner's", [(0x0023, b"\xca\xfe"), (0x0023, b"\0\x11")], got)
+
+
+def test_a_full_queue_of_large_commands_does_not_cut_the_device_off(crowd: Crowd, row: Row) -> None:
+    owner = crowd.person()
+    device = crowd.device().bound_to(owner)
+    away(device)
+    # Every byte of these is escaped on the way.
+    results = [keep(owner, device, "aa" * 4_000 + f"{number:04x}") for number in range(QUEUE)]
+    device.log_in()
+    got: list[tuple[int, bytes]] = []
+    while more := heard(device):
+        got += more
+
+    row("a hundred commands of 4 KB are kept", QUEUE, results.count("kept"))
+    row("... the device hears all, in order", list(range(QUEUE)), [int(data[-2:].hex(), 16) for _, data in got])
+    row("... what is asked then", True, bool(control(owner, device)["data"]["successList"]))
 
 
 def test_the_same_list_again_and_again_is_bounded(crowd: Crowd, row: Row) -> None:

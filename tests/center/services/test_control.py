@@ -14,7 +14,7 @@ from quecbind.center.domain.limits import Limits
 from quecbind.center.services.changes import Controlled
 from quecbind.center.services.control import NotHanded, Outcome, Sender
 from quecbind.center.services.downlink import Downlink, UnsendableError, encode
-from quecbind.center.services.errors import Rejected
+from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.wire import ttlv
 from tests.center.domain.power_station import power_station
 from tests.center.services.world import OPERATOR, World
@@ -264,6 +264,48 @@ async def test_a_device_that_takes_no_more_is_busy(home):
     assert home.sent() == [b"1"]
 
 
+async def test_no_user_takes_all_the_room_to_a_device(home):
+    await home.share()
+    await home.comes()
+
+    members = [await home.ask(raw(b"m%d" % number), home.member) for number in range(9)]
+    owners = [await home.ask(raw(b"o%d" % number)) for number in range(5)]
+    home.sessions.acknowledge()
+    again = await home.ask(raw(b"again"), home.member)
+
+    assert [bool(each.ticket) for each in members] == [True] * 8 + [False]
+    assert [bool(each.ticket) for each in owners] == [True] * 4 + [False]
+    assert again.ticket
+
+
+async def test_large_commands_go_one_after_the_other(home):
+    await home.comes()
+
+    first, second = await home.ask(raw(b"x" * 8_192)), await home.ask(raw(b"y" * 8_192))
+    home.sessions.acknowledge()
+    third = await home.ask(raw(b"y" * 8_192))
+
+    assert [bool(each.ticket) for each in (first, second, third)] == [True, False, True]
+
+
+async def test_what_storage_cannot_tell_is_a_failure_of_that_device_alone(home, monkeypatch):
+    other = await home.world.device(home.product, "D2")
+    await home.comes()
+    read = home.world.center.storage.read
+    answers = iter([StorageError("no disk"), None, None, None])
+
+    def fails(work):
+        error = next(answers)
+        if error is not None:
+            raise error
+        return read(work)
+
+    monkeypatch.setattr(home.world.center.storage, "read", fails)
+    failed, sent = await home.control.batch(home.owner, raw(b"hi"), [(other.product_key, "D2"), home.keys])
+
+    assert (failed.sentence, bool(sent.ticket)) == ("the command was not sent", True)
+
+
 # Kept
 
 
@@ -342,7 +384,7 @@ async def test_many_go_out_window_by_window_and_nothing_overtakes_them(home):
     for number in range(40):
         assert (await home.keep(b"%d" % number)).ticket
     await home.comes()
-    assert len(home.sent()) == 16
+    assert len(home.sent()) == 12
 
     overtaking = await home.ask(raw(b"now"))
     taken = await home.take()
@@ -351,6 +393,15 @@ async def test_many_go_out_window_by_window_and_nothing_overtakes_them(home):
     assert taken == [b"%d" % number for number in range(40)]
     assert (await home.ask(raw(b"now"))).ticket
     assert home.kept == 0
+
+
+async def test_large_ones_go_out_one_after_the_other(home):
+    for letter in (b"a", b"b", b"c"):
+        await home.keep(letter * 8_000)
+    await home.comes()
+
+    assert [len(each) for each in home.sent()] == [8_000]
+    assert [each[:1] for each in await home.take()] == [b"a", b"b", b"c"]
 
 
 async def test_a_device_that_could_take_no_more_gets_the_rest_a_little_later(home):
@@ -648,9 +699,9 @@ async def test_results_are_counted(home):
 async def test_a_ticket_is_random_and_never_the_same(home):
     await home.comes()
 
-    tickets = {(await home.ask(raw(b"%d" % number))).ticket for number in range(10)}
+    tickets = {(await home.ask(raw(b"%d" % number))).ticket for number in range(8)}
 
-    assert len(tickets) == 10
+    assert len(tickets) == 8
     assert {len(ticket) for ticket in tickets} == {22}
 
 

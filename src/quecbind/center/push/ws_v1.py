@@ -100,6 +100,7 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "offline": OFFLINE,
     "busy": NOT_SENT,
     "full": NOT_SENT,
+    "failed": NOT_SENT,
 }
 _KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
     "READ-ATTR": "read",

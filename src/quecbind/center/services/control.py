@@ -33,6 +33,7 @@ from quecbind.center.services.handed import (
     Target,
     Why,
     hand,
+    has_room,
     result,
 )
 from quecbind.center.services.kept import Kept
@@ -44,6 +45,8 @@ from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import SignedIn
 
 TICKET_LENGTH: Final = 22
+# Of what is under way to a device and not kept: so that no user takes all of it.
+MAX_UNDER_WAY_PER_USER: Final = 8
 SWEEP_S: Final = 5
 
 
@@ -62,6 +65,8 @@ class _Sent:
     """A frame whose PUBACK has not come."""
 
     until: float
+    uid: Uid
+    size: int
     give_up: Callable[[], None]
 
 
@@ -98,6 +103,7 @@ class Control:
         )
         # In the order in which they were sent, which is that of their time limits.
         self._sent: dict[_Sent, None] = {}
+        self._sent_by_device: dict[ClientId, set[_Sent]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -151,8 +157,7 @@ class Control:
             try:
                 handed = await answer if isinstance(answer, asyncio.Future) else answer
             except StorageError:
-                outcomes.append(Outcome(*keys, sentence=refusal.SENTENCE_BY_CODE[refusal.CONTROL_FAILED]))
-                continue
+                handed = self._refused(NotHanded("failed"))
             if isinstance(handed, Handed):
                 outcomes.append(Outcome(*keys, ticket=handed.ticket))
             else:
@@ -187,7 +192,10 @@ class Control:
         self, who: SignedIn, command: Command, product_key: str, device_key: str
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         name = client_id_of(product_key, device_key)
-        target = self._target(who.uid, name or ClientId(""), product_key, device_key)
+        try:
+            target = self._target(who.uid, name or ClientId(""), product_key, device_key)
+        except StorageError:
+            target = NotHanded("failed")
         return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, command, ALL_OF_THE_USER)
 
     def _ask(
@@ -241,24 +249,36 @@ class Control:
             return self._refused(NotHanded("too large"))
         if not self._links.is_online(client_id):
             return self._refused(NotHanded("offline"))
-        if not self._kept.catch_up(client_id):
+        those, size = self._sent_by_device.get(client_id, set()), len(frame.payload)
+        is_free = sum(each.uid == target.hold.uid for each in those) < MAX_UNDER_WAY_PER_USER
+        if not self._kept.catch_up(client_id) or not is_free or not has_room([each.size for each in those], size):
             return self._refused(NotHanded("busy"))
         ticket, sent_at = self._entropy.text(TICKET_LENGTH), self._clock.now()
 
         def finish(is_acknowledged: bool, word: str) -> None:
-            if sent in self._sent:
-                del self._sent[sent]
+            if self._forget(client_id, sent):
                 self.count_by_result[word] += 1
                 times = to_ms(sent_at), to_ms(sent_at)
                 self._changes.tell([result(target, ticket, sender, times, is_acknowledged=is_acknowledged)])
 
-        sent = _Sent(sent_at + ANSWER_S, lambda: finish(False, "unanswered"))
+        sent = _Sent(sent_at + ANSWER_S, target.hold.uid, size, lambda: finish(False, "unanswered"))
         self._sent[sent] = None
+        self._sent_by_device.setdefault(client_id, set()).add(sent)
         if not hand(self._links, client_id, frame, lambda is_so: finish(is_so, "acknowledged" if is_so else "gone")):
-            self._sent.pop(sent, None)
+            self._forget(client_id, sent)
             return self._refused(NotHanded("busy"))
         self.count_by_result["sent"] += 1
         return Handed(ticket)
+
+    def _forget(self, client_id: ClientId, sent: _Sent) -> bool:
+        if sent not in self._sent:
+            return False
+        del self._sent[sent]
+        those = self._sent_by_device[client_id]
+        those.discard(sent)
+        if not those:
+            del self._sent_by_device[client_id]
+        return True
 
     def _sweep_on(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_on)

@@ -3,7 +3,7 @@
 A command is handed over or kept, with a ticket, or it is not; later it has a result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,10 +15,14 @@ from quecbind.center.services.links import Links
 from quecbind.center.services.rights import Hold
 from quecbind.wire import commands
 
-Why = Literal["no right", "not allowed", "malformed", "no model", "too large", "offline", "busy", "full"]
+Why = Literal["no right", "not allowed", "malformed", "no model", "too large", "offline", "busy", "full", "failed"]
 
 # A device that has not acknowledged by then will not.
 ANSWER_S: Final = 30
+# How much may be under way to one device, of what is kept and, apart, of what is not: with both a session has room left
+# for frames of the Developer Center itself, and its write buffer for all of it, twice as long if each byte is escaped.
+WINDOW: Final = 12
+WINDOW_SIZE: Final = 12_288
 
 SENTENCE_BY_WHY: Final[dict[Why, str]] = {
     "no right": refusal.SENTENCE_BY_CODE[refusal.NOT_BOUND],
@@ -29,6 +33,7 @@ SENTENCE_BY_WHY: Final[dict[Why, str]] = {
     "offline": "the device is not online",
     "busy": "the device takes no more now, try again",
     "full": "too many commands wait for devices already",
+    "failed": refusal.SENTENCE_BY_CODE[refusal.CONTROL_FAILED],
 }
 
 
@@ -76,6 +81,11 @@ class Target:
     product_key: ProductKey
     device_key: DeviceKey
     hold: Hold
+
+
+def has_room(sizes: Collection[int], size: int) -> bool:
+    """Whether a frame of that size may follow those that are under way; one alone always may."""
+    return not sizes or (len(sizes) < WINDOW and sum(sizes) + size <= WINDOW_SIZE)
 
 
 def hand(links: Links, client_id: ClientId, frame: Downlink, delivery: Callable[[bool], None]) -> bool:

@@ -13,7 +13,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Keep, Waiting
@@ -24,7 +23,17 @@ from quecbind.center.services import downlink
 from quecbind.center.services.changes import Change, Changes, PresenceChanged
 from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.errors import StorageError
-from quecbind.center.services.handed import ALL_OF_THE_USER, ANSWER_S, Handed, NotHanded, Target, hand, result
+from quecbind.center.services.handed import (
+    ALL_OF_THE_USER,
+    ANSWER_S,
+    WINDOW,
+    Handed,
+    NotHanded,
+    Target,
+    hand,
+    has_room,
+    result,
+)
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.records import KeptDownlink
@@ -33,18 +42,15 @@ from quecbind.center.services.rows import Tx
 
 logger = logging.getLogger(__name__)
 
-# Under way to one device; a session takes twice as many frames, so that others have room beside these.
-WINDOW: Final = 16
-
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """What is under way to one device on its present connection: until when its PUBACK is waited for, by row."""
+    """What is under way to one device on its present connection: by row, when its PUBACK is due, and its size."""
 
     sent_up_to: int = 0
     is_behind: bool = False
     is_pumping: bool = False
-    in_flight: dict[int, float] = field(default_factory=dict)
+    in_flight: dict[int, tuple[float, int]] = field(default_factory=dict)
 
 
 class Kept:
@@ -132,7 +138,7 @@ class Kept:
     def give_up_unanswered(self, now: float) -> None:
         """Make room for others where a device has not acknowledged in time, and go on where one could take no more."""
         for client_id, lane in tuple(self._lanes.items()):
-            for row, until in tuple(lane.in_flight.items()):
+            for row, (until, _) in tuple(lane.in_flight.items()):
                 if until <= now:
                     del lane.in_flight[row]
                     self._count_by_result["unanswered"] += 1
@@ -183,6 +189,8 @@ class Kept:
         return False
 
     def _send_one(self, lane: _Lane, kept: KeptDownlink, target: Target) -> bool:
+        if not has_room([size for _, size in lane.in_flight.values()], len(kept.payload)):
+            return False
         sent_at = self._clock.now()
 
         def delivery(is_acknowledged: bool) -> None:
@@ -196,7 +204,7 @@ class Kept:
             self._changes.tell([result(target, kept.ticket, ALL_OF_THE_USER, times, is_acknowledged=True)])
             self.send(target.client_id)
 
-        lane.in_flight[kept.id] = sent_at + ANSWER_S
+        lane.in_flight[kept.id] = sent_at + ANSWER_S, len(kept.payload)
         frame = Downlink(downlink.kept_command(kept.kind), kept.payload)
         if hand(self._links, target.client_id, frame, delivery):
             self._count_by_result["sent"] += 1
