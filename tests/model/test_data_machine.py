@@ -52,6 +52,7 @@ class Data:
     shares: dict[tuple[int, int], float] = field(default_factory=dict)  # (owner, member): since
     values: dict[int, Told] = field(default_factory=dict)
     history: list[tuple[float, int, int]] = field(default_factory=list)
+    was_owned: bool = False  # in this epoch
 
     def report(self, number: int, value: int, now: float) -> None:
         self.values[number] = Told(value, now, now)
@@ -66,6 +67,7 @@ class Data:
                 if told.at >= now - WAITING_S:
                     told.shown_from = now
         self.owners[user] = now
+        self.was_owned = True
 
     def leave(self, user: int) -> None:
         self.owners.pop(user, None)
@@ -77,7 +79,7 @@ class Data:
         self.values, self.history = {}, []
 
     def reset(self) -> None:
-        self.owners, self.shares = {}, {}
+        self.owners, self.shares, self.was_owned = {}, {}, False
         self.forget()
 
     def sees(self, user: int) -> dict[str, str] | None:
@@ -162,6 +164,7 @@ class DataMachine(RuleBasedStateMachine):
     def it_is_in_use(self) -> None:
         self.entry = self.run(self.world.device(Scene.product))
 
+    @precondition(lambda self: self.model.owners or not self.model.was_owned)
     @rule(number=PROPERTIES)
     def report(self, number: int) -> None:
         now = self.deed("report")

@@ -25,14 +25,14 @@ class Scene:
         self.world = world
 
     @classmethod
-    async def set(cls, world: World, **product) -> "Scene":
+    async def set(cls, world: World, *, is_bound: bool = True, **product) -> "Scene":
         self = cls(world)
         self.product, domain = await world.product(**product), await world.domain()
         await world.center.operators.import_model(self.product.product_key, power_station(), OPERATOR)
         self.device = await world.device(self.product)
         self.ann, self.bob = await world.user(domain), await world.user(domain, "bob@example.com")
-        await world.report(self.device)
-        await world.bind(self.ann, self.device)
+        if is_bound:
+            await self.bind(self.ann)
         return self
 
     @property
@@ -53,15 +53,15 @@ class Scene:
     async def history(self, who, **options):
         return await self.world.center.device_data.history(who, *self.keys, **options)
 
-    async def share(self, after: float = 1) -> None:
+    async def share(self, after: float = 1, cover_mark: int = 1) -> None:
         """Bob may use the device from now on."""
         self.world.clock.move(after)
         now_ms = int(self.world.clock.now() * 1000)
         sharing = self.world.center.sharing
-        code = await sharing.invite(self.ann, *self.keys, now_ms + 60_000, None, 1, "10.1.1.1")
+        code = await sharing.invite(self.ann, *self.keys, now_ms + 60_000, None, cover_mark, "10.1.1.1")
         await sharing.accept(self.bob, code.reveal(), "", "10.1.1.2")
 
-    async def bind_again(self, who, code: str = OTHER_CODE) -> None:
+    async def bind(self, who, code: str = OTHER_CODE) -> None:
         self.world.clock.move(1)
         await self.world.report(self.device, code)
         await self.world.bind(who, self.device, code)
@@ -214,6 +214,26 @@ async def test_a_member_sees_what_came_after_their_share_began(world) -> None:
     assert await scene.values(scene.ann) == {"battery_percentage": "86", "ac_switch_hm": "true"}
 
 
+async def test_a_member_who_comes_to_own_it_too_goes_on_seeing_what_they_saw(world) -> None:
+    scene = await Scene.set(world, bind_mode="multi")
+    await scene.tells((SWITCH, True))
+    await scene.share()
+    await scene.tells((BATTERY, 86))
+    await scene.bind(scene.bob)
+
+    assert await scene.values(scene.bob) == {"battery_percentage": "86"}
+    assert (await scene.history(scene.bob)).total_count == 0
+
+
+async def test_a_second_share_takes_nothing_from_a_member(world) -> None:
+    scene = await Scene.set(world)
+    await scene.share(cover_mark=2)
+    await scene.tells((BATTERY, 86))
+    await scene.share(cover_mark=2)
+
+    assert await scene.values(scene.bob) == {"battery_percentage": "86"}
+
+
 async def test_a_member_whose_share_ended_sees_nothing(world) -> None:
     scene = await Scene.set(world)
     await scene.share()
@@ -242,7 +262,7 @@ async def test_the_next_owner_sees_nothing_of_the_one_before(world) -> None:
     await world.center.ownership.unbind(scene.ann, *scene.keys)
     assert scene.rows("last_values") == scene.rows("history") == 0
 
-    await scene.bind_again(scene.bob)
+    await scene.bind(scene.bob)
 
     assert await scene.values(scene.bob) == {}
     assert (await scene.sees(scene.bob)).place is None
@@ -253,7 +273,7 @@ async def test_an_owner_who_is_replaced_leaves_nothing(world) -> None:
     scene = await Scene.set(world, bind_mode="alternate")
     await scene.tells((BATTERY, 87))
 
-    await scene.bind_again(scene.bob)
+    await scene.bind(scene.bob)
 
     assert await scene.values(scene.bob) == {}
     assert (await scene.history(scene.bob)).total_count == 0
@@ -264,7 +284,7 @@ async def test_an_owner_who_is_replaced_leaves_nothing(world) -> None:
 async def test_a_second_owner_sees_what_came_after_they_bound_even_when_the_first_has_left(world) -> None:
     scene = await Scene.set(world, bind_mode="multi")
     await scene.tells((BATTERY, 87))
-    await scene.bind_again(scene.bob)
+    await scene.bind(scene.bob)
     await scene.tells((SWITCH, True))
     await world.center.ownership.unbind(scene.ann, *scene.keys)
 
@@ -273,13 +293,12 @@ async def test_a_second_owner_sees_what_came_after_they_bound_even_when_the_firs
 
 
 async def test_the_first_owner_sees_what_the_device_told_while_it_waited(world) -> None:
-    scene = await Scene.set(world)
-    await world.center.ownership.unbind(scene.ann, *scene.keys)
+    scene = await Scene.set(world, is_bound=False)
     await scene.tells((SWITCH, True))
     await scene.tells((BATTERY, 87), after=600)
     await scene.tells((2, GGA), command=commands.LOCATION_REPORT, after=0)
 
-    await scene.bind_again(scene.bob)
+    await scene.bind(scene.bob)
 
     # The switch was told more than ten minutes before; where the device was is nobody's business.
     assert await scene.values(scene.bob) == {"battery_percentage": "87"}
@@ -288,10 +307,9 @@ async def test_the_first_owner_sees_what_the_device_told_while_it_waited(world) 
 
 
 async def test_what_was_told_while_it_waited_is_not_a_later_members(world) -> None:
-    scene = await Scene.set(world)
-    await world.center.ownership.unbind(scene.ann, *scene.keys)
+    scene = await Scene.set(world, is_bound=False)
     await scene.tells((BATTERY, 87))
-    await scene.bind_again(scene.ann)
+    await scene.bind(scene.ann)
     await scene.share()
 
     assert await scene.values(scene.bob) == {}
@@ -309,27 +327,26 @@ async def test_a_reset_takes_everything_along(world) -> None:
 
 async def test_a_report_that_was_under_way_over_a_reset_is_neither_stored_nor_told(world) -> None:
     scene = await Scene.set(world, re_enrol="open")
-    told = world.changes()
+    told, epoch = world.changes(), scene.device.epoch
 
     resetting = asyncio.ensure_future(world.enrol(scene.product))
     await asyncio.sleep(0)  # the reset waits for the disk; the report comes behind it
-    assert scene.device.epoch == 1
+    assert scene.device.epoch == epoch
     await world.frame(scene.device, commands.TSL_REPORT, [(BATTERY, 87)])
     await resetting
 
-    assert scene.device.epoch == 2
+    assert scene.device.epoch == epoch + 1
     assert scene.rows("last_values") == scene.rows("history") == 0
     assert [change for change in told if isinstance(change, Reported)] == []
 
 
 async def test_what_was_told_without_an_owner_before_a_reset_is_of_an_earlier_epoch(world) -> None:
-    scene = await Scene.set(world, re_enrol="open")
-    await world.center.ownership.unbind(scene.ann, *scene.keys)
+    scene = await Scene.set(world, is_bound=False, re_enrol="open")
     await scene.tells((BATTERY, 87))
     scene.device = await world.device(scene.product)
     assert scene.device.epoch == 2
 
-    await scene.bind_again(scene.bob)
+    await scene.bind(scene.bob)
 
     assert await scene.values(scene.bob) == {}
 
