@@ -252,7 +252,7 @@ def test_a_member_s_commands_end_with_the_share(crowd: Crowd, row: Row) -> None:
 
     owner.call("DELETE", BINDING + "ownerUserUnshareDevice", shareCode=long_code)
     ends = time.monotonic() + 30
-    while keep(member, device) == "kept":
+    while keep(member, device, isCover=1) == "kept":
         assert time.monotonic() < ends
     device.log_in()
 
