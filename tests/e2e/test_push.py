@@ -204,10 +204,11 @@ def test_raw_data_reaches_the_device(world, owner, device):
             },
         )
 
+        topic, command, payload = device.link.message()
         acknowledged = app.hear()
-        assert acknowledged["cmd"] == "send_ack"
-        assert (acknowledged["data"]["msgId"], acknowledged["data"]["status"]) == (5, "succ")
-    topic, command, payload = device.link.message()
+
+    assert acknowledged["cmd"] == "send_ack"
+    assert (acknowledged["data"]["msgId"], acknowledged["data"]["status"]) == (5, "succ")
     assert (topic.rpartition("/")[2], command, payload) == ("bus", 0x0023, b"hello")
 
 

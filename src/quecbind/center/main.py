@@ -107,7 +107,7 @@ async def _run(
     hub = Hub(
         center.storage,
         center.accounts,
-        access,
+        center.control,
         center.changes,
         clock=center.clock,
         limits=settings.push_limits,
@@ -124,6 +124,7 @@ async def _run(
         if "mqtts" in listeners:
             await access.listen(listeners["mqtts"], tls["mqtts"].context)
         center.sharing.start()
+        center.control.start()
         center.reports.start()
         # What was loaded lives as long as the process: the collector need not look at it again.
         gc.collect()

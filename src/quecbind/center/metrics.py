@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from quecbind.center.access.server import ACCESS_LIMITS, AccessServer
 from quecbind.center.services.center import Center
+from quecbind.center.services.control import Control
 from quecbind.center.services.push import Hub
 
 
@@ -44,6 +45,7 @@ class CenterCollector(Collector):
         for reason, count in sorted(counters.ended_count_by_reason.items()):
             ended.add_metric([reason], count)
         yield ended
+        yield from _control(self._center.control)
         if self._hub is not None:
             yield from _push(self._hub)
         limited = CounterMetricFamily("quecbind_limited", "What was refused or dropped, by limit.", labels=["limit"])
@@ -64,6 +66,15 @@ class CenterCollector(Collector):
         for name, count in sorted(self._center.events.count_by_name.items()):
             events.add_metric([name], count)
         yield events
+
+
+def _control(control: Control) -> Iterable[Metric]:
+    yield _gauge("control_under_way", "Commands of users that devices have not acknowledged.", control.under_way_count)
+    yield _gauge("control_awaited", "Devices for which commands of users are kept.", control.awaited_count)
+    results = CounterMetricFamily("quecbind_control", "Commands of users, by what became of them.", labels=["result"])
+    for result, count in sorted(control.count_by_result.items()):
+        results.add_metric([result], count)
+    yield results
 
 
 def _push(hub: Hub) -> Iterable[Metric]:

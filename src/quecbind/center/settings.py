@@ -245,6 +245,12 @@ class Settings:
     max_messages_per_day: Annotated[
         int, _Option(_whole(1, 1_000_000_000), "messages of one device in a day of UTC")
     ] = 200_000
+    max_control_devices: Annotated[int, _Option(_whole(1, 300), "devices that one call controls")] = 100
+    max_control_size: Annotated[int, _Option(_whole(64, 60_000), "bytes of one command of a user to a device")] = 8_192
+    max_queued_per_device: Annotated[
+        int, _Option(_whole(1, 10_000), "commands of one user that wait for one device that is away")
+    ] = 100
+    max_queued_per_user: Annotated[int, _Option(_whole(1, 1_000_000), "... for all devices together")] = 1_000
 
     history_days: Annotated[
         int, _Option(_whole(0, 3_650), "days for which reports of devices are kept for their owners; 0 keeps none")

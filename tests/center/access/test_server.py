@@ -160,6 +160,29 @@ async def test_services_reach_a_device_by_its_client_id(site: Site) -> None:
     assert frame.decode(told.payload).payload == b"\x00\x01"
 
 
+async def test_what_is_delivered_is_followed_to_its_puback_or_to_the_end(site: Site) -> None:
+    server = await site.start()
+    secret = await site.enrolled()
+    device = await site.online(secret)
+    told: list[tuple[str, bool]] = []
+    client_id = ClientId(site.client_id("D1"))
+
+    def follow(name: str) -> Callable[[bool], None]:
+        return lambda is_so: told.append((name, is_so))
+
+    assert server.deliver(client_id, commands.TRANSPARENT_DOWN, b"1", "bus", follow("first"))
+    assert server.deliver(client_id, commands.TRANSPARENT_DOWN, b"2", "bus", follow("second"))
+    first = await device.packet()
+    device.send(mqtt.Puback(first.packet_id))
+    await site.until(lambda: told == [("first", True)])
+    again = await site.online(secret)
+
+    assert told == [("first", True), ("second", False)]
+    assert not server.deliver(ClientId(site.client_id("D9")), commands.TRANSPARENT_DOWN, b"", "bus", follow("none"))
+    assert await again.packet_after_ping()
+    assert len(told) == 2
+
+
 async def test_a_disabled_device_is_cut_off_at_once(site: Site) -> None:
     await site.start()
     device = await site.online(await site.enrolled())

@@ -818,6 +818,38 @@ def test_unacknowledged_downlink_is_bounded_and_forgotten_after_a_while() -> Non
     assert session.send_frame(commands.TSL_READ, b"", "bus", 32.0)
 
 
+def test_a_puback_of_what_is_followed_is_asked_back_in_order() -> None:
+    session, told = connected(), []
+    session.send_frame(commands.TSL_READ, b"", "bus", 1.0)
+    for name in ("a", "b"):
+        session.send_frame(
+            commands.TRANSPARENT_DOWN, b"", "bus", 1.0, lambda is_so, name=name: told.append((name, is_so))
+        )
+    ids = [packet.packet_id for packet in sent(session) if isinstance(packet, mqtt.Publish)]
+
+    asks = session.receive_data(b"".join(mqtt.Puback(number).encode() for number in [*ids, *ids, 200]), 2.0)
+
+    assert all(isinstance(ask, access.Acknowledged) for ask in asks)
+    for ask in asks:
+        ask.delivery(True)  # type: ignore[union-attr]
+    assert told == [("a", True), ("b", True)]
+    assert session.take_undelivered() == []
+
+
+def test_what_is_followed_and_not_acknowledged_is_given_back_once_at_the_end() -> None:
+    session = connected()
+    kept, gone = (lambda is_so: None), (lambda is_so: None)
+    session.send_frame(commands.TSL_READ, b"", "bus", 1.0, gone)
+    session.send_frame(commands.TSL_READ, b"", "bus", 1.0)
+    session.send_frame(commands.TSL_READ, b"", "bus", 1.0, kept)
+    session.receive_data(mqtt.Puback(1).encode(), 1.0)
+
+    session.close("left", 2.0)
+
+    assert session.take_undelivered() == [kept]
+    assert session.take_undelivered() == []
+
+
 def test_a_packet_id_in_flight_is_not_used_again() -> None:
     session = connected()
     session.send_frame(commands.TSL_READ, b"", "bus", 1.0)

@@ -43,6 +43,8 @@ class FakeLink:
     def __init__(self) -> None:
         self.online: set[str] = set()
         self.sent: list[tuple[str, int, bytes, str]] = []
+        self.deliveries: list[Any] = []
+        self.room = 32
 
     def is_online(self, client_id: str) -> bool:
         return client_id in self.online
@@ -51,6 +53,18 @@ class FakeLink:
         if client_id in self.online:
             self.sent.append((client_id, command, payload, kind))
         return client_id in self.online
+
+    def deliver(self, client_id: str, command: int, payload: bytes, kind: str, delivery) -> bool:
+        if len(self.deliveries) >= self.room or not self.send(client_id, command, payload, kind):
+            return False
+        self.deliveries.append(delivery)
+        return True
+
+    def answer(self, is_acknowledged: bool = True) -> None:
+        """The device acknowledges what it was sent, or its session ends before."""
+        taken, self.deliveries = self.deliveries, []
+        for delivery in taken:
+            delivery(is_acknowledged)
 
     def disconnect(self, client_id: str, reason: str) -> None:
         self.online.discard(client_id)
@@ -148,6 +162,7 @@ class Audience:
     async def gather(cls, world: World) -> "Audience":
         self = cls()
         self.world, self.link = world, FakeLink()
+        world.center.attach(self.link)
         self.hub = self.new_hub()
         self.product, self.domain = await world.product(), await world.domain()
         self.owner = await world.user(self.domain)
@@ -163,7 +178,7 @@ class Audience:
         self.hub = Hub(
             center.storage,
             center.accounts,
-            self.link,
+            center.control,
             center.changes,
             clock=self.world.clock,
             limits=PushLimits(**limits),

@@ -1,9 +1,11 @@
 """MQTT over WebSocket v2, packet by packet, on a clock that is moved."""
 
+import asyncio
 import json
 
 import pytest
 
+from quecbind.center.domain.control import Command
 from quecbind.wire import frame, mqtt, ttlv
 from tests.center.push.audience import V2
 from tests.center.push.test_hub import notices
@@ -180,13 +182,108 @@ async def test_json_on_sys_sets_properties_and_is_acknowledged(audience):
     app = await V2(audience).log_in(audience.owner)
     app.subscribe(audience.topic("ack_"))
 
-    puback, ack = app.publish(
+    (puback,) = app.publish(
         audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', isCache=False), qos=1
     )
+    audience.link.answer()
 
+    (ack,) = app.take()
+    told = content(ack)
     assert puback == mqtt.Puback(9)
-    assert (ack.topic, content(ack)) == (audience.topic("ack_"), {"status": "succ", "msg": "success", "msgId": 7})
+    assert len(told.pop("ticket")) == 22
+    assert (ack.topic, told) == (audience.topic("ack_"), {"status": "succ", "msg": "success", "msgId": 7})
     assert audience.link.sent == [(audience.device.client_id, 0x0013, ttlv.encode([(1, True)]), "bus")]
+
+
+async def test_a_device_that_does_not_acknowledge_makes_a_command_fail(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack"))
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}'))
+
+    audience.link.answer(False)
+
+    (ack,) = app.take()
+    assert (ack.topic, content(ack)["status"], content(ack)["msgId"]) == (audience.topic("ack"), "fail", 7)
+
+
+async def test_a_device_that_is_away_is_an_error_and_a_failure(audience):
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+
+    error, ack = app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}'))
+
+    assert (error.topic, content(error)["code"]) == (audience.topic("sys_"), 4030)
+    assert (ack.topic, content(ack)["status"], content(ack)["msgId"]) == (audience.topic("ack_"), "fail", 7)
+
+
+async def test_a_command_that_is_kept_is_told_of_twice(audience):
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+    keep = {"isCache": True, "cacheTime": 60, "isCover": False}
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+    await audience.world.center.storage.transact(lambda _: None)
+    await asyncio.sleep(0)
+    (kept,) = app.take()
+
+    audience.link.online.add(audience.device.client_id)
+    audience.world.center.presence.online(audience.device, "10.9.9.9")
+    await asyncio.sleep(0)
+    audience.link.answer()
+
+    (sent,) = app.take()
+    assert (content(kept)["msg"], content(kept)["status"], content(kept)["msgId"]) == ("kept for the device", "succ", 7)
+    assert (content(sent)["msg"], content(sent)["status"]) == ("success", "succ")
+    assert content(sent)["ticket"] == content(kept)["ticket"]
+
+
+async def test_a_read_is_never_kept(audience):
+    app = await V2(audience).log_in(audience.owner)
+
+    (error,) = app.publish(
+        audience.topic("sys_", 1), command(audience, type="READ-ATTR", kv="[1]", isCache=True, cacheTime=60)
+    )
+
+    assert content(error)["code"] == 4030
+
+
+async def test_another_connection_of_the_user_does_not_hear_the_result(audience):
+    audience.link.online.add(audience.device.client_id)
+    app, tablet = await V2(audience).log_in(audience.owner), await V2(audience).log_in(audience.owner, number=2)
+    app.subscribe(audience.topic("ack_"))
+    tablet.subscribe(audience.topic("ack_"))
+
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}'))
+    audience.link.answer()
+
+    assert len(app.take()) == 1
+    assert tablet.take() == []
+
+
+async def test_the_result_of_a_call_over_http_comes_to_all_who_listen(audience):
+    audience.link.online.add(audience.device.client_id)
+    app, tablet = await V2(audience).log_in(audience.owner), await V2(audience).log_in(audience.owner, number=2)
+    app.subscribe(audience.topic("ack_"))
+    tablet.subscribe(audience.topic("ack_"))
+    keys = (audience.device.product_key, audience.device.device_key)
+
+    (outcome,) = await audience.world.center.control.batch(audience.owner, Command("raw", raw=b"hi"), [keys])
+    audience.link.answer()
+
+    assert [content(*each.take())["ticket"] for each in (app, tablet)] == [outcome.ticket] * 2
+
+
+async def test_whoever_lost_the_right_does_not_hear_the_result(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}'))
+
+    await audience.unbind()
+    app.take()
+    audience.link.answer()
+
+    assert app.take() == []
 
 
 async def test_a_raw_frame_on_bus_reaches_the_device(audience):
@@ -217,7 +314,11 @@ async def test_no_app_configures_a_device_or_changes_its_firmware(audience, numb
         ("sys_", b"\xff", 4028),
         ("sys_", b'{"type": "READ-ATTR", "type": "WRITE-ATTR"}', 4028),
         ("bus", b"\xaa\xaa\x00", 4028),
-        ("sys_", {"type": "EXE-SERV", "kv": "{}"}, 4015),
+        ("sys_", {"type": "DANCE", "kv": "{}"}, 4015),
+        ("sys_", {"type": "EXE-SERV", "kv": '{"go": {}}'}, 4020),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": 0}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": "60"}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": 1, "cacheTime": 7776001}, 4028),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"switch": 1}'}, 4020),
         ("sys_", {"type": "WRITE-ATTR", "kv": "5"}, 4028),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "productKey": "pXXXXX"}, 4007),

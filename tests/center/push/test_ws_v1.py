@@ -187,8 +187,10 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
     audience.link.online.add(audience.device.client_id)
     app = await V1(audience).log_in(audience.owner)
 
-    (answer,) = app.say("send", send(audience, msgId=9, **fields))
+    assert app.say("send", send(audience, msgId=9, **fields)) == []
+    audience.link.answer()
 
+    (answer,) = app.take()
     assert (answer["cmd"], answer["data"]["msgId"], answer["data"]["status"]) == ("send_ack", 9, "succ")
     assert audience.link.sent == [(audience.device.client_id, command, payload, "bus")]
 
@@ -198,7 +200,7 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
     [
         ({}, 4026),
         ({"type": "DANCE"}, 4015),
-        ({"type": "EXE-SERV"}, 4020),
+        ({"type": "EXE-SERV", "kv": '{"go": {}}'}, 4020),
         ({"type": "WRITE-ATTR", "kv": '{"switch": true}'}, 4020),
         ({"type": "READ-ATTR", "kv": '["switch"]'}, 4020),
         ({"type": "WRITE-ATTR", "kv": {"1": 1}}, 4028),
@@ -218,6 +220,43 @@ async def test_what_cannot_be_sent_has_a_code_and_reaches_no_device(audience, fi
     app = await V1(audience).log_in(audience.owner)
 
     assert app.code("send", send(audience) | fields) == code
+    assert audience.link.sent == []
+
+
+async def test_a_send_ack_says_when_the_device_had_it(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+    began = round(audience.world.clock.now() * 1000)
+    app.say("send", send(audience, type="RAW", raw="aGk="))
+
+    app.wait(2)
+    audience.link.answer()
+
+    (answer,) = app.take()
+    ticket = answer["data"].pop("ticket")
+    assert len(ticket) == 22
+    times = {"createdAt": began, "sentAt": began, "ackAt": began + 2000}
+    assert answer == {"cmd": "send_ack", "data": {"msgId": 0, **times, "status": "succ"}}
+
+
+async def test_a_device_that_does_not_acknowledge_makes_a_command_fail(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+    app.say("send", send(audience, type="RAW", raw="aGk=", msgId=5))
+
+    audience.link.answer(False)
+
+    (answer,) = app.take()
+    assert (answer["data"]["status"], answer["data"]["msgId"], answer["data"]["ackAt"]) == ("fail", 5, 0)
+
+
+async def test_a_device_that_takes_no_more_and_a_command_that_is_too_large_have_their_codes(audience):
+    audience.link.online.add(audience.device.client_id)
+    audience.link.room = 0
+    app = await V1(audience).log_in(audience.owner)
+
+    assert app.code("send", send(audience, type="RAW", raw="aGk=")) == 4017
+    assert app.code("send", send(audience, type="RAW", raw="aGlo" * 3000)) == 4006
     assert audience.link.sent == []
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from quecbind.center.domain.connection import Accepted
@@ -44,6 +44,9 @@ class Sessions:
         self.ended: list[tuple[str, str]] = []
         self.online: set[str] = set()
         self.sent: list[tuple[str, int, list[tuple[int, object]]]] = []
+        # What control delivers: (command, payload, what to call).
+        self.delivered: list[tuple[int, bytes, Callable[[bool], None]]] = []
+        self.room = 32
 
     def is_online(self, client_id: str) -> bool:
         return client_id in self.online
@@ -52,6 +55,21 @@ class Sessions:
         if client_id in self.online:
             self.sent.append((client_id, command, ttlv.decode(payload)))
         return client_id in self.online
+
+    def deliver(
+        self, client_id: str, command: int, payload: bytes, kind: str, delivery: Callable[[bool], None]
+    ) -> bool:
+        if client_id not in self.online or len(self.delivered) >= self.room:
+            return False
+        self.delivered.append((command, payload, delivery))
+        return True
+
+    def acknowledge(self, count: int | None = None, is_acknowledged: bool = True) -> list[tuple[int, bytes]]:
+        """The device acknowledges the oldest of what it was sent, or its session ends before; gives what that was."""
+        taken, self.delivered = self.delivered[:count], self.delivered[len(self.delivered[:count]) :]
+        for _, _, delivery in taken:
+            delivery(is_acknowledged)
+        return [(command, payload) for command, payload, _ in taken]
 
     def disconnect(self, client_id: str, reason: str) -> None:
         self.online.discard(client_id)

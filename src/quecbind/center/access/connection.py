@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quecbind.center.access.arrivals import Message
-from quecbind.center.access.session import CLOSED, Ask, Session, Verdict
+from quecbind.center.access.session import CLOSED, Acknowledged, Ask, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
 from quecbind.center.domain import refusal
 from quecbind.center.domain.connection import Accepted, Unavailable
 from quecbind.center.services.gate import is_outdated
+from quecbind.center.services.ports import Delivery
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.wire import commands, ttlv
 from quecbind.wire.mqtt import Connect
@@ -124,10 +125,10 @@ class DeviceConnection(asyncio.Protocol):
         self._session.handle_timer(now)
         self.settle(now)
 
-    def send(self, command: int, payload: bytes, kind: str) -> bool:
-        """Send one frame to the device; False when it cannot be sent now."""
+    def send(self, command: int, payload: bytes, kind: str, delivery: Delivery | None = None) -> bool:
+        """Send one frame to the device; False when it cannot be sent now. See `DeviceLink.deliver`."""
         now = self._access.time()
-        is_sent = self._session.send_frame(command, payload, kind, now)
+        is_sent = self._session.send_frame(command, payload, kind, now, delivery)
         self.settle(now)
         return is_sent
 
@@ -162,7 +163,12 @@ class DeviceConnection(asyncio.Protocol):
                 queue.extend(self._ask_one(queue.popleft(), now))
 
     def _ask_one(self, ask: Ask, now: float) -> Sequence[Ask]:
-        return self._deliver(ask, now) if isinstance(ask, Message) else self._judge(ask, now)
+        if isinstance(ask, Message):
+            return self._deliver(ask, now)
+        if isinstance(ask, Acknowledged):
+            ask.delivery(True)
+            return ()
+        return self._judge(ask, now)
 
     def _judge(self, connect: Connect, now: float) -> Sequence[Ask]:
         verdict = self._access.gate.connect(
@@ -258,6 +264,8 @@ class DeviceConnection(asyncio.Protocol):
         if not self._is_over:
             self._is_over = True
             self._access.end(self, self._session.client_id)
+            for delivery in self._session.take_undelivered():
+                delivery(False)
 
 
 class _Pending:

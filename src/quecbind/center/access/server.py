@@ -26,7 +26,7 @@ from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.rates import MessageRate, TooFast
 from quecbind.center.services.gate import DeviceGate
-from quecbind.center.services.ports import Clock
+from quecbind.center.services.ports import Clock, Delivery
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.uplink import Uplink
@@ -217,8 +217,15 @@ class AccessServer:
 
     def send(self, client_id: ClientId, command: int, payload: bytes, kind: str = "sys") -> bool:
         """Send one frame; False when the device is not connected or takes no more."""
+        return self._send(client_id, command, payload, kind, None)
+
+    def deliver(self, client_id: ClientId, command: int, payload: bytes, kind: str, delivery: Delivery) -> bool:
+        """See `services.ports.DeviceLink`."""
+        return self._send(client_id, command, payload, kind, delivery)
+
+    def _send(self, client_id: ClientId, command: int, payload: bytes, kind: str, delivery: Delivery | None) -> bool:
         connection = self._session_by_client_id.get(client_id)
-        if connection is None or not connection.send(command, payload, kind):
+        if connection is None or not connection.send(command, payload, kind, delivery):
             return False
         self.counters.downlink_count += 1
         return True

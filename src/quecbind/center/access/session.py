@@ -25,6 +25,7 @@ from typing import Final, TypeAlias
 from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
 from quecbind.center.domain.ids import Secret
+from quecbind.center.services.ports import Delivery
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import CipherError, FrameError, MqttError
@@ -74,7 +75,16 @@ class SessionLimits:
         self.max_unanswered = max_unanswered
 
 
-Ask: TypeAlias = mqtt.Connect | Message
+class Acknowledged:
+    """A frame that `send_frame` was asked to follow: its PUBACK has come."""
+
+    __slots__ = ("delivery",)
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+
+
+Ask: TypeAlias = mqtt.Connect | Message | Acknowledged
 _NOTHING: Sequence[Ask] = ()
 
 
@@ -138,7 +148,7 @@ class Session:
         self._frame_id = 0
         self._in_flight_id = 0
         # Most sessions never need these; an empty container for each of 100,000 would cost more than the sessions.
-        self._in_flight: dict[int, float] | None = None
+        self._in_flight: dict[int, tuple[float, Delivery | None]] | None = None
         self._waiting: deque[mqtt.Packet] | None = None
         self._arrivals: Arrivals | None = None
 
@@ -211,13 +221,21 @@ class Session:
         out.clear()
         return data
 
-    def send_frame(self, command: int, payload: bytes, kind: str, now: float) -> bool:
+    def send_frame(self, command: int, payload: bytes, kind: str, now: float, delivery: Delivery | None = None) -> bool:
         """Send one frame to the device; False when it is not connected or has too many unacknowledged.
+
+        Args:
+            delivery: comes back in an `Acknowledged`, or from `take_undelivered`.
 
         Raises:
             FrameError: the payload is too large for a frame.
         """
-        return self.phase is CONNECTED and self._push(command, payload, kind, now)
+        return self.phase is CONNECTED and self._push(command, payload, kind, now, delivery)
+
+    def take_undelivered(self) -> list[Delivery]:
+        """What was sent, was to be followed and is not acknowledged; for when the session is over."""
+        in_flight, self._in_flight = self._in_flight, None
+        return [delivery for _, delivery in (in_flight or {}).values() if delivery is not None]
 
     def close(self, reason: str, now: float) -> None:
         """End the session. What `data_to_send` still holds may go out before the connection is cut."""
@@ -227,7 +245,7 @@ class Session:
         self.close_reason = reason
         self._deadline = now + LINGER_S
         self.is_full = False
-        self._waiting = self._arrivals = self._in_flight = None
+        self._waiting = self._arrivals = None
 
     # Time
 
@@ -269,9 +287,9 @@ class Session:
                 if self._arrivals is not None and self._arrivals.is_full:
                     self._hold(packets[place:], now)
                     break
-                message = self._serve_connected(packet, now)
-                if message is not None:
-                    asks.append(message)
+                ask = self._serve_connected(packet, now)
+                if ask is not None:
+                    asks.append(ask)
             elif phase is AUTHENTICATING:
                 if type(packet) is mqtt.Connect:
                     self._first_connect(packet, asks, now)
@@ -286,7 +304,7 @@ class Session:
             return _NOTHING  # nobody is to be asked about a log-in that is over
         return asks
 
-    def _serve_connected(self, packet: mqtt.Packet, now: float) -> Message | None:
+    def _serve_connected(self, packet: mqtt.Packet, now: float) -> Message | Acknowledged | None:
         kind = type(packet)
         if kind is mqtt.Publish:
             return self._publish(packet, now)  # type: ignore[arg-type]  # narrowed by its exact type
@@ -294,7 +312,8 @@ class Session:
             self._out.append(_PINGRESP)
         elif kind is mqtt.Puback:
             if self._in_flight:
-                self._in_flight.pop(packet.packet_id, None)  # type: ignore[attr-defined]
+                _, delivery = self._in_flight.pop(packet.packet_id, (now, None))  # type: ignore[attr-defined]
+                return None if delivery is None else Acknowledged(delivery)
         elif kind is mqtt.Subscribe:
             self._subscribe(packet, now)  # type: ignore[arg-type]
         elif kind is mqtt.Pubrel:
@@ -447,12 +466,12 @@ class Session:
             head = b"\x40\x02" if qos == 1 else b"\x50\x02"
             self._out.append(head + packet_id.to_bytes(2, "big"))
 
-    def _push(self, command: int, payload: bytes, kind: str, now: float) -> bool:
+    def _push(self, command: int, payload: bytes, kind: str, now: float, delivery: Delivery | None = None) -> bool:
         in_flight = self._in_flight
         if in_flight is None:
             in_flight = self._in_flight = {}
         elif len(in_flight) >= MAX_IN_FLIGHT:
-            for packet_id, sent_at in tuple(in_flight.items()):
+            for packet_id, (sent_at, _) in tuple(in_flight.items()):
                 if sent_at < now - FORGET_DOWNLINK_S:
                     del in_flight[packet_id]
             if len(in_flight) >= MAX_IN_FLIGHT:
@@ -467,7 +486,7 @@ class Session:
         topic = topics.downlink(self.client_id, kind)
         self._out.append(mqtt.Publish(topic, data, 1, False, False, packet_id).encode())
         self._frame_id, self._in_flight_id = frame_id, packet_id
-        in_flight[packet_id] = now
+        in_flight[packet_id] = now, delivery
         return True
 
 

@@ -49,6 +49,10 @@ class Limits:
     enrolment_window_s: int = 3_600
     max_enrolments_per_product: int = 10_000
     max_enrolments_per_address: int = 5_000
+    max_control_devices: int = 100
+    max_control_size: int = 8_192
+    max_queued_per_device: int = 100
+    max_queued_per_user: int = 1_000
 
 
 class Counted(Protocol):

@@ -5,7 +5,7 @@ says that the operator trusts (`trusted_proxy`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -49,12 +49,14 @@ class Endpoint:
 
     Attributes:
         takes_list: the body is a JSON list; the handler finds it as `parameters.rows`.
+        max_fields: for a body that holds a list; None for as many fields as any call may have.
     """
 
     method: str
     path: str
     handler: Callable[[AppCall], Awaitable[object]]
     takes_list: bool = False
+    max_fields: int | None = None
 
 
 def peer_of(request: Request) -> str:
@@ -68,6 +70,9 @@ def routes(endpoints: Iterable[Endpoint], center: Center, limits: Limits) -> lis
 
 
 def _route(endpoint: Endpoint, center: Center, limits: Limits) -> Route:
+    if endpoint.max_fields is not None:
+        limits = replace(limits, max_fields=endpoint.max_fields)
+
     async def serve(request: Request) -> Response:
         try:
             content = await body.read(request, limits)

@@ -53,6 +53,19 @@ class Parameters:
         parts = value if isinstance(value, list) else self.text(name).split(",")
         return [text for part in parts if (text := self._text(name, part))]
 
+    def objects(self, name: str) -> "list[Parameters]":
+        """The objects of a JSON list; none when it is missing.
+
+        Raises:
+            ParameterError: it is no list of objects.
+        """
+        value = self._value_by_name.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise ParameterError(f"{name} must be a JSON list of objects")
+        return [Parameters(each, self._limits) for each in value]
+
     def whole(self, *names: str, default: int, lowest: int, highest: int) -> int:
         """A whole number; `default` when missing, the nearer bound when it lies outside `lowest..highest`.
 

@@ -1,4 +1,4 @@
-"""A change as the JSON both protocols carry (app-api.md D1, D2), and JSON of an App as the payload of a frame.
+"""A change as the JSON both protocols carry (app-api.md D1, D2).
 
 Properties have the names of the product's thing model, and numbers are text then, as the platform has it. Without a
 model properties have their numbers for names, and numbers are numbers.
@@ -6,7 +6,7 @@ model properties have their numbers for names, and numbers are numbers.
 
 import base64
 import json
-from typing import Any, Final
+from typing import Any
 
 from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
@@ -19,16 +19,6 @@ Json = dict[str, Any]
 # authStatus: the binding was proven with a bind code, or is one that counts like that.
 _REAL = 1
 _LEVEL_BY_RIGHT = {"owner": 1, "member": 2}
-_MAX_DEPTH: Final = 4
-MAX_IDS: Final = 100
-
-
-class UnsendableError(ValueError):
-    """What an App sent cannot be put into a frame. `is_named`: it names what only a thing model knows."""
-
-    def __init__(self, sentence: str, *, is_named: bool = False) -> None:
-        super().__init__(sentence)
-        self.is_named = is_named
 
 
 def message(change: Change, now_ms: int, ticket: str, online: int = 1) -> Json | None:
@@ -130,88 +120,3 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for _, each in value]
         return named(value)
     return value
-
-
-def read_payload(kv: object) -> bytes:
-    """The payload that asks for properties: a list of ids, an object with ids for names, or nothing for all.
-
-    Raises:
-        UnsendableError: it is none of these.
-    """
-    wanted = [] if kv is None else kv
-    if isinstance(wanted, dict):
-        wanted = list(wanted)
-    if not isinstance(wanted, list) or len(wanted) > MAX_IDS:
-        raise UnsendableError(f"kv is a list of at most {MAX_IDS} property ids")
-    return commands.encode_ids([_id(each) for each in wanted])
-
-
-def write_payload(kv: object) -> bytes:
-    """The payload that sets properties, from {"<id>": value}; or from a list of such objects.
-
-    Raises:
-        UnsendableError: it is none of these, or too large.
-    """
-    if isinstance(kv, list) and all(isinstance(each, dict) for each in kv):
-        pairs = [pair for each in kv for pair in each.items()]
-    elif isinstance(kv, dict):
-        pairs = list(kv.items())
-    else:
-        raise UnsendableError("kv is an object of property ids and values")
-    if not pairs or len(pairs) > MAX_IDS:
-        raise UnsendableError(f"kv has 1 to {MAX_IDS} properties")
-    try:
-        return ttlv.encode([(_id(name), _fields(value, 1)) for name, value in pairs])
-    except WireError as error:
-        raise UnsendableError(str(error)) from None
-
-
-def _fields(value: object, depth: int) -> Any:
-    if depth > _MAX_DEPTH:
-        raise UnsendableError("kv is nested too deep")
-    if isinstance(value, dict):
-        return [(_id(name), _fields(each, depth + 1)) for name, each in value.items()]
-    if isinstance(value, list):
-        return [(0, _fields(each, depth + 1)) for each in value]
-    if value is None:
-        raise UnsendableError("a property cannot be null")
-    return value
-
-
-def _id(name: object) -> int:
-    if isinstance(name, int) and not isinstance(name, bool):
-        number = name
-    elif isinstance(name, str) and name.isascii() and name.isdigit() and len(name) <= 4:
-        number = int(name)
-    elif isinstance(name, str):
-        raise UnsendableError("properties have names only with a thing model; use their numbers", is_named=True)
-    else:
-        raise UnsendableError("a property is named by its number")
-    if not 1 <= number <= ttlv.MAX_ID:
-        raise UnsendableError(f"a property has a number from 1 to {ttlv.MAX_ID}")
-    return number
-
-
-def loads(text: object) -> object:
-    """JSON of an App.
-
-    Raises:
-        ValueError: it is none, or has numbers that JSON has not, or a key twice, or is nested too deep.
-    """
-    if not isinstance(text, str | bytes):
-        raise ValueError("not a text")  # noqa: TRY004 - one error for whatever an App sends
-    try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _object(pairs: list[tuple[str, object]]) -> Json:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a key is repeated")
-    return content
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

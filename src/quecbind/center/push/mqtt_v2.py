@@ -12,12 +12,17 @@ import re
 from collections.abc import Iterable
 from typing import Final, get_args
 
+from quecbind.center.domain import control
+from quecbind.center.domain.control import Command, Keep
+from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
-from quecbind.center.push.messages import Json, UnsendableError
+from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import (
     ADDED,
     Change,
+    Controlled,
     EventReported,
     Located,
     PresenceChanged,
@@ -25,6 +30,8 @@ from quecbind.center.services.changes import (
     RightChanged,
     SessionEnded,
 )
+from quecbind.center.services.control import Handed, NotHanded, Why
+from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
@@ -37,15 +44,32 @@ MAX_PACKET: Final = 65_536
 WRONG_LEVEL, BAD_CREDENTIALS, UNAVAILABLE = 1, 4, 3  # CONNACK return codes
 REFUSED: Final = 0x80
 
-NOT_BOUND, OPERATION_UNKNOWN, NO_MODEL, PROPERTY_FORMAT, OFFLINE = 4007, 4015, 4020, 4028, 4030
+NOT_BOUND, OPERATION_UNKNOWN, NOT_SENT, NO_MODEL, PROPERTY_FORMAT, OFFLINE = 4007, 4015, 4017, 4020, 4028, 4030
 _SENTENCE_BY_CODE: Final = {
     NOT_BOUND: "device is not bound",
     OPERATION_UNKNOWN: "there is no such type of operation",
+    NOT_SENT: "the device takes no more now, or too many commands wait for it",
     NO_MODEL: "this needs a thing model, which is not known; use property numbers",
     PROPERTY_FORMAT: "the message is malformed",
     OFFLINE: "the device is not online",
 }
+_CODE_BY_WHY: Final[dict[Why, int]] = {
+    "no right": NOT_BOUND,
+    "not allowed": OPERATION_UNKNOWN,
+    "malformed": PROPERTY_FORMAT,
+    "no model": NO_MODEL,
+    "too large": PROPERTY_FORMAT,
+    "offline": OFFLINE,
+    "busy": NOT_SENT,
+    "full": NOT_SENT,
+    "failed": NOT_SENT,
+}
 
+_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+    "READ-ATTR": "read",
+    "WRITE-ATTR": "properties",
+    "EXE-SERV": "service",
+}
 _TOPIC: Final = re.compile(r"q/([12])/d/(qd[0-9A-Za-z]{2,64})/(bus|ack|onl|ota|inf|loc|sys)(_?)")
 _CLIENT_ID: Final = re.compile(r"qu_([0-9A-Za-z]{1,64})_[0-9]{1,20}")
 _SUFFIX_BY_COMMAND: Final = {
@@ -138,7 +162,10 @@ class MqttV2Session:
             wanted = wanted or [_topic(client_id, "sys_")]
             if change.value != ADDED:
                 self._topics_by_device.pop(client_id, None)
-        content = messages.message(change, now_ms, ticket) if wanted else None
+        if isinstance(change, Controlled):
+            content: Json | None = _result(change)
+        else:
+            content = messages.message(change, now_ms, ticket) if wanted else None
         if content is not None:
             payload = _json(content)
             for topic in wanted:
@@ -229,50 +256,58 @@ class MqttV2Session:
             self._subscriber.end("not_allowed")
             return
         client_id = ClientId(topic[2])
-        message_id, code = self._command(client_id, topic[3], packet.payload)
+        message_id, asked = self._asked(client_id, topic[3], packet.payload)
         if self._subscriber.is_over:
             return
         if packet.qos:
             self._put(mqtt.Puback(packet.packet_id))
-        if code is not None:
-            self._say(client_id, "sys_", {"code": code, "msg": _SENTENCE_BY_CODE[code], "msgId": message_id})
-            return
-        for name in sorted({"ack", "ack_"} & self._topics_by_device.get(client_id, set())):
-            self._say(client_id, name, {"status": "succ", "msg": "success", "msgId": message_id})
+        if isinstance(asked, int):
+            self._answer(client_id, message_id, asked)
+        else:
+            self._subscriber.ask(
+                client_id, asked, message_id, lambda handed: self._answer(client_id, message_id, handed)
+            )
 
-    def _command(self, client_id: ClientId, kind: str, payload: bytes) -> tuple[object, int | None]:
-        """Do what was published; the App's own number for it, and a code if it was refused."""
+    def _asked(self, client_id: ClientId, kind: str, payload: bytes) -> tuple[int | str, int | Command | Downlink]:
+        """What was published; the App's own number for it, and a code where it is refused."""
         if not self._subscriber.has_right(client_id):
             return 0, NOT_BOUND
-        message_id: object = 0
+        message_id: int | str = 0
         try:
             if payload[:2] == b"\xaa\xaa" and kind == "bus":
                 message_id, command, content = frame.decode(payload)
-            else:
-                asked = messages.loads(payload)
-                if not isinstance(asked, dict):
-                    return 0, PROPERTY_FORMAT
-                given_id = asked.get("msgId", 0)
-                message_id = given_id if isinstance(given_id, int | str) and len(str(given_id)) <= 64 else 0
-                if (
-                    self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey")))
-                    != client_id
-                ):
-                    return message_id, NOT_BOUND
-                operation, kv = asked.get("type"), messages.loads(asked.get("kv"))
-                if operation == "READ-ATTR":
-                    command, content = commands.TSL_READ, messages.read_payload(kv)
-                elif operation == "WRITE-ATTR":
-                    command, content = commands.TSL_WRITE, messages.write_payload(kv)
-                else:
-                    return message_id, OPERATION_UNKNOWN
-        except UnsendableError as error:
-            return message_id, NO_MODEL if error.is_named else PROPERTY_FORMAT
+                return message_id, Downlink(command, content)
+            asked = control.loads(payload)
+            if not isinstance(asked, dict):
+                return 0, PROPERTY_FORMAT
+            message_id = _message_id(asked.get("msgId", 0))
+            if self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey"))) != client_id:
+                return message_id, NOT_BOUND
+            operation, kv = asked.get("type"), control.loads(asked.get("kv"))
+            asked_kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+            if asked_kind is None:
+                return message_id, OPERATION_UNKNOWN
+            return message_id, Command(asked_kind, asked=kv, keep=_keep(asked))
         except (ValueError, FrameError):
             return message_id, PROPERTY_FORMAT
-        handed = self._subscriber.hand_over(client_id, command, content)
-        code_by_answer = {"ok": None, "no right": NOT_BOUND, "not allowed": OPERATION_UNKNOWN, "offline": OFFLINE}
-        return message_id, code_by_answer[handed]
+
+    def _answer(self, client_id: ClientId, message_id: int | str, answer: int | Handed | NotHanded) -> None:
+        """Say what became of a command. What was handed over has its result when the device has acknowledged it."""
+        if isinstance(answer, Handed):
+            if answer.is_kept:
+                content = {"status": "succ", "msg": "kept for the device", "msgId": message_id, "ticket": answer.ticket}
+                self._acknowledge(client_id, content)
+            return
+        code = _CODE_BY_WHY[answer.why] if isinstance(answer, NotHanded) else answer
+        detail = answer.detail if isinstance(answer, NotHanded) else ""
+        sentence = detail or _SENTENCE_BY_CODE[code]
+        self._say(client_id, "sys_", {"code": code, "msg": sentence, "msgId": message_id})
+        if code != NOT_BOUND:
+            self._acknowledge(client_id, {"status": "fail", "msg": sentence, "msgId": message_id, "code": code})
+
+    def _acknowledge(self, client_id: ClientId, content: Json) -> None:
+        for name in sorted({"ack", "ack_"} & self._topics_by_device.get(client_id, set())):
+            self._say(client_id, name, content)
 
     def _say(self, client_id: ClientId, name: str, content: Json) -> None:
         self._put(mqtt.Publish(_topic(client_id, name), _json(content), 0, False, False, 0))
@@ -281,7 +316,35 @@ class MqttV2Session:
         self._subscriber.put(packet.encode())
 
 
+def _message_id(given: object) -> int | str:
+    return given if isinstance(given, int | str) and len(str(given)) <= 64 else 0
+
+
+def _keep(asked: Json) -> Keep | None:
+    """Whether and for how long the command is to be kept.
+
+    Raises:
+        ValueError: for no time that can be kept.
+    """
+    if asked.get("isCache") not in (True, 1, "1", "true"):
+        return None
+    seconds = asked.get("cacheTime")
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise ValueError("cacheTime is a number of seconds")  # noqa: TRY004 - one error for whatever an App sends
+    keep = control.keep_for(seconds, covers=asked.get("isCover") in (True, 1, "1", "true"))
+    if isinstance(keep, Refused):
+        raise ValueError(keep.sentence)  # noqa: TRY004
+    return keep
+
+
+def _result(change: Controlled) -> Json:
+    status, sentence = ("succ", "success") if change.is_acknowledged else ("fail", "the device has not acknowledged it")
+    return {"status": status, "msg": sentence, "msgId": change.message_id, "ticket": change.ticket}
+
+
 def _suffix(change: Change) -> str | None:
+    if isinstance(change, Controlled):
+        return "ack"
     if isinstance(change, RightChanged):
         return "sys"
     if isinstance(change, PresenceChanged):

@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from quecbind.center.domain import control
+from quecbind.center.domain.control import Command
+from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.push import messages
-from quecbind.center.push.messages import Json, UnsendableError
-from quecbind.center.services.changes import Change, PresenceChanged, Reported, RightChanged
+from quecbind.center.push.messages import Json
+from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
+from quecbind.center.services.control import Handed, NotHanded, Why
 from quecbind.center.services.push import Kind, Pace, Subscriber
 from quecbind.wire import commands
 
@@ -33,6 +37,7 @@ NOT_BOUND = 4011
 TYPE_UNKNOWN = 4012
 NOT_SUBSCRIBED = 4013
 OPERATION_UNKNOWN = 4015
+NOT_SENT = 4017
 TOO_FAST = 4019
 NO_MODEL = 4020
 PRODUCT_KEY_EMPTY = 4021
@@ -61,6 +66,7 @@ SENTENCE_BY_CODE: Final = {
     TYPE_UNKNOWN: "there is no such messageType",
     NOT_SUBSCRIBED: "this is not subscribed to",
     OPERATION_UNKNOWN: "there is no such type of operation",
+    NOT_SENT: "the device takes no more now, try again",
     TOO_FAST: "too many messages",
     NO_MODEL: "this needs a thing model, which is not known; use property numbers",
     PRODUCT_KEY_EMPTY: "the product key is missing",
@@ -84,6 +90,22 @@ _KIND_BY_TYPE: Final[dict[str, Kind]] = {
     "MEVENT-WARN": "event_warn",
     "MEVENT-ERROR": "event_error",
     "LOCATION-INFO-KV": "location",
+}
+_CODE_BY_WHY: Final[dict[Why, int]] = {
+    "no right": NOT_BOUND,
+    "not allowed": OPERATION_UNKNOWN,
+    "malformed": PROPERTY_FORMAT,
+    "no model": NO_MODEL,
+    "too large": DATA_FORMAT,
+    "offline": OFFLINE,
+    "busy": NOT_SENT,
+    "full": NOT_SENT,
+    "failed": NOT_SENT,
+}
+_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+    "READ-ATTR": "read",
+    "WRITE-ATTR": "properties",
+    "EXE-SERV": "service",
 }
 _MAX_ITEMS: Final = 100
 _MAX_MESSAGE_ID: Final = 2_147_483_647
@@ -149,6 +171,9 @@ class WsV1Session:
     def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[str]:
         """How a change reads; see `services.push.Render`."""
         online = 1
+        if isinstance(change, Controlled):
+            yield _command("send_ack", _result(change, now_ms))
+            return
         if isinstance(change, PresenceChanged):
             online = 2 if change.client_id in self._online else 1
             if change.is_online:
@@ -165,7 +190,7 @@ class WsV1Session:
 
     def _serve(self, data: str | bytes, now: float) -> None:
         try:
-            request = messages.loads(data)
+            request = control.loads(data)
         except ValueError:
             raise _RefusedError(JSON_FORMAT) from None
         if not isinstance(request, dict):
@@ -255,14 +280,13 @@ class WsV1Session:
         message_id = asked.get("msgId", 0)
         if isinstance(message_id, bool) or not isinstance(message_id, int) or not 0 <= message_id <= _MAX_MESSAGE_ID:
             raise _RefusedError(MESSAGE_ID)
-        command, payload = _frame_of(operation, asked)
-        client_id = self._device(asked)
-        handed = self._subscriber.hand_over(client_id, command, payload)
-        if handed != "ok":
-            raise _RefusedError(OFFLINE if handed == "offline" else NOT_BOUND)
-        now_ms, ticket = self._subscriber.stamp()
-        times = {"createdAt": now_ms, "sentAt": now_ms, "ackAt": now_ms}
-        self._answer("send_ack", {"ticket": ticket, "msgId": message_id, **times, "status": "succ"})
+        command = _command_of(operation, asked)
+        self._subscriber.ask(self._device(asked), command, message_id, self._sent)
+
+    def _sent(self, handed: Handed | NotHanded) -> None:
+        # The answer to what is handed over is its result, when the device has acknowledged it or has not.
+        if isinstance(handed, NotHanded):
+            self._error(_CODE_BY_WHY[handed.why], handed.detail)
 
     def _device(self, asked: Json) -> ClientId:
         product_key, device_key = asked.get("productKey"), asked.get("deviceKey")
@@ -302,20 +326,25 @@ def _object(content: object) -> dict[str, Any]:
     return content
 
 
-def _frame_of(operation: object, asked: Json) -> tuple[int, bytes]:
+def _result(change: Controlled, now_ms: int) -> Json:
+    return {
+        "ticket": change.ticket,
+        "msgId": change.message_id,
+        "createdAt": change.created_at,
+        "sentAt": change.sent_at,
+        "ackAt": now_ms if change.is_acknowledged else 0,
+        "status": "succ" if change.is_acknowledged else "fail",
+    }
+
+
+def _command_of(operation: object, asked: Json) -> Command:
     if operation == "RAW":
-        return commands.TRANSPARENT_DOWN, _raw(asked)
-    if operation == "EXE-SERV":
-        raise _RefusedError(NO_MODEL)
-    if operation not in ("READ-ATTR", "WRITE-ATTR"):
+        return Command("raw", raw=_raw(asked))
+    kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+    if kind is None:
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        kv = messages.loads(asked.get("kv"))
-        if operation == "READ-ATTR":
-            return commands.TSL_READ, messages.read_payload(kv)
-        return commands.TSL_WRITE, messages.write_payload(kv)
-    except UnsendableError as error:
-        raise _RefusedError(NO_MODEL if error.is_named else PROPERTY_FORMAT, str(error)) from None
+        return Command(kind, asked=control.loads(asked.get("kv")))
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 

@@ -11,6 +11,7 @@ from quecbind.center.services.accounts import Accounts
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.code_check import CodeCheck
+from quecbind.center.services.control import Control
 from quecbind.center.services.device_data import DeviceData
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
@@ -109,6 +110,9 @@ class Center:
         self.sharing = Sharing(
             storage, auth_keys, clock=clock, entropy=entropy, events=events, changes=self.changes, limits=limits
         )
+        self.control = Control(
+            storage, registry, links, clock=clock, entropy=entropy, changes=self.changes, limits=limits
+        )
         self.addresses: Mapping[str, str] = {}
         self._links = links
         self._passwords = passwords
@@ -150,7 +154,7 @@ class Center:
     @property
     def limit_counters(self) -> dict[str, Counted]:
         """What the services count and limit, by the name of the limit."""
-        parts = (self.gate, self.accounts, self.ownership, self.sharing)
+        parts = (self.gate, self.accounts, self.ownership, self.sharing, self.control)
         return {name: counter for part in parts for name, counter in part.limit_counters.items()}
 
     def attach(self, link: DeviceLink) -> None:
@@ -160,6 +164,7 @@ class Center:
     async def close(self) -> None:
         """Write down what is only in memory and let go of the data. Doing it twice is fine."""
         self.sharing.close()
+        self.control.close()
         self.reports.close()
         await self.presence.close()
         self._passwords.close()

@@ -102,6 +102,27 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled:
+    """A device has acknowledged a user's command, or has not in time.
+
+    Attributes:
+        message_id: what the App called it; 0 when it did not.
+        connection: the App connection it came by; None when all of the user's are to hear of it.
+    """
+
+    client_id: ClientId
+    product_key: ProductKey
+    device_key: DeviceKey
+    uid: Uid
+    ticket: str
+    message_id: int | str
+    connection: object | None
+    created_at: int
+    sent_at: int
+    is_acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
     """A sign-in of a user is over (signed out, refresh token used twice, account gone); None: all of them are."""
 
@@ -126,7 +147,7 @@ def owner_changed(
     )
 
 
-Change: TypeAlias = RightChanged | PresenceChanged | Reported | EventReported | Located | SessionEnded
+Change: TypeAlias = RightChanged | PresenceChanged | Reported | EventReported | Located | Controlled | SessionEnded
 
 
 class Changes:

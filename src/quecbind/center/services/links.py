@@ -1,7 +1,7 @@
 """The live device links, for services that are made before the access layer: nobody is connected until it attaches."""
 
 from quecbind.center.domain.ids import ClientId
-from quecbind.center.services.ports import DeviceLink
+from quecbind.center.services.ports import Delivery, DeviceLink
 
 
 class Links:
@@ -21,6 +21,10 @@ class Links:
     def send(self, client_id: ClientId, command: int, payload: bytes, kind: str = "sys") -> bool:
         """See `DeviceLink`."""
         return self._link is not None and self._link.send(client_id, command, payload, kind)
+
+    def deliver(self, client_id: ClientId, command: int, payload: bytes, kind: str, delivery: Delivery) -> bool:
+        """See `DeviceLink`."""
+        return self._link is not None and self._link.deliver(client_id, command, payload, kind, delivery)
 
     def disconnect(self, client_id: ClientId, reason: str) -> None:
         """See `DeviceLink`."""

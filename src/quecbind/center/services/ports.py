@@ -5,7 +5,7 @@ Adapters implement them; nothing here does. `rows.Tx` is the shape of one transa
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from quecbind.center.domain.ids import ClientId, Secret
 from quecbind.center.services.rows import Tx
@@ -78,6 +78,10 @@ class MailError(Exception):
     """The mail could not be handed over; the sentence is for the log."""
 
 
+# Told once what became of a frame: True when the device has acknowledged it, False when its session ended before.
+Delivery: TypeAlias = Callable[[bool], None]
+
+
 class DeviceLink(Protocol):
     """The open sessions of devices."""
 
@@ -87,6 +91,10 @@ class DeviceLink(Protocol):
 
     def send(self, client_id: ClientId, command: int, payload: bytes, kind: str = "sys") -> bool:
         """Send one frame; False when the device is not connected."""
+        ...
+
+    def deliver(self, client_id: ClientId, command: int, payload: bytes, kind: str, delivery: Delivery) -> bool:
+        """Send one frame and follow it; False, and `delivery` is never told, when it cannot be sent now."""
         ...
 
     def disconnect(self, client_id: ClientId, reason: str) -> None:

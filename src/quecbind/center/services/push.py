@@ -8,6 +8,7 @@ right that comes again begins with a new subscription, never with the old one.
 Knows no protocol and no socket: a `Line` carries, a session renders.
 """
 
+import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from quecbind.center.domain.addresses import counted_address
+from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, Uid
 from quecbind.center.domain.limits import PushLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
@@ -24,6 +26,7 @@ from quecbind.center.services.changes import (
     ADDED,
     Change,
     Changes,
+    Controlled,
     EventReported,
     Located,
     PresenceChanged,
@@ -31,9 +34,11 @@ from quecbind.center.services.changes import (
     RightChanged,
     SessionEnded,
 )
+from quecbind.center.services.control import Control, Handed, NotHanded, Sender
+from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
-from quecbind.center.services.ports import Clock, DeviceLink, Storage
+from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.sessions import is_signed_in
@@ -47,7 +52,6 @@ Kind = Literal[
 ]
 Message: TypeAlias = str | bytes
 LogIn = Literal["ok", "refused", "full", "again"]
-Handed = Literal["ok", "no right", "not allowed", "offline"]
 
 KIND_BY_COMMAND: Final[dict[int, Kind]] = {
     commands.STATUS_REPORT: "status",
@@ -57,10 +61,6 @@ KIND_BY_COMMAND: Final[dict[int, Kind]] = {
     commands.INFO_REPORT: "information",
 }
 KIND_BY_LEVEL: Final[dict[Level, Kind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
-# What a user may send to a device. Configuration and firmware are not among it: they would let a member move a device.
-USER_COMMANDS: Final = frozenset(
-    {commands.TSL_READ, commands.TSL_WRITE, commands.TRANSPARENT_DOWN, commands.STATUS_READ, commands.INFO_READ}
-)
 
 GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013  # WebSocket close codes
 # Beside its text a message costs its place in the queue.
@@ -211,15 +211,38 @@ class Subscriber:
         """What it is subscribed to."""
         return iter(tuple(self._subscription_by_device))
 
-    def hand_over(self, client_id: ClientId, command: int, payload: bytes) -> Handed:
-        """Send a frame to a device, if the user has a right to it now."""
-        if self._hub.epoch_if_allowed(self, client_id) is None:
-            return "no right"
-        if command not in USER_COMMANDS:
-            return "not allowed"
-        kind = commands.topic_kind(command)
-        assert kind is not None, "every command of a user has a topic"
-        return "ok" if self._hub.link.send(client_id, command, payload, kind) else "offline"
+    def ask(
+        self,
+        client_id: ClientId,
+        asked: Command | Downlink,
+        message_id: int | str,
+        answer: Callable[[Handed | NotHanded], None],
+    ) -> None:
+        """Ask something of a device, if the user has a right to it now.
+
+        `answer` is called with what became of it, now or when it is kept; the result comes as a `Controlled`.
+        """
+        if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
+            answer(NotHanded("no right"))
+            return
+        try:
+            handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
+        except StorageError:
+            self.end("unavailable", TRY_LATER)
+            return
+        if not isinstance(handed, asyncio.Future):
+            answer(handed)
+            return
+
+        def done(kept: "asyncio.Future[Handed | NotHanded]") -> None:
+            if self.is_over:
+                return
+            if kept.cancelled() or kept.exception() is not None:
+                self.end("unavailable", TRY_LATER)
+            else:
+                answer(kept.result())
+
+        handed.add_done_callback(done)
 
     def has_right(self, client_id: ClientId) -> bool:
         """Whether the user has a right to the device now."""
@@ -288,7 +311,7 @@ class Hub:
         self,
         storage: Storage,
         accounts: Accounts,
-        link: DeviceLink,
+        control: Control,
         changes: Changes,
         *,
         clock: Clock,
@@ -296,7 +319,7 @@ class Hub:
     ) -> None:
         self.limits = limits or PushLimits()
         self.accounts = accounts
-        self.link = link
+        self.control = control
         self.clock = clock
         self.sent_count = 0
         self.ended_count_by_reason: Counter[str] = Counter()
@@ -438,6 +461,8 @@ class Hub:
                     subscriber.end("signed_out")
         elif isinstance(change, RightChanged):
             self._on_right(change)
+        elif isinstance(change, Controlled):
+            self._on_result(change)
         else:
             kind = _kind_of(change)
             for subscriber in tuple(self._subscribers_by_device.get(change.client_id, ())):
@@ -452,6 +477,16 @@ class Hub:
                 subscriber.forget(change.client_id)
             for message in notice:
                 subscriber.put(message)
+
+    def _on_result(self, change: Controlled) -> None:
+        for subscriber in tuple(self._subscribers_by_uid.get(change.uid, ())):
+            if change.connection is None:
+                if subscriber.is_subscribed(change.client_id):
+                    self._say(subscriber, change, change.client_id)
+            elif change.connection is subscriber and self.epoch_if_allowed(subscriber, change.client_id) is not None:
+                # Whoever sends need not have subscribed.
+                for message in self._rendered(subscriber, change):
+                    subscriber.put(message)
 
     def _say(self, subscriber: Subscriber, change: Change, about: ClientId) -> None:
         for message in self._rendered(subscriber, change):

@@ -5,6 +5,7 @@ All times are UTC milliseconds. Secrets are sealed by storage on the way in and 
 
 from dataclasses import dataclass, field
 
+from quecbind.center.domain.control import Kind
 from quecbind.center.domain.device import Device, DeviceFacts
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, Uid, UserDomain
 from quecbind.center.domain.product import BindMode
@@ -90,6 +91,21 @@ class Member:
     device_key: DeviceKey
     uid: Uid
     user_domain: UserDomain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDownlink:
+    """A command that waits for a device; `share_id` is the share it was given by, None for an owner's."""
+
+    id: int
+    device_id: int
+    uid: Uid
+    share_id: int | None
+    kind: Kind
+    payload: bytes
+    ticket: str
+    queued_at: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ The answer is read from what is committed, at the moment of asking, and never ke
 serving somebody who has lost it.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 from quecbind.center.domain import sharing
@@ -14,11 +15,39 @@ from quecbind.center.services.rows import Tx
 Right = Literal["owner", "member"]
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """By what a user has a right: their ownership, or one of the shares they were given."""
+
+    device_id: int
+    uid: Uid
+    share_id: int | None = None
+
+
 def right_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Right | None:
     """The right `uid` has to the device at `now_ms` (UTC milliseconds); None when there is none."""
+    hold = hold_of(tx, uid, client_id, now_ms)
+    if hold is None:
+        return None
+    return "owner" if hold.share_id is None else "member"
+
+
+def hold_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Hold | None:
+    """By what `uid` has a right to the device at `now_ms`: the share that lasts longest, if it is by shares."""
     device = tx.devices.get(client_id)
     row = row_of(device)
     if tx.owners.get(row, uid) is not None:
-        return "owner"
-    is_member = any(sharing.is_granted(share, now_ms) for share in tx.shares.of_member(row, uid))
-    return "member" if is_member else None
+        return Hold(row, uid)
+    granted = [share for share in tx.shares.of_member(row, uid) if sharing.is_granted(share, now_ms)]
+    if not granted:
+        return None
+    longest = max(granted, key=lambda share: share.sharing_expires_at or sharing.MAX_TIME_MS + 1)
+    return Hold(row, uid, longest.id)
+
+
+def still_holds(tx: Tx, hold: Hold, now_ms: int) -> bool:
+    """Whether this very ownership or share is still good; another that has come since does not count."""
+    if hold.share_id is None:
+        return tx.owners.get(hold.device_id, hold.uid) is not None
+    shares = tx.shares.of_member(hold.device_id, hold.uid)
+    return any(share.id == hold.share_id and sharing.is_granted(share, now_ms) for share in shares)

@@ -10,7 +10,7 @@ from typing import Protocol
 from quecbind.center.domain.audit import AuditEntry, ChainedEntry, ChainHead
 from quecbind.center.domain.binding import Window
 from quecbind.center.domain.device import Device
-from quecbind.center.domain.ids import ProductKey, Secret, Uid, UserDomain
+from quecbind.center.domain.ids import ClientId, ProductKey, Secret, Uid, UserDomain
 from quecbind.center.domain.product import DomainAccess, Product
 from quecbind.center.domain.sharing import Share
 from quecbind.center.services.records import (
@@ -18,6 +18,7 @@ from quecbind.center.services.records import (
     DeviceRow,
     Domain,
     EmailCode,
+    KeptDownlink,
     LastValue,
     Member,
     ModelRow,
@@ -219,6 +220,30 @@ class ShareRows(Protocol):
     def delete_of_member(self, member_uid: Uid) -> None: ...
 
 
+class DownlinkRows(Protocol):
+    """Commands that wait for devices. They go with the right by which they were given, by themselves."""
+
+    def devices(self) -> Iterator[ClientId]:
+        """Those for which something waits, or did until its time was over."""
+        ...
+
+    def of_user(self, uid: Uid, device_id: int, now_ms: int) -> list[KeptDownlink]: ...
+    def count_of_user(self, uid: Uid, now_ms: int) -> int: ...
+    def due(self, device_id: int, after_id: int, now_ms: int, limit: int) -> list[KeptDownlink]:
+        """What waits for the device behind that row, in the order in which it came."""
+        ...
+
+    def insert(self, kept: KeptDownlink) -> int:
+        """Store one under an id of its own, which no later one gets; the result is that id."""
+        ...
+
+    def set_payload(self, downlink_id: int, payload: bytes) -> None: ...
+    def delete(self, downlink_id: int) -> bool: ...
+    def delete_over(self, uid: Uid, device_id: int, now_ms: int) -> int:
+        """Forget what the time is over of, for the user and for the device; the result says how many it were."""
+        ...
+
+
 class DomainRows(Protocol):
     """User domains."""
 
@@ -320,6 +345,8 @@ class Tx(Protocol):
     def owners(self) -> OwnerRows: ...
     @property
     def shares(self) -> ShareRows: ...
+    @property
+    def downlinks(self) -> DownlinkRows: ...
     @property
     def domains(self) -> DomainRows: ...
     @property

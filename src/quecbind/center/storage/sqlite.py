@@ -15,6 +15,7 @@ from quecbind.center.services.errors import StartError, StorageError
 from quecbind.center.storage import faults
 from quecbind.center.storage.audit import SqliteAudit
 from quecbind.center.storage.devices import SqliteDevices
+from quecbind.center.storage.downlinks import SqliteDownlinks
 from quecbind.center.storage.keys import SqliteAccessKeys, SqliteSigningKeys
 from quecbind.center.storage.owners import SqliteOwners
 from quecbind.center.storage.products import SqliteProducts
@@ -51,6 +52,7 @@ class SqliteTx:
         self.values = SqliteValues(connection)
         self.owners = SqliteOwners(connection, seal)
         self.shares = SqliteShares(connection, seal)
+        self.downlinks = SqliteDownlinks(connection)
         self.domains = SqliteDomains(connection, seal)
         self.users = SqliteUsers(connection)
         self.sessions = SqliteSessions(connection)
