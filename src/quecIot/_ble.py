@@ -38,6 +38,7 @@ class Host:
         carry_out: "Callable[[tuple[Any, ...]], bytes]",
         take_wifi: "Callable[[str, str], bool] | None",
         authenticate: "Callable[[bytes, str], bytes] | None",
+        release: "Callable[[bytes], bytes] | None",
         capabilities: int,
     ) -> None:
         """
@@ -47,7 +48,7 @@ class Host:
             window_ends_at: when the bind window ends by itself, None when it is closed.
             door: judges log-ins.
             carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
-            take_wifi, authenticate: as `Conversation` takes them; a device has one of the two.
+            take_wifi, authenticate, release: as `Conversation` takes them; a device has the first or the others.
             capabilities: what it can talk over, as it is advertised.
         """
         self.identity = identity
@@ -57,6 +58,7 @@ class Host:
         self.carry_out = carry_out
         self.take_wifi = take_wifi
         self.authenticate = authenticate
+        self.release = release
         self.capabilities = capabilities
 
 
@@ -147,6 +149,7 @@ class Peripheral:
                 now,
                 host.take_wifi,
                 host.authenticate,
+                host.release,
             )
         )
         self._centrals = self._centrals + [central]

@@ -2,7 +2,8 @@
 
 Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
-(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. After the log-in the
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. Credentials that end
+such a binding (0x7063) prove themselves. After the log-in the
 session decides.
 """
 
@@ -49,16 +50,19 @@ class Conversation:
         now: float,
         take_wifi: "Callable[[str, str], bool] | None" = None,
         authenticate: "Callable[[bytes, str], bytes] | None" = None,
+        release: "Callable[[bytes], bytes] | None" = None,
     ) -> None:
         """
         Args:
             identity: gives product key, device key, and the bind code while its window is open.
             take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
             authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
+            release: answers credentials that end such a binding; None likewise.
         """
         self.source = source
         self._take_wifi = take_wifi
         self._authenticate = authenticate
+        self._release = release
         self._taken: "lan.Wifi | None" = None
         self.session = Session(source, door, carry_out, entropy, now)
         self._ends_at = now + IDLE_S
@@ -100,6 +104,8 @@ class Conversation:
         if asked.command in _AUTHENTICATED and self._authenticate is not None:
             answer = self._authenticate(asked.payload, self.session.take_random())
             return [(asked.packet_id, _AUTHENTICATED[asked.command], answer)]
+        if asked.command == commands.UNBIND and self._release is not None:
+            return [(asked.packet_id, commands.UNBIND_ANSWER, self._release(asked.payload))]
         return self.session.receive(asked, now)
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":

@@ -123,9 +123,10 @@ class Device:
         capabilities = ble_advertising.BLE
         take_wifi: "Callable[[str, str], bool] | None" = None
         authenticate: "Callable[[bytes, str], bytes] | None" = self._take_ble_code
+        release: "Callable[[bytes], bytes] | None" = self._release_ble
         if not self._is_ble_only:
             capabilities |= ble_advertising.WAN | ble_advertising.LAN
-            take_wifi, authenticate = self._take_wifi, None
+            take_wifi, authenticate, release = self._take_wifi, None, None
         host = _ble.Host(
             self._identity,
             self._has_network,
@@ -134,6 +135,7 @@ class Device:
             self._carry_out,
             take_wifi,
             authenticate,
+            release,
             capabilities,
         )
         return _ble.Peripheral(host, self._entropy, _platform.log)
@@ -196,6 +198,16 @@ class Device:
             except StoreError as error:
                 _platform.log(_platform.ERROR, "BLE binding: %s" % error)
                 return self._ble_binding.authenticate(b"", "", False)
+
+    def _release_ble(self, payload: bytes) -> bytes:
+        with self._lock:
+            try:
+                answer = self._ble_binding.release(payload) if self.agent is not None else b""
+            except StoreError as error:
+                _platform.log(_platform.ERROR, "BLE unbinding: %s" % error)
+                answer = b""
+        self._refresh_ble()
+        return answer or self._ble_binding.release(b"")
 
     def _ble_keys(self) -> "list[bytes]":
         with self._lock:
