@@ -28,7 +28,7 @@ serve: $(STAMP)  ## a Developer Center on this machine, state in ./data
 
 fuzz: $(STAMP)  ## every fuzz target for RUNS inputs each; the test suite replays the seeds
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
-	@for target in mqtt frame ttlv lan signing; do \
+	@for target in mqtt frame ttlv lan signing control; do \
 	  echo "== $$target" && $(BIN)/python tests/fuzz/fuzz_$$target.py -runs=$(RUNS) -print_final_stats=0 || exit 1; done
 
 mutation: $(STAMP)  ## mutation testing of the rules and the signatures, in an environment of its own; see docs/mutation.md

@@ -83,7 +83,7 @@ class Device:
         try:
             lan_settings = Settings(self._getenv)
         except ValueError:
-            raise _Refused("QUECIOT_LAN_UDP_PORT and QUECIOT_LAN_TCP_PORT must be ports, 0..65535") from None
+            raise _Refused("QUECIOT_LAN_UDP_PORT, _TCP_PORT and _CLASSIC_PORT must be ports, 0..65535") from None
         self._files.make_directory(home)
         board = Board(self._files, home)
         device_key = self._getenv("QUECIOT_DK") or board.default_device_key(self._entropy)
@@ -233,7 +233,8 @@ class Device:
         """What an App asks for that has logged in on the local network; the payload of the answer, or b""."""
         with self._lock:
             if decision[0] == _downlink.ANSWER_STATUS:
-                return ttlv.encode(self._board.status(decision[1]))
+                fields = self._board.status(decision[1])
+                return ttlv.encode(fields) if fields else b""
             if decision[0] == _downlink.EVENT:
                 self._events.put([(_codes.RECV, decision[1], decision[2])])
         return b""
@@ -431,9 +432,8 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, data: bytes) -> int:
-            sent = self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
             self._tell_apps(commands.TRANSPARENT_UP, data)
-            return sent
+            return self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
 
         return int(self._do(call, (qos, data), work, -1))
 
@@ -441,9 +441,8 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, payload: bytes) -> int:
-            sent = self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
             self._tell_apps(commands.TSL_REPORT, payload)
-            return sent
+            return self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
 
         return int(self._do(call, (qos, properties), work, -1))
 
@@ -462,6 +461,7 @@ class Device:
         return packet_id
 
     def _tell_apps(self, command: int, payload: bytes) -> None:
+        """Those on the local network, whether the Developer Center can be told or not."""
         if self._lan is not None:
             self._lan.report(command, payload)
         if self._ble is not None:

@@ -1,12 +1,13 @@
 """Discovery (UDP 6606), pairing and sessions (TCP 6607) on their own thread: sockets only.
 
 `_pairing` decides who is answered, `_conversation` what. It touches nothing of the device but what `Host` gives it.
+A socket that is bound to one address hears no broadcasts, so such a device listens to those of its network as well.
 """
 
 from quecbind.wire import commands, frame, lan
 from quecIot import _pairing, _platform
 from quecIot._conversation import Conversation
-from quecIot._networks import Networks
+from quecIot._networks import Networks, broadcast_of, is_within
 from quecIot._session import Door
 
 TYPE_CHECKING = False
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from quecIot._networks import Network
+
     Say = Callable[[Conversation], bytes]
 
+EVERYBODY = "255.255.255.255"
 ANY_HOST = "0.0.0.0"  # noqa: S104 - a device is found from wherever it is; who is answered is decided per packet
 _MAX_UNSENT = 64 * 1024  # a reader this slow is let go
 _AFTER_ERROR_S = 1.0
@@ -33,6 +37,7 @@ class Settings:
         self.host = getenv("QUECIOT_LAN_HOST") or ANY_HOST
         self.udp_port = _port(getenv("QUECIOT_LAN_UDP_PORT"), lan.UDP_PORT)
         self.tcp_port = _port(getenv("QUECIOT_LAN_TCP_PORT"), lan.TCP_PORT)
+        self.classic_udp_port = _port(getenv("QUECIOT_LAN_CLASSIC_PORT"), 0)
         self.answers_any = getenv("QUECIOT_LAN_ANY") == "1"
 
 
@@ -90,6 +95,7 @@ class LanServer:
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
         self._connections: "list[_Connection]" = []
+        self._around: "list[Network]" = []
         self._is_stopped = False
 
     def start(self) -> None:
@@ -105,9 +111,32 @@ class LanServer:
         except OSError:
             self._listener.close()
             raise
+        self._ears = [(sock, self._udp, commands.DISCOVER) for sock in self._broadcasts(settings.udp_port)]
+        self._ears.append((self._udp, self._udp, commands.DISCOVER))
+        for mouth in self._open([settings.host], settings.classic_udp_port) if settings.classic_udp_port else []:
+            for sock in [mouth] + self._broadcasts(settings.classic_udp_port):
+                self._ears.append((sock, mouth, commands.CLASSIC_DISCOVER))
         self._wake = _platform.Wake()
         self._discovery = _pairing.Discovery(self._is_own, _platform.monotonic())
         _platform.start_thread(self._run, "quecIot LAN")
+
+    def _broadcasts(self, port: int) -> "list[Any]":
+        """Sockets that hear what is sent to everybody; none where the device listens everywhere anyway."""
+        if self._settings.host == ANY_HOST:
+            return []
+        self._around = self._networks.around(self._settings.host)
+        return self._open([broadcast_of(network) for network in self._around] + [EVERYBODY], port)
+
+    def _open(self, hosts: "list[str]", port: int) -> "list[Any]":
+        sockets = []
+        for host in hosts:
+            try:
+                sockets.append(_platform.udp_socket(host, port))
+            except OSError as error:
+                _platform.log(
+                    _platform.INFO, "LAN: not listening on %s:%d: %s" % (host, port, _platform.describe(error))
+                )
+        return sockets
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -138,7 +167,7 @@ class LanServer:
                 _platform.wait([self._wake.socket], [], _AFTER_ERROR_S)
         for connection in self._connections:
             connection.socket.close()
-        for sock in (self._udp, self._listener, self._wake):
+        for sock in [self._listener, self._wake] + [ear for ear, _, _ in self._ears]:
             sock.close()
 
     def _step(self) -> None:
@@ -146,13 +175,14 @@ class LanServer:
         seconds = None
         if self._connections:
             seconds = max(0.0, min([connection.conversation.next_timer() for connection in self._connections]) - now)
-        readers = [self._udp, self._listener, self._wake.socket]
+        readers = [self._listener, self._wake.socket] + [ear for ear, _, _ in self._ears]
         readers += [connection.socket for connection in self._connections]
         writers = [connection.socket for connection in self._connections if connection.unsent]
         _platform.wait(readers, writers, seconds)
         self._wake.clear()
         now = _platform.monotonic()
-        self._answer_datagrams(now)
+        for ear, mouth, question in self._ears:
+            self._answer_datagrams(ear, mouth, question, now)
         self._accept(now)
         to_say, self._to_say = self._to_say, []
         for say in to_say:
@@ -160,25 +190,31 @@ class LanServer:
                 connection.unsent += say(connection.conversation)
         self._connections = [connection for connection in self._connections if self._serve(connection, now)]
 
-    def _answer_datagrams(self, now: float) -> None:
+    def _answer_datagrams(self, ear: "Any", mouth: "Any", question: int, now: float) -> None:
         for _ in range(32):
             try:
-                data, address = self._udp.recvfrom(_pairing.MAX_DATAGRAM + 1)
+                data, address = ear.recvfrom(_pairing.MAX_DATAGRAM + 1)
             except OSError:
                 return
             source = _platform.source_of(address)
-            packet_id = self._discovery.packet_id(data, source, now)
+            # To everybody means everybody in the network of the device's address, whatever else this machine is in.
+            if ear is not mouth and not self._settings.answers_any and not is_within(source[0], self._around):
+                continue
+            packet_id = self._discovery.packet_id(data, source, now, question)
             if packet_id is None:
                 continue
             product_key, device_key, _ = self._host.identity()
             if not product_key:
                 continue
-            own = self._settings.host
-            if own == ANY_HOST:
-                own = self._networks.address_towards(source[0])
-            payload = lan.discover_answer(product_key, device_key, own, self.tcp_port)
+            if question == commands.DISCOVER:
+                own = self._settings.host
+                if own == ANY_HOST:
+                    own = self._networks.address_towards(source[0])
+                payload = lan.discover_answer(product_key, device_key, own, self.tcp_port)
+            else:
+                payload = lan.classic_discover_answer(product_key, device_key)
             try:
-                self._udp.sendto(frame.encode(packet_id, commands.DISCOVER_ANSWER, payload), address)
+                mouth.sendto(frame.encode(packet_id, question + 1, payload), address)
             except OSError as error:
                 _platform.log(_platform.INFO, "LAN: an answer could not be sent: %s" % _platform.describe(error))
 
@@ -215,6 +251,10 @@ class LanServer:
             goes_on = goes_on and len(connection.unsent) <= _MAX_UNSENT
         except OSError:
             goes_on = False
+        except Exception as error:  # noqa: BLE001 - what one peer sends must not end it for the others
+            _platform.log_exception("LAN: unexpected", error)
+            goes_on = False
         if not goes_on:
+            connection.conversation.session.end()
             connection.socket.close()
         return goes_on

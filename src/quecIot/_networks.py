@@ -71,6 +71,12 @@ def is_within(address: str, networks: "list[Network]") -> bool:
     return any([number & mask == network & mask for network, mask in networks])
 
 
+def broadcast_of(network: "Network") -> str:
+    """The address that reaches everybody in the network."""
+    number = network[0] | ~network[1] & 0xFFFFFFFF
+    return "%d.%d.%d.%d" % (number >> 24, number >> 16 & 255, number >> 8 & 255, number & 255)
+
+
 class Networks:
     def __init__(self, files: "Files") -> None:
         self._files = files
@@ -91,6 +97,11 @@ class Networks:
             number = None if own is None else parse_address(own)
             networks = [] if number is None else [(number, 0xFFFFFF00)]
         return is_within(peer, networks)
+
+    def around(self, address: str) -> "list[Network]":
+        """The own networks that this own address is in."""
+        networks = [LOOPBACK] + parse_routes(self._text("/proc/net/route"))
+        return [network for network in networks if is_within(address, [network])]
 
     def address_towards(self, peer: str) -> str:
         """The own address to tell that peer; 0.0.0.0 when unknown: it then goes by where the answer came from."""

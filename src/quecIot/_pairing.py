@@ -57,15 +57,17 @@ class Discovery:
         self._total = Allowance(IN_TOTAL, now)
         self._by_source: "dict[str, Allowance]" = {}
 
-    def packet_id(self, data: bytes, source: "tuple[str, int]", now: float) -> "int | None":
-        """The packet id to answer 0x7030 with; None when this datagram gets no answer."""
+    def packet_id(
+        self, data: bytes, source: "tuple[str, int]", now: float, question: int = commands.DISCOVER
+    ) -> "int | None":
+        """The packet id to answer the question with; None when this datagram gets no answer."""
         if len(data) > MAX_DATAGRAM or source[1] < MIN_PORT or not self._is_allowed(source[0], now):
             return None
         try:
             asked = frame.decode(data)
         except WireError:
             return None
-        if asked.command != commands.DISCOVER or asked.payload or not self._is_own_network(source[0]):
+        if asked.command != question or asked.payload or not self._is_own_network(source[0]):
             return None
         self._total.take()
         self._by_source[source[0]].take()

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 SILENCE_S = 90.0  # heartbeats are due every 10 to 30 s; some Apps are late
 PING_AFTER_S = 30.0
+KEY_CHECK_S = 1.0  # so long at most a session outlives its key
 MAX_REPORT = 512  # a larger set of properties is sent in several frames
 MAX_READS = 16
+MAX_ALL_READS = 512
 WRITE_FAILED = 1
 
 # A wrong key costs its sender this long, doubled with every further one.
@@ -39,7 +41,11 @@ MAX_SOURCES = 256
 
 
 class Door:
-    """Judges log-ins: the key of this moment, and how long a source that was wrong has to wait."""
+    """What all sessions have in common.
+
+    Judges log-ins: the key of this moment, and how long a source that was wrong has to wait. Numbers reads: Apps count
+    their packet ids alike, and the script must be able to answer each.
+    """
 
     def __init__(self, key: "Key", offers: "Offers | None" = None, accept: "Accept | None" = None) -> None:
         """
@@ -52,6 +58,7 @@ class Door:
         self._offers = offers
         self._accept = accept
         self._delays: "dict[str, tuple[float, float]]" = {}  # source: (delay in s, until when)
+        self._reads: "list[int]" = []
 
     def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
         """The key that the token proves, None when it proves none. Within its delay a source is not even looked at."""
@@ -72,6 +79,17 @@ class Door:
         delay = min(delay * 2, MAX_DELAY_S) or FIRST_DELAY_S
         self._delays[source] = (delay, now + delay)
         return None
+
+    def number_read(self, packet_id: int) -> int:
+        """The packet id, or the next one that no other read without an answer has."""
+        while packet_id in self._reads:
+            packet_id = packet_id % 0xFFFE + 1
+        self._reads = self._reads[1 - MAX_ALL_READS :] + [packet_id]
+        return packet_id
+
+    def read_is_answered(self, number: int) -> None:
+        if number in self._reads:
+            self._reads.remove(number)
 
     def _forget_one(self) -> None:
         """Makes room by letting go of whoever is free again first."""
@@ -99,6 +117,7 @@ class Session:
         self._packet_id = 0
         self._heard_at = now
         self._pinged_at = now
+        self._checked_at = now
         self._reads: "list[int]" = []
 
     # --- before the log-in ---
@@ -125,7 +144,7 @@ class Session:
         if key is None:
             return packet_id, commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
         self._key, self._iv = key, random
-        self._heard_at = self._pinged_at = now
+        self._heard_at = self._pinged_at = self._checked_at = now
         self.is_open = True
         return packet_id, commands.LOGIN_RESULT, lan.login_result()
 
@@ -145,6 +164,8 @@ class Session:
         except WireError:
             return []
         decision = _downlink.decide(frame.Frame(asked.packet_id, asked.command, data))
+        if asked.command == commands.TSL_READ and decision[0] not in _FAILED:
+            decision = self._numbered(decision)
         payload = b"" if decision[0] in _FAILED else self._carry_out(decision)
         return [
             (asked.packet_id, command, self._sealed(plain))
@@ -159,11 +180,19 @@ class Session:
             return []
         if asked.command == commands.TSL_READ:
             # The script's answer follows as a report: it may take its time.
-            self._reads = self._reads[1 - MAX_READS :] + [asked.packet_id]
             return [(commands.TSL_READ_ANSWER, b"")]
         if asked.command == commands.STATUS_READ:
             return [(commands.STATUS_ANSWER, payload)]
         return []
+
+    def _numbered(self, decision: "tuple[Any, ...]") -> "tuple[Any, ...]":
+        """The read under a number of its own, by which the script answers it."""
+        event, code, (packet_id, ids) = decision
+        number = self._door.number_read(packet_id)
+        for old in self._reads[: 1 - MAX_READS]:
+            self._door.read_is_answered(old)
+        self._reads = self._reads[1 - MAX_READS :] + [number]
+        return event, code, [number, ids]
 
     def report(self, command: int, payload: bytes) -> bytes:
         """Frames that tell the App what the script reports; b"" when nobody is logged in."""
@@ -175,33 +204,35 @@ class Session:
             out += frame.encode(self._packet_id, command, self._sealed(part))
         return out
 
-    def has_asked(self, packet_id: int) -> bool:
-        """Whether the App waits for properties that it asked for by that packet id."""
-        return packet_id in self._reads
+    def has_asked(self, number: int) -> bool:
+        """Whether the App waits for the properties of the read with that number."""
+        return number in self._reads
 
-    def answer_read(self, packet_id: int, payload: bytes) -> bytes:
-        """Frames with the properties that the App asked for by that packet id; b"" when it did not."""
-        if not self.has_asked(packet_id):
+    def answer_read(self, number: int, payload: bytes) -> bytes:
+        """Frames with the properties that the App asked for by the read with that number; b"" when it did not."""
+        if not self.has_asked(number):
             return b""
-        self._reads.remove(packet_id)
+        self._reads.remove(number)
+        self._door.read_is_answered(number)
         return self.report(commands.TSL_REPORT, payload)
 
     def is_valid(self) -> bool:
         """Whether the App is logged in with the key the device has now."""
         if self.is_open and self._key != self._door.key():
-            self._end()
+            self.end()
         return self.is_open
 
     # --- time ---
 
     def next_timer(self) -> float:
         """When `handle_timer` has something to do, while the session is open."""
-        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S)
+        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S, self._checked_at + KEY_CHECK_S)
 
     def handle_timer(self, now: float) -> "bytes | None":
         """A ping when it is time for one, else b""; None when the session is over."""
+        self._checked_at = now
         if now >= self._heard_at + SILENCE_S:
-            self._end()
+            self.end()
         if not self.is_valid():
             return None
         if now < self._pinged_at + PING_AFTER_S:
@@ -212,7 +243,11 @@ class Session:
         self._packet_id = self._packet_id % 0xFFFE + 1
         return frame.encode(self._packet_id, commands.PING)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Nothing more comes of it: the App is gone, silent, or has lost its key."""
+        for number in self._reads:
+            self._door.read_is_answered(number)
+        self._reads = []
         self.is_open = False
         self.is_over = True
 

@@ -67,6 +67,27 @@ def test_a_typed_value_becomes_what_the_property_is(code: str, text: str, value:
 
 
 @pytest.mark.parametrize(
+    ("code", "told", "value"),
+    [
+        ("switch", "true", True),
+        ("switch", "0", False),
+        ("temp", "23.5", 23.5),
+        ("temp", 7, 7),
+        ("label", "12", "12"),
+        ("mode", "2", 2),
+        ("mode", "high", "high"),
+        ("pair", '{"1": 2}', {1: 2}),
+        ("pair", {"1": [{"2": "x"}], "a": 1}, {1: [{2: "x"}], "a": 1}),
+        ("99", "12", "12"),
+    ],
+)
+def test_what_the_platform_tells_as_text_becomes_what_the_property_is(code: str, told: Any, value: Any) -> None:
+    model = Model.from_data(TSL)
+
+    assert model.told(model.number_of(code), told) == value
+
+
+@pytest.mark.parametrize(
     ("code", "text"),
     [
         ("switch", "2"),

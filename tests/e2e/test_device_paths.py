@@ -122,14 +122,22 @@ def lamp(world: World, tmp_path: Path) -> Iterator[Lamp]:
     lamp.stop()
 
 
-@pytest_asyncio.fixture
-async def owned(world: World, lamp: Lamp) -> AsyncIterator[Owned]:
+@contextlib.asynccontextmanager
+async def owned_by(lamp: Lamp) -> AsyncIterator[Owned]:
+    """The lamp, switched on and bound to a new user."""
+    world = lamp.world
     user = world.new_user()
     lamp.start()
     async with AppClient(world.center.url, world.domain, world.domain_secret) as client:
         await client.sign_in(user.email, user.password)
         owned = Owned(lamp, user, client)
         await owned.bind()
+        yield owned
+
+
+@pytest_asyncio.fixture
+async def owned(lamp: Lamp) -> AsyncIterator[Owned]:
+    async with owned_by(lamp) as owned:
         yield owned
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from quecbind.app.cloud_session import CloudSession
+from quecbind.app.control_session import ControlSession, Happening
 from quecbind.wire import commands, frame, lan, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import FrameError, LoginError, MqttError, TtlvError, WireError
 
@@ -171,12 +173,61 @@ def _messages() -> list[bytes]:
     ]
 
 
+RANDOM = "A1b2C3d4E5f6G7h8"
+
+
+def _logged_in(is_logged_in: bool) -> ControlSession:
+    session = ControlSession(KEY)
+    session.start(0.0)
+    if is_logged_in:
+        session.receive_data(
+            frame.encode(1, commands.RANDOM, lan.random(RANDOM))
+            + frame.encode(2, commands.LOGIN_RESULT, lan.login_result()),
+            0.0,
+        )
+        session.read([1], 0.0)
+        session.write([(1, True)], 0.0)
+    return session
+
+
+def fuzz_control(data: bytes) -> None:
+    """A device, or whoever claims to be one, against the App: never an error, whatever way it is cut."""
+    for is_logged_in in (False, True):
+        whole, single = _logged_in(is_logged_in), _logged_in(is_logged_in)
+        happenings: list[Happening] = whole.receive_data(data, 1.0) if data else []
+        told = [one for at in range(len(data)) for one in single.receive_data(data[at : at + 1], 1.0)]
+        assert told == happenings
+        assert single.data_to_send() == whole.data_to_send()
+        whole.tick(1000.0)
+        assert whole.is_over
+    cloud = CloudSession("p11abc", "aabbccddeeff", "Bearer t")
+    cloud.receive('{"cmd": "login_resp", "data": {"code": 1}}')
+    cloud.receive(data)
+    cloud.receive(data.decode("utf-8", "replace"))
+
+
+def _control_frames() -> list[bytes]:
+    seal = signing.lan_encrypt
+    answers = [
+        (1003, commands.TSL_READ_ANSWER, b""),
+        (1003, commands.TSL_READ_ANSWER, seal(KEY, RANDOM, b"\x00\x09")),
+        (0, commands.TSL_REPORT, seal(KEY, RANDOM, ttlv.encode([(3, 36.6), (6, [(1, True)])]))),
+        (1004, commands.WRITE_ACK, seal(KEY, RANDOM, lan.write_ack())),
+        (9, commands.TRANSPARENT_UP, seal(KEY, RANDOM, b"\xaa\x55")),
+        (9, commands.PING, b""),
+    ]
+    log_in = [(1, commands.RANDOM, lan.random(RANDOM)), (2, commands.LOGIN_RESULT, lan.login_result())]
+    frames = [frame.encode(*one) for one in log_in + answers]
+    return [*frames, b"".join(frames), b'{"cmd": "message", "data": {"type": "MATTR", "data": {"kv": {"1": 2}}}}']
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "mqtt": fuzz_mqtt,
     "frame": fuzz_frame,
     "ttlv": fuzz_ttlv,
     "lan": fuzz_lan,
     "signing": fuzz_signing,
+    "control": fuzz_control,
 }
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "mqtt": _packets,
@@ -184,4 +235,5 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "ttlv": _fields,
     "lan": lambda: _messages() + _fields(),
     "signing": _passwords,
+    "control": _control_frames,
 }

@@ -28,14 +28,15 @@ def free_udp_port() -> int:
 
 
 class Device:
-    def __init__(self) -> None:
-        self.udp_port = free_udp_port()
+    def __init__(self, dk: str = DK, **environment: str) -> None:
+        self.udp_port = int(environment.get("QUECIOT_LAN_UDP_PORT") or free_udp_port())
         environment = {
             "QUECIOT_LAN_HOST": "127.0.0.1",
             "QUECIOT_LAN_UDP_PORT": str(self.udp_port),
             "QUECIOT_LAN_TCP_PORT": "0",
+            **environment,
         }
-        self.identity: tuple[str, str, str | None] = (PK, DK, CODE)
+        self.identity: tuple[str, str, str | None] = (PK, dk, CODE)
         self.key: bytes | None = KEY
         self.asked: list[Any] = []
         settings = Settings(lambda name: environment.get(name, ""))
@@ -87,6 +88,77 @@ def test_a_probe_finds_the_device_and_its_port(device: Device, app: socket.socke
     found = lan.parse_discover_answer(answer.payload)
     assert found == (PK, DK, "127.0.0.1", device.server.tcp_port, 1)
     assert CODE.encode() not in data
+
+
+def test_200_devices_answer_one_question_to_everybody(app: socket.socket) -> None:
+    port = free_udp_port()
+    devices = {
+        f"127.0.1.{number}": Device(
+            f"D{number}", QUECIOT_LAN_HOST=f"127.0.1.{number}", QUECIOT_LAN_UDP_PORT=str(port), QUECIOT_LAN_TCP_PORT="0"
+        )
+        for number in range(1, 201)
+    }
+    try:
+        app.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        app.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        app.sendto(frame.encode(1000, commands.DISCOVER), ("127.255.255.255", port))
+        answers = dict(read_announcement(app) for _ in devices)
+    finally:
+        for device in devices.values():
+            device.server.stop()
+
+    assert answers == {
+        address: (PK, f"D{address.split('.')[3]}", address, device.server.tcp_port, 1)
+        for address, device in devices.items()
+    }
+
+
+def read_announcement(app: socket.socket) -> tuple[str, lan.Announcement]:
+    data, source = app.recvfrom(1024)
+    return source[0], lan.parse_discover_answer(frame.decode(data).payload)
+
+
+def test_the_limited_broadcast_of_another_network_is_not_answered(app: socket.socket) -> None:
+    device = Device()
+    device.server._around = [(0x0A000000, 0xFF000000)]
+    app.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    try:
+        app.sendto(frame.encode(1000, commands.DISCOVER), ("127.255.255.255", device.udp_port))
+        app.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            app.recvfrom(1024)
+        # asked by its address, it is there
+        app.settimeout(10)
+        app.sendto(frame.encode(1000, commands.DISCOVER), ("127.0.0.1", device.udp_port))
+        assert read_announcement(app)[1].device_key == DK
+    finally:
+        device.server.stop()
+
+
+def test_the_classic_discovery_is_off_unless_it_is_asked_for(app: socket.socket) -> None:
+    port = free_udp_port()
+    device = Device(QUECIOT_LAN_CLASSIC_PORT=str(port))
+    silent = Device()
+    question = frame.encode(1, commands.CLASSIC_DISCOVER)
+    app.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    try:
+        for address in ("127.0.0.1", "127.255.255.255"):
+            app.sendto(question, (address, port))
+            data, source = app.recvfrom(1024)
+            assert source == ("127.0.0.1", port)
+            assert frame.decode(data) == (
+                *(1, commands.CLASSIC_DISCOVER_ANSWER),
+                bytes([0, 0x0B, 0, len(DK)]) + DK.encode() + bytes([0, 0x13, 0, len(PK)]) + PK.encode(),
+            )
+        app.sendto(question, ("127.0.0.1", device.udp_port))
+        app.sendto(frame.encode(1, commands.DISCOVER), ("127.0.0.1", port))
+        app.sendto(question, ("127.0.0.1", silent.udp_port))
+        app.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            app.recvfrom(1024)
+    finally:
+        device.server.stop()
+        silent.server.stop()
 
 
 def test_a_flood_gets_a_handful_of_answers(device: Device, app: socket.socket) -> None:
@@ -206,6 +278,15 @@ def test_a_session_is_cut_when_the_key_changes(device: Device) -> None:
     assert device.asked == []
 
 
+def test_a_session_is_cut_when_the_key_goes_though_nobody_says_anything(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        device.key = None
+
+        with pytest.raises(EOFError):
+            app.next()
+
+
 def test_sixteen_apps_hold_sessions_each_with_its_own_random(device: Device) -> None:
     apps = []
     for _ in range(16):
@@ -245,4 +326,21 @@ def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Devi
         with contextlib.suppress(ConnectionError):
             while idle.socket.recv(1 << 20):
                 pass
+        assert app.ask(0x7037) == (0x7038, b"")
+
+
+def test_an_app_that_brings_the_device_into_trouble_is_let_go_and_the_others_are_served(device: Device) -> None:
+    def carry_out(decision: tuple[Any, ...]) -> bytes:
+        raise ZeroDivisionError
+
+    with App(device.server.tcp_port, KEY) as trouble, App(device.server.tcp_port, KEY) as app:
+        trouble.log_in()
+        app.log_in()
+        for connection in device.server._connections:
+            connection.conversation.session._carry_out = carry_out
+
+        trouble.send(0x0023, trouble.seal(b"x"))
+
+        with pytest.raises(EOFError):
+            trouble.next()
         assert app.ask(0x7037) == (0x7038, b"")

@@ -8,6 +8,7 @@ from quecIot import _platform
 from quecIot._networks import (
     LOOPBACK,
     Networks,
+    broadcast_of,
     is_within,
     parse_address,
     parse_own_addresses,
@@ -125,3 +126,17 @@ def test_within() -> None:
     assert is_within("127.1.2.3", [LOOPBACK])
     assert not is_within("128.0.0.1", [LOOPBACK])
     assert not is_within("128.0.0.1", [])
+
+
+@pytest.mark.parametrize(
+    ("address", "broadcasts"),
+    [
+        ("192.0.2.7", ["192.0.2.255"]),
+        ("192.168.3.4", ["192.168.255.255"]),
+        ("127.0.1.9", ["127.255.255.255"]),
+        ("8.8.8.8", []),
+        ("junk", []),
+    ],
+)
+def test_an_address_hears_what_is_sent_to_its_network(networks: Networks, address: str, broadcasts: list[str]) -> None:
+    assert [broadcast_of(network) for network in networks.around(address)] == broadcasts

@@ -198,6 +198,38 @@ def test_the_scripts_answer_to_a_read_is_pushed_once(session: Session) -> None:
     assert session.answer_read(0x0001, bytes.fromhex("0009")) == b""
 
 
+def test_reads_of_several_apps_under_one_packet_id_are_told_apart(device: Device) -> None:
+    first, second = device.session(), device.session("192.0.2.11")
+    assert result(first) == result(second) == lan.LOGGED_IN
+
+    ask(first, commands.TSL_READ, b"\x00\x01")
+    ask(second, commands.TSL_READ, b"\x00\x02")
+    ask(first, commands.TSL_READ, b"\x00\x03")
+
+    numbers = [asked[2][0] for asked in device.asked]
+    assert [asked[2][1] for asked in device.asked] == [[1], [2], [3]]
+    assert numbers == [0x03EB, 0x03EC, 0x03ED]
+    assert [first.has_asked(number) for number in numbers] == [True, False, True]
+    assert [second.has_asked(number) for number in numbers] == [False, True, False]
+    assert first.answer_read(numbers[0], b"\x00\x09")
+    ask(second, commands.TSL_READ, b"\x00\x04")
+    assert device.asked[-1][2][0] == 0x03EB  # free again
+
+
+def test_reads_without_an_answer_do_not_fill_the_memory(device: Device) -> None:
+    session = device.session()
+    result(session)
+
+    for _ in range(_session.MAX_ALL_READS + 100):
+        ask(session, commands.TSL_READ, b"")
+
+    assert len(session._reads) == _session.MAX_READS
+    assert len(device.door._reads) == _session.MAX_READS
+    device.key = None
+    assert not session.is_valid()
+    assert device.door._reads == []
+
+
 def test_raw_data_becomes_an_event_without_an_answer(device: Device, session: Session) -> None:
     assert ask(session, commands.TRANSPARENT_DOWN, b"on") == []
     assert device.asked == [(_downlink.EVENT, _codes.TRANSPARENT_RECEIVED, b"on")]
@@ -261,6 +293,15 @@ def test_a_session_ends_with_its_key(device: Device, session: Session, new_key: 
     assert device.asked == []
     device.key = KEY
     assert not session.is_open
+
+
+def test_a_silent_session_does_not_outlive_its_key_by_more_than_a_second(device: Device, session: Session) -> None:
+    assert session.handle_timer(5.0) == b""
+    device.key = None
+
+    assert session.next_timer() == 6.0
+    assert session.handle_timer(6.0) is None
+    assert session.is_over
 
 
 def test_pings_are_answered(session: Session) -> None:

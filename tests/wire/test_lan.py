@@ -105,6 +105,21 @@ def test_secrets_are_not_shown() -> None:
     assert "bind_code=None" in repr(Pairing(True, PRODUCT_KEY, DEVICE_KEY, None))
 
 
+def test_the_classic_answer_is_the_documents() -> None:
+    payload = lan.classic_discover_answer("p11abc", "AABBCCDDEEFF")
+
+    assert frame.encode(1, commands.CLASSIC_DISCOVER_ANSWER, payload).hex() == (
+        "aaaa001fc500017002000b000c41414242434344444545464600130006703131616263"
+    )
+
+
+def test_a_share_goes_with_the_log_in_and_is_passed_over() -> None:
+    payload = lan.login(TOKEN, b"S" * 16, 3)
+
+    assert ttlv.decode(payload) == [(2, TOKEN.encode()), (5, b"S" * 16), (6, 3)]
+    assert lan.parse_login(payload) == TOKEN
+
+
 KEYS = [(3, PRODUCT_KEY), (4, DEVICE_KEY)]
 
 

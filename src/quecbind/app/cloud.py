@@ -149,7 +149,7 @@ class CloudPath:
             with contextlib.suppress(ControlError):
                 number = self._model.number_of(one.code)
                 if not ids or number in ids:
-                    values[number] = one.value
+                    values[number] = self._model.told(number, one.value)
         return values
 
     def _check(self) -> None:
@@ -213,7 +213,8 @@ class CloudPath:
         values: Values = {}
         for name, value in kv.items():
             with contextlib.suppress(ControlError):  # a property that the model does not know has no number
-                values[self._model.number_of(name)] = _numbered(value)
+                number = self._model.number_of(name)
+                values[number] = self._model.told(number, value)
         return values
 
     def _end(self, reason: str) -> None:
@@ -225,13 +226,6 @@ class CloudPath:
                 future.set_exception(lost)
         for reading in self._readings:
             reading.finish()
-
-
-def _numbered(value: Any) -> Any:
-    """A struct as other paths give it, by number; the names in JSON are text."""
-    if isinstance(value, dict):
-        return {int(name) if str(name).isdecimal() else name: _numbered(each) for name, each in value.items()}
-    return [_numbered(each) for each in value] if isinstance(value, list) else value
 
 
 def _reason(answer: Answered | None) -> str:

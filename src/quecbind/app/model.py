@@ -66,6 +66,11 @@ class Model:
         known = self._by_number.get(number)
         return known.code if known is not None else number
 
+    def told(self, number: int, value: Any) -> Any:
+        """A value of this property as the platform tells it, in the form it has on every path."""
+        known = self._by_number.get(number)
+        return _told(typed(known.data_type, value) if known is not None else value)
+
     def value_of(self, number: int, text: str) -> Any:
         """A value that a person has typed: JSON, and text where that is no JSON or the property is a text.
 
@@ -87,6 +92,18 @@ class Model:
         return _numbered(value)
 
 
+def typed(data_type: str, value: Any) -> Any:
+    """A value as the platform tells it, which is text as often as not, as a value of its kind."""
+    if not isinstance(value, str) or data_type in {"", "TEXT", "RAW"}:
+        return value
+    if data_type == "BOOL":
+        return {"1": True, "0": False}.get(value, value.lower() == "true")
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
 def _fits(kind: str, value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "BOOL":
@@ -96,6 +113,13 @@ def _fits(kind: str, value: Any) -> bool:
     if kind in _NUMBERS:
         return is_number
     return value is not None
+
+
+def _told(value: Any) -> Any:
+    """A struct by number; the names in JSON are text."""
+    if isinstance(value, dict):
+        return {int(name) if str(name).isdecimal() else name: _told(each) for name, each in value.items()}
+    return [_told(each) for each in value] if isinstance(value, list) else value
 
 
 def _numbered(value: Any) -> Any:

@@ -4,11 +4,11 @@ Answers wobble: a field may be missing, null, a number in one place and text in 
 all of these, so a value always has the type it says. Secrets are kept out of `repr`.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from quecbind.app.errors import AnswerError
+from quecbind.app.model import typed
 
 Answer = dict[str, Any]
 
@@ -184,21 +184,10 @@ class Attribute:
         listed = _object(data, "the device's attributes").get("customizeTslInfo")
         rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         return tuple(
-            cls(_text(row, "resourceCode"), _attribute(row)) for row in rows if row.get("resourceValce") is not None
+            cls(_text(row, "resourceCode"), typed(_text(row, "dataType").upper(), row["resourceValce"]))
+            for row in rows
+            if row.get("resourceValce") is not None
         )
-
-
-def _attribute(row: Answer) -> Any:
-    """Values come as text as often as not."""
-    value, kind = row["resourceValce"], _text(row, "dataType").upper()
-    if not isinstance(value, str) or kind == "TEXT":
-        return value
-    if kind == "BOOL":
-        return {"1": True, "0": False}.get(value, value.lower() == "true")
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
 
 
 @dataclass(frozen=True, slots=True)

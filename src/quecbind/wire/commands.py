@@ -32,6 +32,8 @@ LOCATION_READ = 0x0123
 LOCATION_ANSWER = 0x0124
 
 # Short range: LAN and BLE.
+CLASSIC_DISCOVER = 0x7001  # of the generation before, UDP 40000
+CLASSIC_DISCOVER_ANSWER = 0x7002
 PROVISION = 0x7010
 PROVISION_ANSWER = 0x7011
 AUTHENTICATE = 0x7016  # answered by 0x7017; some Apps ask by 0x7017, which is answered by 0x7018
@@ -109,8 +111,8 @@ NAMES = {
     LOCATION_READ: "location read",
     LOCATION_ANSWER: "location answer",
     0x7000: "acknowledgement (classic LAN)",
-    0x7001: "discovery (classic LAN)",
-    0x7002: "discovery answer (classic LAN)",
+    CLASSIC_DISCOVER: "discovery (classic LAN)",
+    CLASSIC_DISCOVER_ANSWER: "discovery answer (classic LAN)",
     PROVISION: "provisioning",
     PROVISION_ANSWER: "provisioning answer",
     0x7012: "Wi-Fi scan",

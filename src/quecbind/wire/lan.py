@@ -126,6 +126,11 @@ def parse_discover_answer(payload: bytes) -> "Announcement":
     return Announcement(_key(fields, 3, name), _key(fields, 4, name), address, port, _int(fields, 7, name, VERSION))
 
 
+def classic_discover_answer(product_key: str, device_key: str) -> bytes:
+    """0x7002: what devices of the generation before answered to 0x7001, on UDP 40000."""
+    return ttlv.encode([(1, device_key), (2, product_key)])
+
+
 def provision_request(ssid: "str | None" = None, password: "str | None" = None) -> bytes:
     """0x7010: the Wi-Fi network to join, or nothing: pair only (over LAN, a quecbind extension)."""
     fields: "list[tuple[int, Any]]" = []

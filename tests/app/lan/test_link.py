@@ -106,6 +106,18 @@ class TestWithADeviceFromTheDocument:
         with Device(b"k" * 16) as device, pytest.raises(KeyRefusedError, match="-1"):
             await linked(device.port)
 
+    async def test_an_impostor_that_takes_any_log_in_shows_no_key_and_learns_nothing(self) -> None:
+        with Device(KEY, takes_any_token=True) as impostor:
+            link = await linked(impostor.port)
+            with pytest.raises(PathLostError, match="has shown no key"):
+                await link.read([38], seconds=0.2)
+            with pytest.raises(PathLostError, match="has shown no key"):
+                await link.write({38: True}, seconds=0.2)
+            await link.close()
+
+        sealed = dict(impostor.heard)
+        assert len(sealed[0x0011]) == len(sealed[0x0013]) == 16
+
     async def test_a_device_that_says_nothing_costs_no_more_than_the_time_limit(self) -> None:
         with Device(KEY, says_nothing=True) as device, pytest.raises(PathLostError, match="in time"):
             await linked(device.port, seconds=0.3)
@@ -206,6 +218,27 @@ class TestWithQuecIot:
 
         assert await reading == values
         await link.close()
+
+    async def test_sixteen_apps_hold_sessions_and_each_gets_its_own_answers(self, quec: QuecIot) -> None:
+        links = [await linked(quec.server.tcp_port) for _ in range(16)]
+        watches = [link.watch() for link in links]
+        readings = []
+        for number, link in enumerate(links, 1):
+            readings.append(asyncio.create_task(link.read([number])))
+            while len(quec.asked) < number:
+                await asyncio.sleep(0.005)
+        # Every App counts its packet ids alike, and every answer goes to whoever asked and to nobody else.
+        for asked in quec.asked:
+            packet_id, (number,) = asked[2]
+            quec.server.answer_read(packet_id, ttlv.encode([(number, number)]))
+        assert [await reading for reading in readings] == [{number: number} for number in range(1, 17)]
+        quec.server.report(0x0014, ttlv.encode([(50, True)]))
+        told = [[await anext(watch), await anext(watch)] for watch in watches]
+        assert told == [[Change({number: number}), Change({50: True})] for number in range(1, 17)]
+        await asyncio.gather(*(link.write({99: True}) for link in links))
+        assert sum(asked[2] == {99: True} for asked in quec.asked) == 16
+        for link in links:
+            await link.close()
 
     async def test_another_key_is_refused_and_so_is_the_right_one_without_an_owner(self, quec: QuecIot) -> None:
         with pytest.raises(KeyRefusedError):
