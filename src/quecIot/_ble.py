@@ -156,6 +156,7 @@ class Peripheral:
         return central
 
     def disconnected(self, central: Central) -> None:
+        central.conversation.session.end()
         self._centrals = [one for one in self._centrals if one is not central]
 
     def mtu_changed(self, central: Central, mtu: int) -> None:

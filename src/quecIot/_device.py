@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from quecIot._ble_radio import BleServer
+    from quecIot._session import Accept, Key, Offers
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
@@ -31,6 +32,26 @@ _TSL = (_codes.TSL_SENT, _codes.TSL_FAILED)
 
 class _Refused(Exception):
     """A call that cannot be done now; the sentence says why."""
+
+
+class _Door(Door):
+    """The door of LAN and BLE, whose threads meet here; its lock is never held by who holds the device's."""
+
+    def __init__(self, key: "Key", offers: "Offers", accept: "Accept") -> None:
+        Door.__init__(self, key, offers, accept)
+        self._lock = _platform.new_lock()
+
+    def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
+        with self._lock:
+            return Door.open(self, source, random, token, now)
+
+    def number_read(self, packet_id: int) -> int:
+        with self._lock:
+            return Door.number_read(self, packet_id)
+
+    def read_is_answered(self, number: int) -> None:
+        with self._lock:
+            Door.read_is_answered(self, number)
 
 
 class Device:
@@ -97,6 +118,7 @@ class Device:
         agent = Agent(self._profile, self._window, board, self._entropy, _platform.log)
         self._is_ble_only = self._getenv("QUECIOT_BLE_ONLY") == "1"
         self._ble_binding = BleBinding(self._profile, self._entropy)
+        self._door = _Door(self._auth_key, self._ble_keys, self._accept_ble_key)
         if self._has_threads:
             ca_file = self._getenv("QUECIOT_CA_FILE")
             verify = self._getenv("QUECIOT_TLS_INSECURE") != "1"
@@ -131,7 +153,7 @@ class Device:
             self._identity,
             self._has_network,
             self._window_ends_at,
-            Door(self._auth_key, self._ble_keys, self._accept_ble_key),
+            self._door,
             self._carry_out,
             take_wifi,
             authenticate,
@@ -143,7 +165,7 @@ class Device:
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on or self._is_ble_only:
             return
-        server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files)
+        server = LanServer(settings, Host(self._identity, self._auth_key, self._carry_out), self._files, self._door)
         try:
             server.start()
         except OSError as error:

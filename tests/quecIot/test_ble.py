@@ -198,6 +198,19 @@ def test_reports_and_answers_go_to_whom_they_are_for() -> None:
     assert chunks(stranger) == []
 
 
+def test_a_read_is_over_when_its_app_is_gone() -> None:
+    bench = Bench()
+    owner = bench.connect()
+    bench.log_in(owner)
+    read = frame.encode(7, commands.TSL_READ, signing.lan_encrypt(KEY, owner.conversation.session._iv, b""))
+    bench.peripheral.written(owner, read, 0.0)
+
+    bench.peripheral.disconnected(owner)
+
+    assert not bench.peripheral.has_asked(7)
+    assert not owner.conversation.session.is_open
+
+
 def test_only_who_has_logged_in_reads_the_log() -> None:
     bench = Bench()
     owner, stranger = bench.connect(), bench.connect()
