@@ -46,7 +46,8 @@ async def pair(
 class BleNetwork:
     """Where `pairing.bind_nearby` finds devices, when it is to find them over BLE."""
 
-    place = "over BLE"
+    searching = "looking for devices over BLE"
+    nowhere = "over BLE"
 
     def __init__(self, radio: Radio) -> None:
         self._radio = radio

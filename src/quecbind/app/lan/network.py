@@ -78,6 +78,9 @@ async def discover(
 class LocalNetwork:
     """The network as `pairing` wants it: where to search is fixed once."""
 
+    searching = "searching the local network"
+    nowhere = "on the local network"
+
     def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST) -> None:
         self._port = port
         self._address = address
