@@ -39,6 +39,7 @@ class Host:
         carry_out: "Callable[[tuple[Any, ...]], bytes]",
         take_wifi: "Callable[[str, str], bool] | None",
         authenticate: "Callable[[bytes, str], bytes] | None",
+        release: "Callable[[bytes], bytes] | None",
         capabilities: int,
         sealing: "Sealing | None" = None,
     ) -> None:
@@ -49,7 +50,7 @@ class Host:
             window_ends_at: when the bind window ends by itself, None when it is closed.
             door: judges log-ins.
             carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
-            take_wifi, authenticate: as `Conversation` takes them; a device has one of the two.
+            take_wifi, authenticate, release: as `Conversation` takes them; a device has the first or the others.
             capabilities: what it can talk over, as it is advertised.
             sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
@@ -60,6 +61,7 @@ class Host:
         self.carry_out = carry_out
         self.take_wifi = take_wifi
         self.authenticate = authenticate
+        self.release = release
         self.capabilities = capabilities
         self.sealing = sealing
 
@@ -151,6 +153,7 @@ class Peripheral:
                 now,
                 host.take_wifi,
                 host.authenticate,
+                host.release,
                 host.sealing,
             )
         )
@@ -158,6 +161,7 @@ class Peripheral:
         return central
 
     def disconnected(self, central: Central) -> None:
+        central.conversation.session.end()
         self._centrals = [one for one in self._centrals if one is not central]
 
     def mtu_changed(self, central: Central, mtu: int) -> None:

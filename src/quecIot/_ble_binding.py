@@ -6,12 +6,15 @@ encrypted alike. What the Developer Center makes of it the device is never told.
 logs in with it: only whoever was bound gets it from the Developer Center. Then it is the auth key, its bind secret is
 the device's, the other offers are void and the window is closed. Until then the owner's key is what it was.
 
+To unbind, the owner's App brings the bind secret, encrypted by the Developer Center (0x7063): the device forgets key,
+secret and offers. What was overheard is void then, for the secret is another.
+
 A random serves once, whoever cannot encrypt under the product secret offers nothing. No I/O, no clock.
 """
 
 import binascii
 
-from quecbind.wire import ble
+from quecbind.wire import ble, signing
 from quecbind.wire.errors import WireError
 from quecIot import _draw
 
@@ -54,6 +57,24 @@ class BleBinding:
             ble.ACCEPTED, self._sealed(secret, random), self._sealed(old, random) if old else None
         )
         return ble.authenticated(answer)
+
+    def release(self, payload: bytes) -> bytes:
+        """The answer to credentials of a reset; nobody but the Developer Center can make them for this bind secret.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        profile = self._profile
+        try:
+            credentials, random = ble.parse_unbind(payload)
+            given = ble.decrypt_bind_secret(credentials, profile.product_secret, random)
+        except WireError:
+            return ble.unbound(ble.REFUSED)
+        wanted = (profile.product_key, profile.device_key, profile.setting("bind_secret"))
+        if profile.auth_key is None or not signing.same(",".join(given), ",".join(wanted)):
+            return ble.unbound(ble.REFUSED)
+        profile.save(auth_key="", bind_secret=_draw.hex_digits(self._entropy, 16), ble_offers=[])
+        return ble.unbound(ble.ACCEPTED)
 
     def _code(self, payload: bytes, random: str) -> str:
         try:

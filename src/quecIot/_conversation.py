@@ -2,8 +2,9 @@
 
 Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
-(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. A device with a PIN
-wants proof of it first, on the same connection. After the log-in the session decides.
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. Credentials that end
+such a binding (0x7063) prove themselves. A device with a PIN wants proof of it first, on the same connection. After
+the log-in the session decides.
 """
 
 from quecbind.wire import commands, frame, lan
@@ -50,6 +51,7 @@ class Conversation:
         now: float,
         take_wifi: "Callable[[str, str], bool] | None" = None,
         authenticate: "Callable[[bytes, str], bytes] | None" = None,
+        release: "Callable[[bytes], bytes] | None" = None,
         sealing: "Sealing | None" = None,
     ) -> None:
         """
@@ -57,11 +59,13 @@ class Conversation:
             identity: gives product key, device key, and a bind code that may be told in the clear.
             take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
             authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
+            release: answers credentials that end such a binding; None likewise.
             sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
         self.source = source
         self._take_wifi = take_wifi
         self._authenticate = authenticate
+        self._release = release
         self._taken: "lan.Wifi | None" = None
         self.session = Session(source, door, carry_out, entropy, now)
         self._ends_at = now + IDLE_S
@@ -108,6 +112,8 @@ class Conversation:
             return [(asked.packet_id, commands.SEALED_ANSWER, self._exchange.ask(asked.payload, now))]
         if asked.command == commands.SEALED_PROOF:
             return [(asked.packet_id, commands.SEALED_OUTCOME, self._exchange.prove(asked.payload))]
+        if asked.command == commands.UNBIND and self._release is not None:
+            return [(asked.packet_id, commands.UNBIND_ANSWER, self._release(asked.payload))]
         return self.session.receive(asked, now)
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":

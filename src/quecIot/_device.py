@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from quecIot._ble_radio import BleServer
+    from quecIot._session import Accept, Key, Offers
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
@@ -33,6 +34,26 @@ _TSL = (_codes.TSL_SENT, _codes.TSL_FAILED)
 
 class _Refused(Exception):
     """A call that cannot be done now; the sentence says why."""
+
+
+class _Door(Door):
+    """The door of LAN and BLE, whose threads meet here; its lock is never held by who holds the device's."""
+
+    def __init__(self, key: "Key", offers: "Offers", accept: "Accept") -> None:
+        Door.__init__(self, key, offers, accept)
+        self._lock = _platform.new_lock()
+
+    def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
+        with self._lock:
+            return Door.open(self, source, random, token, now)
+
+    def number_read(self, packet_id: int) -> int:
+        with self._lock:
+            return Door.number_read(self, packet_id)
+
+    def read_is_answered(self, number: int) -> None:
+        with self._lock:
+            Door.read_is_answered(self, number)
 
 
 class Device:
@@ -103,6 +124,7 @@ class Device:
         agent = Agent(self._profile, self._window, board, self._entropy, _platform.log)
         self._is_ble_only = self._getenv("QUECIOT_BLE_ONLY") == "1"
         self._ble_binding = BleBinding(self._profile, self._entropy)
+        self._door = _Door(self._auth_key, self._ble_keys, self._accept_ble_key)
         if self._has_threads:
             ca_file = self._getenv("QUECIOT_CA_FILE")
             verify = self._getenv("QUECIOT_TLS_INSECURE") != "1"
@@ -129,17 +151,19 @@ class Device:
         capabilities = ble_advertising.BLE
         take_wifi: "Callable[[str, str], bool] | None" = None
         authenticate: "Callable[[bytes, str], bytes] | None" = self._take_ble_code
+        release: "Callable[[bytes], bytes] | None" = self._release_ble
         if not self._is_ble_only:
             capabilities |= ble_advertising.WAN | ble_advertising.LAN
-            take_wifi, authenticate = self._take_wifi, None
+            take_wifi, authenticate, release = self._take_wifi, None, None
         host = _ble.Host(
             self._identity,
             self._has_network,
             self._window_ends_at,
-            Door(self._auth_key, self._ble_keys, self._accept_ble_key),
+            self._door,
             self._carry_out,
             take_wifi,
             authenticate,
+            release,
             capabilities,
             self._sealing,
         )
@@ -157,7 +181,7 @@ class Device:
         if not settings.is_on or self._is_ble_only:
             return
         host = Host(self._identity, self._auth_key, self._carry_out, self._sealing)
-        server = LanServer(settings, host, self._files)
+        server = LanServer(settings, host, self._files, self._door)
         try:
             server.start()
         except OSError as error:
@@ -235,6 +259,16 @@ class Device:
             except StoreError as error:
                 _platform.log(_platform.ERROR, "BLE binding: %s" % error)
                 return self._ble_binding.authenticate(b"", "", False)
+
+    def _release_ble(self, payload: bytes) -> bytes:
+        with self._lock:
+            try:
+                answer = self._ble_binding.release(payload) if self.agent is not None else b""
+            except StoreError as error:
+                _platform.log(_platform.ERROR, "BLE unbinding: %s" % error)
+                answer = b""
+        self._refresh_ble()
+        return answer or self._ble_binding.release(b"")
 
     def _ble_keys(self) -> "list[bytes]":
         with self._lock:

@@ -90,11 +90,12 @@ class LanServer:
         tcp_port: the port that it listens on, once `start` has returned.
     """
 
-    def __init__(self, settings: Settings, host: Host, files: "_platform.Files") -> None:
+    def __init__(self, settings: Settings, host: Host, files: "_platform.Files", door: "Door | None" = None) -> None:
+        """`door` is one that other transports go through as well."""
         self.tcp_port = 0
         self._settings = settings
         self._host = host
-        self._door = Door(host.auth_key)
+        self._door = door or Door(host.auth_key)
         self._to_say: "list[Say]" = []
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SILENCE_S = 90.0  # heartbeats are due every 10 to 30 s; some Apps are late
 PING_AFTER_S = 30.0
+KEY_CHECK_S = 1.0  # so long at most a session outlives its key
 MAX_REPORT = 512  # a larger set of properties is sent in several frames
 MAX_READS = 16
 MAX_ALL_READS = 512
@@ -116,6 +117,7 @@ class Session:
         self._packet_id = 0
         self._heard_at = now
         self._pinged_at = now
+        self._checked_at = now
         self._reads: "list[int]" = []
 
     # --- before the log-in ---
@@ -142,7 +144,7 @@ class Session:
         if key is None:
             return packet_id, commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
         self._key, self._iv = key, random
-        self._heard_at = self._pinged_at = now
+        self._heard_at = self._pinged_at = self._checked_at = now
         self.is_open = True
         return packet_id, commands.LOGIN_RESULT, lan.login_result()
 
@@ -224,10 +226,11 @@ class Session:
 
     def next_timer(self) -> float:
         """When `handle_timer` has something to do, while the session is open."""
-        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S)
+        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S, self._checked_at + KEY_CHECK_S)
 
     def handle_timer(self, now: float) -> "bytes | None":
         """A ping when it is time for one, else b""; None when the session is over."""
+        self._checked_at = now
         if now >= self._heard_at + SILENCE_S:
             self.end()
         if not self.is_valid():

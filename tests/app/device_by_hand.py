@@ -32,6 +32,7 @@ class Device:
     hangs_up_after_read: bool = False
     pings_first: bool = False
     says_nothing: bool = False
+    takes_any_token: bool = False  # and has no key to answer with: an impostor
     write_result: int = 0
     properties: dict[int, bytes] = field(
         default_factory=lambda: {38: bytes.fromhex("0131"), 3: bytes.fromhex("001a09016e")}
@@ -82,10 +83,16 @@ class Device:
         if command == 0x7034:
             token = hashlib.sha256((self.key.hex() + ";" + RANDOM.decode()).encode()).hexdigest().encode()
             self._is_open = data[:4] == bytes.fromhex("00130040") and data[4:] == token
+            if self.takes_any_token:
+                return build(packet_id, 0x7035, bytes.fromhex("001a0000"))
             if not self._is_open:
                 return build(packet_id, 0x7035, bytes.fromhex("001a8001"))
             ping = build(9, 0x7037) if self.pings_first else b""
             return build(packet_id, 0x7035, bytes.fromhex("001a00") + bytes([self.taken])) + ping
+        if self.takes_any_token:
+            self.heard.append((command, data))
+            answer = {0x0011: 0x0012, 0x0013: 0x7036, 0x7037: 0x7038}.get(command)
+            return build(packet_id, answer, bytes.fromhex("000a0000") if answer == 0x7036 else b"") if answer else b""
         if not self._is_open:
             return b""
         plain = self.open(data)

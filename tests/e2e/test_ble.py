@@ -197,7 +197,10 @@ def test_a_device_without_a_network_is_bound_and_used_over_the_air(tags: World, 
         app(tags, user, "pair", "--radio", "bumble:" + room.app, "--dk", device.dk)
         assert user.device_keys() == [device.dk]
         values = asyncio.run(use(room, device.dk, key_of(user, device.dk)))
+        left = app(tags, user, "unbind", tags.pk, device.dk, "--radio", "bumble:" + room.app)
     finally:
         device.off()
 
     assert values == {1: True, 2: "lamp"}
+    assert left["binding_sum"] == 0
+    assert user.device_keys() == []

@@ -13,7 +13,7 @@ from typing import Any
 
 from quecbind.app.cloud_session import CloudSession
 from quecbind.app.control_session import ControlSession, Happening
-from quecbind.wire import commands, frame, lan, mqtt, signing, topics, ttlv
+from quecbind.wire import ble, ble_advertising, ble_chip, commands, frame, lan, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import FrameError, LoginError, MqttError, TtlvError, WireError
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -82,6 +82,16 @@ PARSERS: list[Callable[[bytes], Any]] = [
     lan.parse_login_result,
     lan.parse_write_ack,
     lan.parse_heartbeat,
+    ble_advertising.parse_manufacturer_data,
+    ble.parse_authenticate,
+    ble.parse_authenticated,
+    ble.parse_unbind,
+    ble.parse_unbound,
+    ble_chip.parse_authenticate,
+    ble_chip.parse_authenticated,
+    ble_chip.parse_accounts,
+    ble_chip.parse_grant,
+    ble_chip.parse_granted,
 ]
 
 
@@ -169,6 +179,14 @@ def _messages() -> list[bytes]:
         lan.login("b4" * 32),
         lan.login_result(),
         lan.heartbeat(),
+        ble_advertising.manufacturer_data("p11abc", "aabbccddeef", 7, 7),
+        ble.authenticate("HOZShycuWyllWQV2J30Vz5dR3PQOCpijX648Cvk432Q="),
+        ble.authenticated(ble.Authenticated(0, "A" * 64, "B" * 64)),
+        ble.unbind("A" * 64, "A1b2C3d4E5f6G7h8"),
+        ble_chip.authenticate(KEY, 123456),
+        ble_chip.authenticated(KEY),
+        ble_chip.accounts([KEY, KEY]),
+        ble_chip.grant(KEY, True),
         signing.lan_encrypt(KEY, "A1b2C3d4E5f6G7h8", b"\x01\x31"),
     ]
 

@@ -133,6 +133,33 @@ def test_an_offer_that_cannot_be_stored_is_none() -> None:
     assert tag.binding.keys() == []
 
 
+def test_credentials_of_the_center_end_a_binding_once() -> None:
+    tag = Tag()
+    secret = tag.secret_in(tag.offer(CODE).new_secret)
+    tag.binding.accept(CODE.encode())
+    payload = ble.unbind(ble.encrypt_bind_secret(PK, DK, secret, PS, OTHER), OTHER)
+
+    assert ble.parse_unbound(tag.binding.release(payload)) == ble.ACCEPTED
+    assert (tag.profile.auth_key, tag.kept("bind_secret") != secret) == (None, True)
+    tag.offer(CODE)
+    tag.binding.accept(CODE.encode())
+    assert ble.parse_unbound(tag.binding.release(payload)) == ble.REFUSED  # overheard, and void
+
+
+@pytest.mark.parametrize(("device_key", "secret", "ps"), [("D2", None, PS), (DK, "0" * 16, PS), (DK, None, PS[::-1])])
+def test_credentials_of_another_device_secret_or_product_end_nothing(
+    device_key: str, secret: str | None, ps: str
+) -> None:
+    tag = Tag()
+    own = tag.secret_in(tag.offer(CODE).new_secret)
+    tag.binding.accept(CODE.encode())
+    payload = ble.unbind(ble.encrypt_bind_secret(PK, device_key, secret or own, ps, RANDOM), RANDOM)
+
+    assert ble.parse_unbound(tag.binding.release(payload)) == ble.REFUSED
+    assert ble.parse_unbound(tag.binding.release(b"\xff")) == ble.REFUSED
+    assert tag.profile.auth_key == CODE.encode()
+
+
 # --- the door that judges log-ins ---
 
 

@@ -278,6 +278,15 @@ def test_a_session_is_cut_when_the_key_changes(device: Device) -> None:
     assert device.asked == []
 
 
+def test_a_session_is_cut_when_the_key_goes_though_nobody_says_anything(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        device.key = None
+
+        with pytest.raises(EOFError):
+            app.next()
+
+
 def test_sixteen_apps_hold_sessions_each_with_its_own_random(device: Device) -> None:
     apps = []
     for _ in range(16):

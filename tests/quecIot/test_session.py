@@ -295,6 +295,15 @@ def test_a_session_ends_with_its_key(device: Device, session: Session, new_key: 
     assert not session.is_open
 
 
+def test_a_silent_session_does_not_outlive_its_key_by_more_than_a_second(device: Device, session: Session) -> None:
+    assert session.handle_timer(5.0) == b""
+    device.key = None
+
+    assert session.next_timer() == 6.0
+    assert session.handle_timer(6.0) is None
+    assert session.is_over
+
+
 def test_pings_are_answered(session: Session) -> None:
     assert ask(session, commands.PING) == [(0x03EB, commands.PONG, b"")]
 

@@ -132,3 +132,18 @@ def test_a_code_that_cannot_be_read_is_refused(payload: bytes) -> None:
 def test_an_answer_that_cannot_be_read_is_refused(payload: bytes) -> None:
     with pytest.raises(WireError):
         ble.parse_authenticated(payload)
+
+
+def test_an_unbind_and_its_answer_are_read_again() -> None:
+    assert ble.parse_unbind(ble.unbind(SECRETS[0]["encrypted"], RANDOM)) == (SECRETS[0]["encrypted"], RANDOM)
+    assert [ble.parse_unbound(ble.unbound(result)) for result in (0, 1)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "fields", [[(1, RANDOM)], [(3, "A")], [(1, "short"), (3, "A")], [(1, RANDOM), (3, b"\x00")], [(1, 5), (3, "A")]]
+)
+def test_an_unbind_that_cannot_be_read_is_refused(fields: list[tuple[int, object]]) -> None:
+    with pytest.raises(WireError):
+        ble.parse_unbind(ttlv.encode(fields))
+    with pytest.raises(WireError):
+        ble.parse_unbound(ttlv.encode([(1, True)]))

@@ -26,6 +26,7 @@ from quecbind.app.results import (
     Control,
     Device,
     DevicePage,
+    ResetCredentials,
     Tokens,
     User,
     auth_key_of,
@@ -234,6 +235,25 @@ class AppClient:
         }
         await self._signed_in("POST", f"{_BINDING}/deviceBindingByPureBt", body=body)
 
+    async def reset_credentials(self, product_key: str, device_key: str) -> ResetCredentials:
+        """What makes the user's BLE-only device forget them; RefusedError 5052 when there is nothing of the kind."""
+        rows = [{"pk": product_key, "dk": device_key}]
+        data = await self._signed_in("POST", f"{_BINDING}/batchGetPureBtResetCredentials", body=rows)
+        credentials = ResetCredentials.from_data(data)
+        if credentials is None:
+            raise RefusedError(5052, "the platform has no reset credentials for this device")
+        return credentials
+
+    async def unbind_by_ble(self, product_key: str, device_key: str, credentials: ResetCredentials) -> int:
+        """Ends the user's control of a BLE-only device that has forgotten them; how many users still hold it."""
+        query = {
+            "pk": product_key,
+            "dk": device_key,
+            "pureBtResetCredentials": credentials.credentials,
+            "random": credentials.random,
+        }
+        return binding_sum_of(await self._signed_in("DELETE", f"{_BINDING}/unbundlingDeviceDk", query=query))
+
     async def bind_by_device_key(self, product_key: str, device_key: str, name: str | None = None) -> Binding:
         """Binds by the device key alone, where the product allows it (5499 otherwise)."""
         query = {"pk": product_key, "dk": device_key, "name": name}
@@ -354,7 +374,7 @@ class AppClient:
         path: str,
         query: dict[str, Any] | None = None,
         form: dict[str, Any] | None = None,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | list[Any] | None = None,
     ) -> object:
         used = self._tokens
         try:
@@ -373,7 +393,7 @@ class AppClient:
         path: str,
         query: dict[str, Any] | None = None,
         form: dict[str, Any] | None = None,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | list[Any] | None = None,
     ) -> object:
         """The `data` of a successful answer; values that are None are not sent."""
         try:
@@ -382,7 +402,7 @@ class AppClient:
                 path,
                 params=_given(query),
                 data=_given(form),
-                json=_given(body),
+                json=body if isinstance(body, list) else _given(body),
                 headers={"Authorization": self._tokens.access_token} if self._tokens else None,
             )
         except httpx.HTTPError as error:

@@ -22,6 +22,10 @@ PAIRING_FAILED = 306
 
 # One sentence a user can act on, by the platform's number; the platform's own text stays in `message`.
 _HELP_BY_CODE = {
+    4008: "You have been signed out; sign in again.",
+    4011: "This device is not among your devices.",
+    4019: "That was too much at once; wait a moment.",
+    4030: "The device is offline; check that it is switched on and connected.",
     5013: "This App's user domain is not valid; ask whoever runs the App.",
     5015: "This App's user domain is not known here; check the server address and the App's settings.",
     5026: "Enter an e-mail address.",

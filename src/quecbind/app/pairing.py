@@ -31,7 +31,15 @@ StepName = Literal["searching", "found", "no_code", "code", "allowed", "waiting"
 
 
 class Network(Protocol):
-    """Where devices are; `quecbind.app.lan.LocalNetwork` is the real one."""
+    """Where devices are; `lan.LocalNetwork` and `ble.pairing.BleNetwork` are the real ones.
+
+    Attributes:
+        searching: what a search is called.
+        nowhere: where nothing was found.
+    """
+
+    searching: str
+    nowhere: str
 
     async def discover(
         self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None
@@ -149,10 +157,10 @@ class _Attempt:
 
     async def collect_offers(self) -> list[_Offer]:
         """The bind codes of one device, by everyone who claims to be it; searches until there is at least one."""
-        self._tell(Step("searching", "searching the local network"))
+        self._tell(Step("searching", self._network.searching))
         # A named device need not be waited for once it has answered; the only one nearby has to be the only one.
         enough = self._is_wanted if self._device_key else None
-        failure: PairingError = NothingFoundError("no such device answered on the local network")
+        failure: PairingError = NothingFoundError(f"no such device answered {self._network.nowhere}")
         while (left := self._left_s()) > 0:
             found = [d for d in await self._network.discover(min(SEARCH_S, left), enough) if self._is_wanted(d)]
             offers: list[_Offer] = []

@@ -218,6 +218,23 @@ def auth_key_of(data: object) -> str:
     return _text(_object(data, "the auth key"), "authKey")
 
 
+@dataclass(frozen=True, slots=True)
+class ResetCredentials:
+    """What makes a BLE-only device forget its owner; the App carries both parts and reads neither."""
+
+    credentials: str = field(repr=False)
+    random: str
+
+    @classmethod
+    def from_data(cls, data: object) -> "ResetCredentials | None":
+        """Those of the one device that was asked for; None when there are none."""
+        rows = _object(data, "the reset credentials").get("successList")
+        if not isinstance(rows, list) or not rows:
+            return None
+        row = _object(rows[0], "the reset credentials")
+        return cls(_text(row, "resetCredentials"), _text(row, "random"))
+
+
 def encrypted_code_of(data: object) -> str:
     return _text(_object(data, "the encrypted bind code"), "encryptedBindingCode")
 

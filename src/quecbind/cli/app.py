@@ -90,6 +90,7 @@ def register(subparsers: Subparsers) -> None:
     binding.add_argument("bind_code", metavar="CODE", help="16 characters 0-9 A-F")
     binding.add_argument("--name", metavar="TEXT", help="what the user calls it")
     renaming.add_argument("name", metavar="NAME")
+    app_ble.add_radio(unbinding, meaning="tell a device that has BLE only as well")
     app_use.register(commands)
 
 
@@ -205,7 +206,10 @@ def run_rename(args: argparse.Namespace) -> int:
 
 
 def run_unbind(args: argparse.Namespace) -> int:
-    left = signed_in(args, lambda client: client.unbind(args.product_key, args.device_key))
+    if args.radio:
+        left = signed_in(args, lambda client: app_ble.unbind(client, args))
+    else:
+        left = signed_in(args, lambda client: client.unbind(args.product_key, args.device_key))
     if args.json:
         print_json({"product_key": args.product_key, "device_key": args.device_key, "binding_sum": left})
     else:

@@ -30,12 +30,12 @@ COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_binda
 _BUMBLE = "bumble:"
 
 
-def add_radio(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_radio(parser: argparse.ArgumentParser, default: str | None = None, meaning: str = "look over BLE") -> None:
     parser.add_argument(
         "--radio",
         default=default,
         metavar="RADIO",
-        help="look over BLE: bleak (this machine's Bluetooth) or bumble:TRANSPORT (a controller, such as bumble:usb:0)"
+        help=f"{meaning}: bleak (this machine's Bluetooth) or bumble:TRANSPORT (a controller, such as bumble:usb:0)"
         + (f"; default: {default}" if default else ""),
     )
 
@@ -167,6 +167,15 @@ async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
             keys = device.product_key, device.device_key
             await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
     return {"product_key": device.product_key, "device_key": device.device_key, "address": device.address}
+
+
+async def unbind(client: "AppClient", args: argparse.Namespace) -> int:
+    """Has a BLE-only device forget the user, then the platform; how many users still hold it."""
+    from quecbind.app.ble.binding import unbind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
+
+    async with radio_of(args.radio) as radio:
+        meant = argparse.Namespace(pk=args.product_key, dk=args.device_key, seconds=15.0)
+        return await unbind_ble_only(client, radio, await _one(radio, meant))
 
 
 async def _one(radio: "Radio", args: argparse.Namespace) -> "FoundBle":

@@ -59,6 +59,9 @@ class MemoryNetwork:
         on_discover: called at the start of each search, to let something happen meanwhile.
     """
 
+    searching = "searching the local network"
+    nowhere = "on the local network"
+
     def __init__(self, clock: FakeClock, *devices: MemoryDevice) -> None:
         self.devices = list(devices)
         self.on_discover: Callable[[], None] | None = None

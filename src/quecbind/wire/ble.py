@@ -7,7 +7,7 @@ the random can change the first 16 bytes of what is read, so the random must be 
 No randomness is drawn here.
 
 Between App and device they travel in the account authentication, whose field ids are not published: 1 result and 3 code
-are what an experiment in the field uses, 4 and 5 are ours.
+are what an experiment in the field uses, 4 and 5 are ours, and so is what the unbind (0x7063) carries.
 """
 
 import binascii
@@ -134,6 +134,37 @@ def parse_authenticated(payload: bytes) -> "Authenticated":
             raise BleError("account authentication answer: field %d is not text" % number)
         texts.append(None if data is None else _ascii(data, "account authentication answer"))
     return Authenticated(result, texts[0], texts[1])
+
+
+def unbind(credentials: str, random: str) -> bytes:
+    """0x7063: credentials of a reset as the Developer Center encrypted them, and the random it drew for that."""
+    return ttlv.encode([(1, random), (3, credentials)])
+
+
+def parse_unbind(payload: bytes) -> "tuple[str, str]":
+    """Credentials and random."""
+    fields = _fields_of(payload)
+    texts = []
+    for number in (3, 1):
+        data = ttlv.first(fields, number)
+        if not isinstance(data, bytes) or len(data) > MAX_TEXT:
+            raise BleError("unbind: field %d is missing or not text" % number)
+        texts.append(_ascii(data, "unbind"))
+    if not is_random(texts[1]):
+        raise BleError("unbind: the random must be 16 of 0-9 A-Z a-z")
+    return texts[0], texts[1]
+
+
+def unbound(result: int) -> bytes:
+    """0x7064: 0 the device has forgotten its owner."""
+    return ttlv.encode([(1, result)])
+
+
+def parse_unbound(payload: bytes) -> int:
+    result = ttlv.first(_fields_of(payload), 1)
+    if isinstance(result, bool) or not isinstance(result, int):
+        raise BleError("unbind answer: field 1 is missing or not an integer")
+    return result
 
 
 def _fields_of(payload: bytes) -> "list[tuple[int, Any]]":

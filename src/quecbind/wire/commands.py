@@ -39,6 +39,8 @@ PROVISION_ANSWER = 0x7011
 AUTHENTICATE = 0x7016  # answered by 0x7017; some Apps ask by 0x7017, which is answered by 0x7018
 AUTHENTICATE_ANSWER = 0x7017
 AUTHENTICATE_SECOND_ANSWER = 0x7018
+UNBIND = 0x7063
+UNBIND_ANSWER = 0x7064
 DISCOVER = 0x7030
 DISCOVER_ANSWER = 0x7031
 HELLO = 0x7032
@@ -124,6 +126,8 @@ NAMES = {
     AUTHENTICATE: "account authentication",
     AUTHENTICATE_ANSWER: "account authentication answer",
     AUTHENTICATE_SECOND_ANSWER: "account authentication answer",
+    UNBIND: "unbind",
+    UNBIND_ANSWER: "unbind answer",
     DISCOVER: "discovery",
     DISCOVER_ANSWER: "discovery answer",
     HELLO: "session hello",

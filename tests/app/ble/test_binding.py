@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from quecbind.app.ble.binding import CODE_REFUSED, bind_ble_only
+from quecbind.app.ble.binding import CODE_REFUSED, bind_ble_only, unbind_ble_only
 from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.scan import FoundBle
@@ -188,6 +188,30 @@ async def test_what_was_offered_survives_a_power_cut(tag: Tag) -> None:
 
     await tag.write(base64.b64decode(await client.auth_key(product_key, device_key)))
     assert tag.kept("ble_offers") == []
+
+
+async def test_the_owner_leaves_and_the_device_forgets_the_key(tag: Tag) -> None:
+    key, radio = await tag.bind(tag.scene.app), await tag.air.app()
+
+    assert await unbind_ble_only(tag.scene.app, radio, await tag.seen(radio)) == 0
+
+    assert (await tag.scene.app.devices()).devices == ()
+    assert not (await found(radio, lambda one: not one.is_bound)).is_bound
+    with pytest.raises(KeyRefusedError):
+        await tag.write(key)
+    tag.open_window()
+    await tag.bind(tag.scene.app)
+
+
+async def test_a_device_that_does_not_take_the_credentials_stays_bound(tag: Tag) -> None:
+    await tag.bind(tag.scene.app)
+    tag.device.device._profile.save(bind_secret="0" * 16)
+    radio = await tag.air.app()
+
+    with pytest.raises(PairingError):
+        await unbind_ble_only(tag.scene.app, radio, await tag.seen(radio))
+
+    assert len((await tag.scene.app.devices()).devices) == 1
 
 
 async def test_a_reset_forgets_owner_and_offers(tag: Tag) -> None:

@@ -139,6 +139,17 @@ async def test_two_apps_hold_sessions_at_once_and_both_are_told() -> None:
             await link.close()
 
 
+async def test_lan_and_ble_share_one_door() -> None:
+    """Reads have numbers of their own on both together, and a wrong key is counted once for all."""
+    async with room() as (_, device):
+        door = device.peripheral._host.door
+
+        assert door is device.device._door
+        assert [door.number_read(1001) for _ in range(3)] == [1001, 1002, 1003]
+        door.read_is_answered(1002)
+        assert door.number_read(1001) == 1002
+
+
 async def test_an_app_comes_back_without_any_bond() -> None:
     async with room() as (air, device):
         device.hold_key(KEY)

@@ -106,6 +106,18 @@ class TestWithADeviceFromTheDocument:
         with Device(b"k" * 16) as device, pytest.raises(KeyRefusedError, match="-1"):
             await linked(device.port)
 
+    async def test_an_impostor_that_takes_any_log_in_shows_no_key_and_learns_nothing(self) -> None:
+        with Device(KEY, takes_any_token=True) as impostor:
+            link = await linked(impostor.port)
+            with pytest.raises(PathLostError, match="has shown no key"):
+                await link.read([38], seconds=0.2)
+            with pytest.raises(PathLostError, match="has shown no key"):
+                await link.write({38: True}, seconds=0.2)
+            await link.close()
+
+        sealed = dict(impostor.heard)
+        assert len(sealed[0x0011]) == len(sealed[0x0013]) == 16
+
     async def test_a_device_that_says_nothing_costs_no_more_than_the_time_limit(self) -> None:
         with Device(KEY, says_nothing=True) as device, pytest.raises(PathLostError, match="in time"):
             await linked(device.port, seconds=0.3)

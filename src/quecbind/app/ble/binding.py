@@ -30,6 +30,28 @@ _PAIRS = (
 )
 
 
+async def unbind_ble_only(client: AppClient, radio: Radio, device: FoundBle) -> int:
+    """Ends the user's control of a BLE-only device, there and at the platform; how many users still hold it.
+
+    The device first: one that was only given up at the platform would go on to take the old key.
+
+    Raises:
+        PairingError: the device did not forget its owner; nothing has changed at the platform.
+        RefusedError: the platform said no.
+    """
+    credentials = await client.reset_credentials(device.product_key, device.device_key)
+    payload = ble.unbind(credentials.credentials, credentials.random)
+    async with exchange(radio, device.address) as asking:
+        said = await asking.ask(commands.UNBIND, payload, commands.UNBIND_ANSWER, tries=1)
+    try:
+        result = ble.parse_unbound(said)
+    except WireError as error:
+        raise PairingError(f"the device's answer cannot be read: {error}") from error
+    if result != ble.ACCEPTED:
+        raise PairingError("the device did not take the credentials")
+    return await client.unbind_by_ble(device.product_key, device.device_key, credentials)
+
+
 @dataclass(frozen=True, slots=True)
 class _Carried:
     """What goes to the Developer Center."""

@@ -78,7 +78,8 @@ def _parsed(answer: bytes) -> lan.Pairing:
 class BleNetwork:
     """Where `pairing.bind_nearby` finds devices, when it is to find them over BLE."""
 
-    place = "over BLE"
+    searching = "looking for devices over BLE"
+    nowhere = "over BLE"
 
     def __init__(self, radio: Radio, pin: str | None = None) -> None:
         self._radio = radio

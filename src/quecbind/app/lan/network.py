@@ -80,6 +80,9 @@ async def discover(
 class LocalNetwork:
     """The network as `pairing` wants it: where to search, and the PIN if there is one, are fixed once."""
 
+    searching = "searching the local network"
+    nowhere = "on the local network"
+
     def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST, pin: str | None = None) -> None:
         self._port = port
         self._address = address
