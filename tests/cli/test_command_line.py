@@ -128,7 +128,7 @@ sys.exit(main(sys.argv[1:]))
 """
 EXTRA = (
     *("aiosmtplib", "alembic", "anyio", "argon2", "httpcore", "httptools", "httpx", "jwt", "msgspec", "multipart"),
-    *("prometheus_client", "python_multipart", "sqlalchemy", "starlette", "uvicorn", "uvloop"),
+    *("prometheus_client", "python_multipart", "sqlalchemy", "starlette", "uvicorn", "uvloop", "websockets"),
 )
 
 
@@ -151,6 +151,16 @@ def test_a_plain_install_does_what_needs_nothing_more(arguments: list[str]) -> N
     done = plain(*arguments)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("what", [["control", "--read", "1"], ["watch"]])
+def test_a_plain_install_uses_a_device_whose_key_it_has(what: list[str]) -> None:
+    lan = ["--lan-address", "127.0.0.1", "--lan-port", "9", "--auth-key", "AAECAwQFBgcICQoLDA0ODw=="]
+
+    done = plain("app", what[0], "p1aB3c", "D1", *what[1:], *lan)
+
+    assert done.returncode == UNREACHABLE
+    assert "did not answer on the local network" in done.stderr
 
 
 @pytest.mark.parametrize(
