@@ -73,6 +73,12 @@ def always(function: Callable[..., None]) -> Any:
     return invariant()(counted("always", function))
 
 
+def another(user: int, which: int) -> int:
+    """Another user of the same App; any user where there is none."""
+    others = [each for each in range(USER_COUNT) if each != user and APPS[each] == APPS[user]]
+    return others[which % len(others)] if others else which % USER_COUNT
+
+
 class BindingMachine(Machine):
     """What devices, users and operators do, in any order, and what holds whatever they do."""
 
@@ -116,12 +122,15 @@ class BindingMachine(Machine):
             self.move_to(life.approved_until + about)
             self.enrol(0)
 
-    @rule(device=DEVICES, user=USERS, about=ABOUT)
-    def start_over_where_that_ends(self, device: int, user: int, about: int) -> None:
+    @rule(device=DEVICES, user=USERS, about=ABOUT, is_open=st.booleans())
+    def start_over_where_that_ends(self, device: int, user: int, about: int, is_open: bool) -> None:
         owner, life = self.an_owner(device, user), self.model.lives[device]
         if owner is None or life is None or life.is_disabled or len(life.owners) > 1:
             return
+        if is_open:
+            self.report(device, CODE, 600)
         self.unbind(owner, device, is_init=True)
+        self.bind(user, device)
         self.enrol(device)
         self.connect(device)
         present = self.model.lives[device]
@@ -161,13 +170,13 @@ class BindingMachine(Machine):
         self.report(device, CODE, 60)
         self.bind(user, device)
 
-    @rule(device=DEVICES, first=USERS, second=USERS, is_fresh=st.booleans())
-    def two_bind_one_after_the_other(self, device: int, first: int, second: int, is_fresh: bool) -> None:
+    @rule(device=DEVICES, user=USERS, which=ANY, is_fresh=st.sampled_from([True, True, False]))
+    def two_bind_one_after_the_other(self, device: int, user: int, which: int, is_fresh: bool) -> None:
         self.report(device, CODE, 120)
-        self.bind(first, device)
+        self.bind(user, device)
         if is_fresh:
             self.report(device, CODE, 120)
-        self.bind(second, device)
+        self.bind(another(user, which), device)
 
     @rule(user=USERS, device=DEVICES)
     def bind_while_disabled(self, user: int, device: int) -> None:
@@ -345,9 +354,8 @@ class BindingMachine(Machine):
             return None
         end = self.model.now + 60_000
         self.invite(device, Share(owner, None, mark, end, None if use is None else end + 1000 * use))
-        others = [each for each in range(USER_COUNT) if each != owner and APPS[each] == APPS[owner]] or [member]
         if len(self.shares) > count:
-            self.accept(others[member % len(others)])
+            self.accept(another(owner, member))
         share = self.shares[-1][2] if len(self.shares) > count else None
         return None if share is None or share.member is None else share
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -160,12 +161,21 @@ def run(live: Live, operation: Operation, *, is_full: bool, mode: GenerationMode
 
 
 def name_what_exists(case: Any, existing: dict[str, str], *, is_wrong: bool) -> None:
-    """Put what exists in place of what was drawn, or beside it where the operation takes it."""
+    """Put what exists in place of what was drawn, or beside it where the operation takes it.
+
+    In a wrong request only the path: in place of what is wrong about it, it could make it right.
+    """
     for container, part in (("path", case.path_parameters), ("query", case.query), ("body", case.body)):
         for row in part if isinstance(part, list) else [part]:
-            if isinstance(row, dict):
-                names = set(row) if is_wrong or container == "path" else taken(case.operation, container)
+            if isinstance(row, dict) and (container == "path" or not is_wrong):
+                names = set(row) if container == "path" else taken(case.operation, container)
                 row.update({name: existing[name] for name in names if name in existing})
+
+
+def is_wrong_in_its_headers(case: Any) -> bool:
+    """Whether the credentials are what is wrong: then it must not be given better ones."""
+    part = case.meta.components.get(ParameterLocation.HEADER) if case.meta is not None else None
+    return part is not None and part.mode is GenerationMode.NEGATIVE
 
 
 def taken(operation: Operation, container: str) -> set[str]:
@@ -188,7 +198,8 @@ def test_what_is_answered_is_what_the_document_says(live: Live, row: Row, reques
         is_app = operation.path.startswith("/v2/")
 
         def ask(case: Any, *more: Any, headers: Any = headers, said: Any = said, is_app: Any = is_app) -> None:
-            answer = case.call(base_url=live.center.url, session=live.session, headers=headers)
+            own = {} if is_wrong_in_its_headers(case) else headers
+            answer = case.call(base_url=live.center.url, session=live.session, headers=own)
             case.validate_response(answer, checks=[*CHECKS, *more])
             code = answer.json()["code"] if is_app else answer.status_code
             # An envelope hides it behind HTTP 200.
