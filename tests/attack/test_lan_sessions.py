@@ -389,6 +389,16 @@ def logs_in(home: Home) -> bool:
     return False
 
 
+def test_more_sessions_than_a_device_holds(home: Home, row: Row) -> None:
+    """Whoever has the key can fill the places; the owner ends that with another key."""
+    with contextlib.ExitStack() as stack:
+        got = [stack.enter_context(home.stranger()).log_in() for _ in range(31)]
+        row("LAN, 31 sessions beside the owner's", {LOGGED_IN}, set(got))
+        row("... one more", False, logs_in(home))
+        row("... the owner's App", "served", during(home))
+    assert until(lambda: logs_in(home))
+
+
 def test_strangers_of_one_address_leave_places_to_others(home: Home, row: Row) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(10):
