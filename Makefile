@@ -24,6 +24,7 @@ attack faults model openapi: $(STAMP)  ## that suite whole, and its table: case,
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
 
 tables: $(STAMP)  ## run those three and write their tables to docs/security-tables, which the tests hold to be complete
+	rm -f docs/security-tables/*.md
 	for suite in attack faults model; do \
 	  $(BIN)/python -m pytest -q --full --table-file=docs/security-tables/$$suite.md tests/$$suite || exit 1; done
 

@@ -3,10 +3,11 @@
 A test asks for the fixture `row` and calls `row(case, expected, got)`: the row is kept and the two compared, so a
 table that prints is a table that holds. A test that asked for `row` and fell over or was skipped has a row that says
 so: nothing that was meant to be tried is missing in silence. `--table` prints the table after the run,
-`--table-file=PATH` writes it as Markdown, a heading for each module: docs/security-tables, which tests/docs keeps true.
-Rows travel as user properties: they arrive from the processes of xdist too.
+`--table-file=PATH` writes it as Markdown, a heading for each module that ran, and leaves the others in that file as
+they are: docs/security-tables, which tests/docs keeps true. Rows travel as user properties: they arrive from xdist too.
 """
 
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ Row = Callable[[str, object, object], None]
 
 PROPERTY = "table row"
 COLUMNS = ("case", "expected", "got")
+_HEAD = "# Case, expected, got\n\nWritten by a run of the tests, never by hand.\n"
+_TABLE = re.compile(r"^## (.+)\n\n((?:\|.*\n)+)", re.MULTILINE)
 MAX_WRITTEN = 120  # of what was expected and what came, in a file
 MAX_WIDTH = 72  # a longer cell stands out of its column and does not widen it
 
@@ -89,18 +92,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
                 line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
                 terminalreporter.write_line(line.rstrip())
     if kept and (path := config.getoption("--table-file")):
-        path.write_text("\n".join(_markdown(kept)) + "\n", encoding="utf-8")
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(_markdown(kept, before), encoding="utf-8")
 
 
-def _markdown(kept: list[_Kept]) -> Generator[str, None, None]:
-    yield "# Case, expected, got\n\nWritten by a run of the tests, never by hand."
+def _markdown(kept: list[_Kept], before: str) -> str:
+    """The tables; those of modules that were not in this run are what they were before."""
+    tables = dict(_TABLE.findall(before))
     for module in dict.fromkeys(k.module for k in kept):
-        yield f"\n## {heading(module)}\n"
-        yield "| " + " | ".join(COLUMNS) + " |\n|---|---|---|"
-        for k in kept:
-            if k.module == module:
-                case, *came = k.cells
-                yield "| " + " | ".join(map(as_cell, [case, *map(_shortened, came)])) + " |"
+        rows = ["| " + " | ".join(COLUMNS) + " |", "|---|---|---|"]
+        for case, *came in (k.cells for k in kept if k.module == module):
+            rows.append("| " + " | ".join(map(as_cell, [case, *map(_shortened, came)])) + " |")
+        tables[heading(module)] = "\n".join(rows) + "\n"
+    return _HEAD + "".join(f"\n## {name}\n\n{table}" for name, table in sorted(tables.items()))
 
 
 def _shortened(text: str) -> str:

@@ -28,22 +28,47 @@ def test_without():
 """
 
 
+BEFORE = """# Case, expected, got
+
+Written by a run of the tests, never by hand.
+
+## another
+
+| case | expected | got |
+|---|---|---|
+| of before | 1 | 1 |
+
+## family
+
+| case | expected | got |
+|---|---|---|
+| of before | 1 | 1 |
+"""
+
+
 @pytest.fixture
 def table(pytester: pytest.Pytester, tmp_path: Path) -> Path:
     pytester.makepyfile(test_family=CASES)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     written = tmp_path / "table.md"
+    written.write_text(BEFORE, encoding="utf-8")
     outcome = pytester.runpytest("-p", "tests.tables", "-p", "no:randomly", "--table", f"--table-file={written}")
     outcome.assert_outcomes(passed=1, failed=3, skipped=1)
     outcome.stdout.fnmatch_lines(["*test_family*", "case*expected*got", "second | case*5213*5213"])
     return written
 
 
-def test_rows_are_held_and_written_in_the_order_of_the_file_and_none_is_missing(table: Path) -> None:
+def test_rows_are_held_and_written_in_order_none_is_missing_and_other_tables_stay(table: Path) -> None:
     assert table.read_text(encoding="utf-8").split("\n") == [
         "# Case, expected, got",
         "",
         "Written by a run of the tests, never by hand.",
+        "",
+        "## another",
+        "",
+        "| case | expected | got |",
+        "|---|---|---|",
+        "| of before | 1 | 1 |",
         "",
         "## family",
         "",

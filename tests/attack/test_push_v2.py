@@ -321,6 +321,7 @@ def test_a_kind_that_is_no_text_is_refused(
 # Packets
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", malformed.WAYS)
 def test_malformed_packets_end_their_own_connection(
     crowd: Crowd, honest: Honest, own: tuple[Caller, Device], row: Row, way: str

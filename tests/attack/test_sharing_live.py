@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.attack.app_lines import TOPICS, V1, V2, topic
-from tests.attack.crowd import Caller, Crowd, Device, run_crowd
+from tests.attack.crowd import ENDUSER, OTHER_CODE, PASSWORD, Caller, Crowd, Device, run_crowd
 from tests.attack.shares import accept, end, invite
-from tests.e2e.wire_by_hand import ttlv_number
+from tests.e2e.wire_by_hand import app_password, random_text, ttlv_number
 from tests.tables import Row
 
 pytestmark = pytest.mark.enable_socket
@@ -47,7 +47,7 @@ class Shared:
 @pytest.fixture
 def shared(crowd: Crowd) -> Iterator[Shared]:
     owner, member = crowd.people(2)
-    device = crowd.device().bound_to(owner)
+    device = crowd.device(crowd.products["alternate"]).bound_to(owner)
     code = invite(owner, device, ends_ms=crowd.now_ms() + 900_000)
     assert accept(member, code) == 200
     assert device.log_in() == 0
@@ -72,11 +72,24 @@ def runs_out(shared: Shared) -> None:
     shared.crowd.step(901)
 
 
+def is_replaced(shared: Shared) -> None:
+    shared.device.report(OTHER_CODE)
+    assert shared.crowd.person().bind(shared.device.product, shared.device.dk, OTHER_CODE) == 200
+
+
+def closes_account(shared: Shared) -> None:
+    nonce = random_text()
+    named = {"pwd": app_password(PASSWORD, nonce), "random": nonce}
+    assert shared.owner.call("DELETE", ENDUSER + "userDelete", **named)["code"] == 200
+
+
 WAYS: list[tuple[str, Callable[[Shared], None], int]] = [
     ("the owner ends the share", ends, REMOVED),
     ("the owner unbinds", owner_leaves, REMOVED),
     ("the device is reset", resets, RESET),
     ("its time is over", runs_out, REMOVED),
+    ("another user binds in the owner's place", is_replaced, REMOVED),
+    ("the owner's account is closed", closes_account, REMOVED),
 ]
 
 
