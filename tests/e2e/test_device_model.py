@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,6 @@ from quecbind.app.client import AppClient
 from quecbind.app.errors import ControlError, RefusedError
 from tests.e2e.conftest import World, make_world
 from tests.e2e.test_device_paths import Lamp, Owned, owned_by, until
-
-pytestmark = pytest.mark.skipif(
-    find_spec("quecbind.center.domain.thing_model") is None, reason="this Developer Center keeps no thing models"
-)
 
 _BOOL = [{"dataType": "BOOL", "name": "On", "value": "true"}, {"dataType": "BOOL", "name": "Off", "value": "false"}]
 _PERCENT = {"unit": "%", "min": "0", "max": "100", "multiple": "", "step": "1"}

@@ -12,10 +12,13 @@ import pytest
 import pytest_asyncio
 from alembic.script import ScriptDirectory
 
+from quecbind.center.domain.control import Command, Keep
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.views import DeviceImport
 from quecbind.center.storage import schema
 from quecbind.testing.clock import FakeClock
+from quecbind.wire import commands
+from tests.center.domain.power_station import power_station
 from tests.center.services.test_ble_binding import Tag, bind
 from tests.center.services.world import OPERATOR, World
 
@@ -44,6 +47,10 @@ async def head(tmp_path: Path) -> Path:
         code = await center.sharing.invite(ann, *keys, now_ms + 1000, expires, 2, "10.0.0.1")
         await center.sharing.accept(bob, code.reveal(), "Bob's", "10.0.0.2")
     await center.sharing.invite(ann, *keys, now_ms + 60_000, None, 1, "10.0.0.1")
+
+    await center.operators.import_model(entry.product_key, power_station(), OPERATOR)
+    assert await world.frame(entry, commands.TSL_REPORT, [(1, 80)])
+    await center.control.batch(ann, Command("raw", raw=b"later", keep=Keep(3600)), [keys])
 
     listed = await world.product(name="listed", ble_only=True)
     await bind(world, domain, ann, Tag(listed))
