@@ -213,8 +213,10 @@ def test_a_will_and_a_retained_message_are_nobodys(
     with V2.of(who, crowd.center) as line:
         line.send(packet(0x31, text(topic(device, "bus", 1).encode()) + frame(1, 0x0023, b"x")))
         assert device.link.message() is not None
-        row("MQTT v2, a retained message to one's own device: those who subscribe later", [],
-            (line.hear(device), line.heard())[1])  # fmt: skip
+        line.hear(device)
+        # What became of one's own command is told, and is not kept either.
+        kept = [name for name, _ in line.heard() if not name.endswith("/ack_")]
+        row("MQTT v2, a retained message to one's own device: those who subscribe later", [], kept)
 
 
 # Commands

@@ -13,8 +13,9 @@ import pytest
 from quecbind.center.storage import faults
 from tests.e2e.conftest import BINDING
 from tests.e2e.wire_by_hand import RawDevice, login_password, packet, unframe
+from tests.faults.deeds import Subject, owned
 from tests.faults.scene import Scene
-from tests.faults.test_commit import NOTHING_YET, Device, owned
+from tests.faults.test_commit import NOTHING_YET
 from tests.tables import Row
 
 PINGREQ, PINGRESP = b"\xc0\0", (0xD0, b"")
@@ -31,7 +32,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     assert scene.center.stop() == 0
 
 
-def keep(scene: Scene, device: Device, data: str, **changes: Any) -> None:
+def keep(scene: Scene, device: Subject, data: str, **changes: Any) -> None:
     body = {
         "data": data,
         "type": 1,
@@ -45,7 +46,7 @@ def keep(scene: Scene, device: Device, data: str, **changes: Any) -> None:
     assert answer["data"]["successList"], answer
 
 
-def hear(scene: Scene, device: Device, *, acknowledges: bool = True) -> list[str]:
+def hear(scene: Scene, device: Subject, *, acknowledges: bool = True) -> list[str]:
     """What the device is sent on a connection of its own."""
     with scene.raw(device.dk) as link:
         assert link.connect(login_password(scene.world.ps, device.secret)) == 0

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import Uid, UserDomain
 from quecbind.center.domain.limits import PushLimits
 from quecbind.center.http import parameters
@@ -16,7 +17,10 @@ from quecbind.center.http.limits import ParameterError
 from quecbind.center.http.parameters import Parameters
 from quecbind.center.push.mqtt_v2 import MqttV2Session
 from quecbind.center.push.ws_v1 import WsV1Session
+from quecbind.center.services import downlink
 from quecbind.center.services.changes import Changes
+from quecbind.center.services.downlink import Downlink, UnsendableError
+from quecbind.center.services.handed import Handed, NotHanded
 from quecbind.center.services.push import Hub
 from quecbind.center.services.views import SignedIn
 from quecbind.testing.clock import FakeClock
@@ -60,25 +64,24 @@ class Line:
         self.written.append("aborted")
 
 
-class Link:
-    """A device that takes everything."""
+class Takes:
+    """Devices that take whatever can be sent; of those that have no thing model."""
 
-    def is_online(self, _client_id: str) -> bool:
-        return True
-
-    def send(self, _client_id: str, _command: int, payload: bytes, _kind: str = "sys") -> bool:
-        assert isinstance(payload, bytes)
-        return True
-
-    def disconnect(self, _client_id: str, _reason: str) -> None:
-        pass
+    def ask(self, _who: SignedIn, _client_id: str, asked: Command | Downlink, _sender: object) -> Handed | NotHanded:
+        try:
+            frame = asked if isinstance(asked, Downlink) else downlink.encode(asked, None)
+        except UnsendableError as error:
+            return NotHanded("no model" if error.is_named else "malformed", str(error))
+        assert isinstance(frame.payload, bytes)
+        return Handed("ticket")
 
 
 def begin(session: WsV1Session | MqttV2Session) -> Line:
     """The session begins on a line of its own."""
     storage: Any = OneRight()
     limits = PushLimits(max_push_rate=1_000_000, push_queue_size=10**9)
-    hub = Hub(storage, storage, Link(), Changes(), clock=FakeClock(), limits=limits)
+    control: Any = Takes()
+    hub = Hub(storage, storage, control, Changes(), clock=FakeClock(), limits=limits)
     line = Line()
     subscriber = hub.admit("10.1.1.1", line, session.render)
     assert subscriber is not None

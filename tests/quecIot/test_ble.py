@@ -81,7 +81,7 @@ def answers(central: Central) -> list[frame.Frame]:
 def test_it_says_who_it_is_and_what_it_is_just_now() -> None:
     bench = Bench()
     before = bench.advertised()
-    bench.identity, bench.key, bench.has_network = (PK, DK, CODE), KEY, True
+    bench.identity, bench.key, bench.has_network, bench.ends_at = (PK, DK, CODE), KEY, True, 60.0
 
     after = bench.advertised()
 
