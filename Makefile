@@ -17,8 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## a device is enrolled, found, bound, reset: the main job on this machine
 	@$(BIN)/quecbind demo
 
-test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the whole test suite, a file at a time on each of two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 attack faults model openapi: $(STAMP)  ## that suite whole, and its table: case, expected, got
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
