@@ -7,8 +7,9 @@ import os
 import pytest
 import spake2
 
+from quecbind.app.bounded import MAX_ANSWER
 from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
-from quecbind.app.sealed_session import MAX_ANSWER, SealedSession
+from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import commands, frame, lan, sealed, ttlv
 
 PK, DK, PIN, CODE = "p11abc", "aabbccddeeff", "271828", "0123456789ABCDEF"

@@ -7,7 +7,7 @@ breaks. A link does not come back: whoever wants another opens another line.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from quecbind.app import path
 from quecbind.app.control_session import (
@@ -23,24 +23,13 @@ from quecbind.app.control_session import (
     Written,
 )
 from quecbind.app.errors import ControlError, KeyRefusedError, PathLostError
+from quecbind.app.line import Line
 from quecbind.app.path import ANSWER_S, Audience, Change, Raw, Reading, Watch
 from quecbind.app.values import Values, from_fields, to_fields
 
 LOG_IN_S = 10.0
 FIRST_ASK_AFTER_S = 0.5  # one product hangs up when it is asked sooner after the log-in
 _SEND_S = 10.0
-
-
-class Line(Protocol):
-    """Bytes to and from a device. Both raise OSError when the line is broken."""
-
-    async def receive(self) -> bytes:
-        """Some bytes, b"" at the end; cancelling it loses none."""
-
-    async def send(self, data: bytes) -> None: ...
-
-    async def close(self) -> None:
-        """Ends the line at once; never raises."""
 
 
 class Link:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from quecbind.app.bounded import MAX_WAIT_S
 from quecbind.app.client import AppClient
 from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError, WrongPinError
 from quecbind.app.lan import FoundDevice, LocalNetwork
-from quecbind.app.lan.session import MAX_WAIT_S
 from quecbind.app.results import Binding
 from quecbind.wire import lan
 

@@ -8,22 +8,15 @@ exchange: a device that does not know this one gives no answer, and the App gets
 
 from collections.abc import Callable
 
+from quecbind.app.bounded import MAX_WAIT_S, BoundedExchange
 from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
 from quecbind.wire import commands, frame, lan, sealed
-from quecbind.wire.errors import WireError
 
-MAX_ANSWER = 4096  # bytes; the genuine answers have some 150
-MAX_WAIT_S = 5.0
 _PACKET_ID = 1000
 
 
-class SealedSession:
-    """One exchange on one connection, with the face of `PairingSession`.
-
-    Attributes:
-        pairing: who the device is, and its bind code; None until it has told.
-        error: why there will be no answer, None while there still may be one.
-    """
+class SealedSession(BoundedExchange):
+    late = "the device did not answer in time; it may not know pairing with a PIN"
 
     def __init__(
         self,
@@ -49,55 +42,15 @@ class SealedSession:
             import spake2  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra that most Apps do without
         except ImportError:
             raise PairingError("pairing with a PIN needs a library: pip install 'quecbind[sealed]'") from None
-        self.pairing: lan.Pairing | None = None
-        self.error: PairingError | None = None
         self._device = product_key, device_key
-        self._deadline = now + max_wait_s
-        self._left = MAX_ANSWER
-        self._reader = frame.FrameReader(MAX_ANSWER)
         identity = sealed.device_identity(product_key, device_key)
         self._side = spake2.SPAKE2_A(pin.encode(), idA=sealed.APP_IDENTITY, idB=identity, entropy_f=entropy)
         self._failures = (ValueError, AssertionError, spake2.SPAKEError)
         self._key: bytes | None = None
-        self._to_send = frame.encode(_PACKET_ID, commands.SEALED_ASK, sealed.ask(self._side.start()))
+        question = frame.encode(_PACKET_ID, commands.SEALED_ASK, sealed.ask(self._side.start()))
+        super().__init__(question, now, max_wait_s)
 
-    def is_over(self) -> bool:
-        return self.pairing is not None or self.error is not None
-
-    def data_to_send(self) -> bytes:
-        """What to write now; asking takes it away."""
-        data, self._to_send = self._to_send, b""
-        return data
-
-    def next_timer(self) -> float | None:
-        """When `handle_timer` wants to be called; None when the exchange is over."""
-        return None if self.is_over() else self._deadline
-
-    def handle_timer(self, now: float) -> None:
-        if not self.is_over() and now >= self._deadline:
-            self.error = PairingError("the device did not answer in time; it may not know pairing with a PIN")
-
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Takes what arrived; b"" is the end of the connection."""
-        self.handle_timer(now)
-        if self.is_over():
-            return
-        if not data:
-            self.error = PairingError("the device closed the connection without an answer")
-            return
-        fits = data[: self._left]
-        self._left -= len(data)
-        for received in self._reader.feed(fits):
-            try:
-                self._receive(received)
-            except WireError as error:
-                self.error = PairingError(f"the device's answer cannot be read: {error}")
-            if self.is_over():
-                return
-        if self._left <= 0:
-            self.error = PairingError("the device sent too much that is no answer")
-
-    def _receive(self, received: frame.Frame) -> None:
+    def receive(self, received: frame.Frame) -> None:
         if received.command == commands.SEALED_ANSWER and self._key is None:
             self._prove(sealed.parse_answer(received.payload))
         elif received.command == commands.SEALED_OUTCOME and self._key is not None:

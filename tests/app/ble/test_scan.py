@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from quecbind.app.ble.exchange import MAX_ANSWER, exchange
+from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.pairing import pair
 from quecbind.app.ble.radio import CONNECT_S, RadioError, Sighting
 from quecbind.app.ble.scan import MAX_FOUND, found_in, scan
+from quecbind.app.bounded import MAX_ANSWER
 from quecbind.app.errors import PairingError, PathLostError
 from quecbind.wire import ble_advertising, commands, frame, lan
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from quecbind.app.lan.session import MAX_ANSWER, PairingSession
+from quecbind.app.bounded import MAX_ANSWER
+from quecbind.app.lan.session import PairingSession
 from quecbind.wire import commands, frame, lan
 
 # short-range.md D.4

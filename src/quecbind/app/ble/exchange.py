@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 
 from quecbind.app.ble.line import GattLine
 from quecbind.app.ble.radio import CONNECT_S, Radio, RadioError
+from quecbind.app.bounded import MAX_ANSWER, BoundedExchange
 from quecbind.app.errors import PairingError
-from quecbind.app.sealed_session import SealedSession
+from quecbind.app.line import carry
 from quecbind.wire import frame, lan
 
 ANSWER_S = 3.0
-MAX_ANSWER = 4096  # bytes; a genuine one has some 200
 _FIRST_PACKET_ID = 1000
 
 
@@ -48,29 +48,13 @@ class Exchange:
             raise PairingError(f"the connection with the device broke: {error}") from error
         raise PairingError("the device did not answer in time")
 
-    async def run(self, session: SealedSession) -> lan.Pairing:
-        """The sealed exchange.
+    async def run(self, session: BoundedExchange) -> lan.Pairing:
+        """A whole exchange that keeps its own time.
 
         Raises:
-            PairingError: what the session ended with, or the connection broke.
+            PairingError: what it ended with.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            while not session.is_over():
-                if to_send := session.data_to_send():
-                    await self._line.send(to_send)
-                try:
-                    async with asyncio.timeout_at(session.next_timer()):
-                        data = await self._line.receive()
-                except TimeoutError:
-                    session.handle_timer(loop.time())
-                    continue
-                session.receive_data(data, loop.time())
-        except RadioError as error:
-            raise PairingError(f"the connection with the device broke: {error}") from error
-        if session.pairing is None:
-            raise session.error or PairingError("the device gave no answer")
-        return session.pairing
+        return await carry(session, self._line)
 
     async def _answer(self, command: int) -> bytes:
         reader, left = frame.FrameReader(MAX_ANSWER), MAX_ANSWER

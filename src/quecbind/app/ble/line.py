@@ -1,4 +1,4 @@
-"""A connection as a byte stream: `link.Line` over a GATT characteristic. Writes are cut at MTU - 3, that is all."""
+"""A connection as a byte stream: `line.Line` over a GATT characteristic. Writes are cut at MTU - 3, that is all."""
 
 from quecbind.app.ble.radio import Connection
 

@@ -8,14 +8,16 @@ import os
 import socket
 from collections.abc import Callable
 
+from quecbind.app.bounded import MAX_WAIT_S, BoundedExchange
 from quecbind.app.errors import PairingError
 from quecbind.app.lan.search import FoundDevice, Search
-from quecbind.app.lan.session import MAX_WAIT_S, PairingSession
+from quecbind.app.lan.session import PairingSession
+from quecbind.app.lan.tcp_line import open_line
+from quecbind.app.line import carry
 from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import lan
 
 BROADCAST = "255.255.255.255"
-_READ_SIZE = 2048
 
 
 class _Searcher(asyncio.DatagramProtocol):
@@ -120,36 +122,15 @@ async def pair_sealed(device: FoundDevice, pin: str, seconds: float = MAX_WAIT_S
     return await _run(session, device.address, device.port)
 
 
-async def _run(session: PairingSession | SealedSession, address: str, port: int) -> lan.Pairing:
+async def _run(session: BoundedExchange, address: str, port: int) -> lan.Pairing:
     try:
         async with asyncio.timeout_at(session.next_timer()):
-            reader, writer = await asyncio.open_connection(address, port, limit=_READ_SIZE)
+            line = await open_line(address, port)
     except TimeoutError:
         raise PairingError("the device did not answer in time") from None
     except OSError as error:
         raise PairingError(f"the device at {address}:{port} cannot be reached: {error.strerror or error}") from error
     try:
-        await _exchange(session, reader, writer)
+        return await carry(session, line)
     finally:
-        writer.transport.abort()
-    if session.pairing is None:
-        raise session.error or PairingError("the device gave no answer")
-    return session.pairing
-
-
-async def _exchange(
-    session: PairingSession | SealedSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    loop = asyncio.get_running_loop()
-    while not session.is_over():
-        if to_send := session.data_to_send():
-            writer.write(to_send)
-        try:
-            async with asyncio.timeout_at(session.next_timer()):
-                data = await reader.read(_READ_SIZE)
-        except TimeoutError:
-            session.handle_timer(loop.time())
-            continue
-        except OSError:
-            data = b""
-        session.receive_data(data, loop.time())
+        await line.close()
