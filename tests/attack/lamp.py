@@ -6,13 +6,12 @@ import base64
 import json
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.attack.crowd import BINDING, CODE, Caller, Crowd
 from tests.e2e.center_process import COMMAND, environment
 from tests.quecIot.app_by_hand import App
+from tests.waiting import until
 
 SCRIPT = Path(__file__).with_name("lamp_script.py")
 LOGGED_IN, REFUSED = bytes.fromhex("001a0000"), bytes.fromhex("001a0001")
@@ -94,12 +93,3 @@ class Lamp:
         except TimeoutError:
             return False
         return True
-
-
-def until(holds: Callable[[], object], within_s: float = 30) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

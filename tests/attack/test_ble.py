@@ -179,8 +179,8 @@ async def test_what_gatt_does_not_allow_is_refused_by_its_number(
 ) -> None:
     act, expected = ODD_WRITES[kind]
 
-    row(kind, expected, await act(stranger))
-    row(f"{kind}: the owner", "served", await used.served())
+    row(f"BLE, {kind}", expected, await act(stranger))
+    row(f"BLE, {kind}: the owner", "served", await used.served())
 
 
 async def test_a_long_write_in_parts_is_bounded(used: Used, stranger: Stranger, row: Row) -> None:

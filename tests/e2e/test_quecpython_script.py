@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,17 +11,9 @@ import pytest
 
 from tests.e2e.center_process import environment
 from tests.e2e.conftest import World
+from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hall_lamp.py"
-
-
-def until(holds: Callable[[], bool], within_s: float = 30) -> bool:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 class Running:

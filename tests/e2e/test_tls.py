@@ -9,8 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from quecbind.wire import mqtt
 from tests.center.certificate import write_authority, write_certificate
 from tests.e2e.center_process import COMMAND, environment, run_command
+from tests.waiting import until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -100,13 +100,6 @@ def said_to(server: Server, context: ssl.SSLContext) -> bytes:
             return device.recv(100)
     except (ssl.SSLError, ConnectionError):
         return b""
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ quecIot.setProductinfo("{pk}", "{ps}")
 quecIot.setServer(1, "{server}")
 quecIot.setConnmode(1)
 
-def wait(what, seconds=20):
+def wait(what, seconds=60):
     for _ in range(seconds * 20):
         if what():
             return True

@@ -140,3 +140,9 @@ def run_armed(order: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+def is_one_sentence(ended: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a command that was refused told so in its last line, and showed no traceback."""
+    lines = ended.stderr.strip().splitlines()
+    return bool(lines) and lines[-1].startswith("quecbind: ") and "Traceback" not in ended.stderr

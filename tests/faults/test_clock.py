@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from tests.e2e.conftest import BINDING, User
 from tests.e2e.wire_by_hand import app_password, enrolment_password, login_password, random_text
 from tests.faults.scene import Scene
 from tests.tables import Row
+from tests.waiting import until
 
 CODE, WRONG = "1234567890ABCDEF", "0000000000000000"
 HOUR = 3600.0
@@ -182,13 +183,6 @@ def share_codes(scene: Scene, dk: str) -> int:
     answer = scene.center.call("GET", BINDING + "deviceShareUserList", scene.ann.token, pk=scene.world.pk, dk=dk)
     assert answer["code"] == 200, answer
     return len(answer["data"])
-
-
-def until(is_so: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return is_so()
 
 
 def test_a_share_ends_by_a_clock_set_ahead_and_is_swept(scene: Scene, clock: Clock, row: Row) -> None:

@@ -47,11 +47,10 @@ def test_a_start_that_is_killed_is_finished_by_the_next(tmp_path: Path, point: s
 
     assert killed.returncode == -9
     assert order.with_suffix(".hit").exists()
-    assert shown["name"] == "lamp"
     assert first_key in {None, key.read_bytes()}, "a master key that had its name was replaced"
     assert center.stop() == 0
     assert sorted(path.name for path in data.iterdir()) == ["lock", "master.key", "quecbind.db"]
-    row(f"killed at start, {point} ({count})", "the next start finishes it", "the next start finishes it")
+    row(f"killed at start, {point} ({count}): the next start serves", "lamp", shown["name"])
 
 
 class Damage(NamedTuple):
@@ -133,7 +132,7 @@ def test_a_data_directory_that_cannot_be_used_is_told_and_left_alone(
     assert files_of(data) == found, "what was found was changed"
     restored = shutil.copytree(sound, tmp_path / "restored")
     assert len(json.loads(run_command("product", "list", "--data", str(restored), "--json").stdout)) == 1
-    row(damage.name, f"exit 1: ... {damage.told} ...", f"exit {started.returncode}: ... {damage.told} ...")
+    row(f"damage: {damage.name}", f"exit 1: ... {damage.told} ...", f"exit {started.returncode}: ... {damage.told} ...")
 
 
 JOURNALS: tuple[tuple[str, Callable[[Path], object]], ...] = (

@@ -7,16 +7,14 @@ to the millisecond before and to the one after. The suite runs few examples, alw
 
 import asyncio
 import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant
 from hypothesis.stateful import rule as hypothesis_rule
 
 from quecbind.center.domain.connection import Denied
@@ -25,16 +23,16 @@ from tests.center.services.world import CODE, OPERATOR, OTHER_CODE
 from tests.model import listening
 from tests.model.lives import NOBODY, Share
 from tests.model.machine import APPS, DEVICE_COUNT, MODES, USER_COUNT, Machine, Scene, prepare
+from tests.model.run import run_lives
 from tests.tables import Row
 
-FULL_EXAMPLES = int(os.environ.get("QUECBIND_MODEL_EXAMPLES", "150"))
 DEVICES, USERS = st.integers(0, DEVICE_COUNT - 1), st.integers(0, USER_COUNT - 1)
 CODES = st.sampled_from([CODE, CODE, OTHER_CODE])
 ABOUT = st.sampled_from([-1, 0, 1])  # milliseconds from where something ends
 MARKS = st.sampled_from([1, 1, 2, 2, 3, 3, 4])
 ENDS = st.sampled_from([None, -1, 0, 60, 61, 300, 900])  # seconds from now, or from another end
 TWO_ENDS = st.tuples(*[st.sampled_from([None, 60, 61, 300])] * 2)
-MUST_COME_UP: dict[str, list[object]] = {
+ANSWERS: dict[str, list[object]] = {
     "bind": ["bound", "again", 5412, 5460, 5461, 5462, 8429],
     "accept": ["accepted", 5049, 5137, 5139, 5151, 6040, 8429],
     "invite": ["invited", 5133, 5134, 5145, 5153, 5360],
@@ -48,12 +46,12 @@ MUST_COME_UP: dict[str, list[object]] = {
 ANY = st.integers(0, 99)
 
 
-NAMES: set[str] = set()
+COUNTED: list[str] = []
 
 
 def counted(kind: str, function: Callable[..., None]) -> Callable[..., None]:
     name = function.__name__.replace("_", " ")
-    NAMES.add(name)
+    COUNTED.append(f"{kind}: {name}")
 
     @functools.wraps(function)
     def run(self: Machine, **drawn: Any) -> None:
@@ -537,6 +535,9 @@ class BindingMachine(Machine):
             assert self.run(self.center.operators.verify_audit()).problem is None
 
 
+MUST_COME_UP = [*COUNTED, *(f"{deed}: {answer}" for deed, answers in ANSWERS.items() for answer in answers)]
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The scene; and one key, which all examples have, is read once, for that takes longer than all the rest."""
@@ -550,31 +551,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.timeout(3600)
 def test_random_lives_go_as_the_model_says(scene: None, row: Row, request: pytest.FixtureRequest) -> None:
-    is_full = request.config.getoption("full") or "QUECBIND_MODEL_EXAMPLES" in os.environ
-    BindingMachine.told.clear()
-    run_state_machine_as_test(
-        BindingMachine,
-        settings=settings(
-            max_examples=FULL_EXAMPLES if is_full else 45,
-            stateful_step_count=60 if is_full else 40,
-            derandomize=not is_full,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, Phase.shrink] if is_full else [Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    told = BindingMachine.told
-    for what, count in sorted(told.items()):
-        row(f"{what}, {count} times", "as the model says", "as the model says")
-    # What comes up in few examples changes with every rule; in many, all of it does.
-    for deed, answers in (MUST_COME_UP if is_full else {"bind": ["bound"], "accept": ["accepted"]}).items():
-        for each in answers:
-            row(f"{deed}: {each} came up", True, told[f"{deed}: {each}"] > 0)
+    for what, count in run_lives(
+        BindingMachine, request, quick=(45, 40), steps=60, must=MUST_COME_UP, least=["bind: bound", "accept: accepted"]
+    ):
+        row(f"{what}, {count} times", "came up", "came up" if count else "never")
 
 
 def test_the_document_names_the_rules_and_what_always_holds() -> None:
     text = (Path(__file__).parents[2] / "docs" / "model.md").read_text().partition("## Planted defects")[0]
     documented = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")}
 
-    assert documented - {"rule", "what always holds"} == NAMES
+    assert documented - {"rule", "what always holds"} == {each.partition(": ")[2] for each in COUNTED}

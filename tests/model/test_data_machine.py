@@ -5,7 +5,6 @@ suite runs few examples, always the same; `make model` (--full) more and longer 
 """
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -15,20 +14,18 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from quecbind.center.domain.limits import HistoryLimits
 from quecbind.center.services.errors import Rejected
 from quecbind.testing.clock import FakeClock
 from quecbind.wire import commands
 from tests.center.services.world import OPERATOR, World
+from tests.model.run import run_lives
 from tests.tables import Row
 
 T = TypeVar("T")
-FULL_EXAMPLES = int(os.environ.get("QUECBIND_MODEL_EXAMPLES", "150"))
 USERS, PROPERTIES = st.integers(0, 2), st.integers(1, 3)
 WAITING_S = 600
 MAX_ROWS = 5
@@ -230,7 +227,11 @@ class DataMachine(RuleBasedStateMachine):
             past = page if isinstance(page, int) else [int(*entry.values.values()) for entry in page.items]
             remembered = self.model.remembers(number)
             assert past == (5052 if remembered is None else remembered)
-            self.told["refused" if wanted is None else "shown"] += 1
+            self.told["refused" if wanted is None else "shown" if wanted else "nothing to show"] += 1
+
+
+LEAST = ["shown", "refused", "nothing to show"]
+MUST_COME_UP = [*LEAST, "report", "bind", "unbind", "share", "reset", "restart"]
 
 
 @pytest.fixture(scope="module")
@@ -242,19 +243,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.timeout(3600)
 def test_random_lives_show_what_the_model_says(scene: None, row: Row, request: pytest.FixtureRequest) -> None:
-    is_full = request.config.getoption("full") or "QUECBIND_MODEL_EXAMPLES" in os.environ
-    DataMachine.told.clear()
-    run_machine(
-        DataMachine,
-        settings=settings(
-            max_examples=FULL_EXAMPLES if is_full else 20,
-            stateful_step_count=50 if is_full else 30,
-            derandomize=not is_full,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, Phase.shrink] if is_full else [Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    for what, count in sorted(DataMachine.told.items()):
-        row(f"data: {what}, {count} times", "as the model says", "as the model says")
+    for what, count in run_lives(DataMachine, request, quick=(20, 30), steps=50, must=MUST_COME_UP, least=LEAST):
+        row(
+            f"data: {what}, {count} times",
+            "came up, as the model says",
+            "came up, as the model says" if count else "never",
+        )

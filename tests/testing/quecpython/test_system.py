@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 
 def test_a_date_comes_back_as_it_went_in(module) -> None:
     utime = module("utime")
@@ -30,12 +32,15 @@ def test_ticks_wrap_and_their_difference_does_not(module) -> None:
     assert 0 <= utime.ticks_ms() < 1 << 30
 
 
-def test_sleeping_is_done_in_three_units(module) -> None:
-    utime = module("utime")
+def test_sleeping_is_done_in_three_units(module, monkeypatch: pytest.MonkeyPatch) -> None:
+    utime, slept = module("utime"), []
+    monkeypatch.setattr("time.sleep", slept.append)
 
-    utime.sleep(0)
-    utime.sleep_ms(0)
-    utime.sleep_us(1)
+    utime.sleep(2)
+    utime.sleep_ms(30)
+    utime.sleep_us(500)
+
+    assert slept == [2, 0.03, 0.0005]
 
 
 def test_a_thread_runs_and_is_stopped(module) -> None:
