@@ -27,7 +27,7 @@ QUICK_DEEDS = ("bind", "reset with proof", "accept a share")
 
 def cases() -> Iterator[Any]:
     for deed, point in itertools.product(DEEDS, (*faults.COMMIT_POINTS, ANSWERED)):
-        is_quick = deed.name in QUICK_DEEDS
+        is_quick = deed.name in QUICK_DEEDS or point == faults.AFTER_COMMIT
         yield pytest.param(deed, point, id=f"{deed.name}-{point}", marks=() if is_quick else pytest.mark.full)
 
 
