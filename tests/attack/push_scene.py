@@ -13,7 +13,7 @@ from typing import Self
 from tests.attack.app_lines import ALL_TYPES, TOPICS, V1, V2, connect_packet, subscribe_packet, topic
 from tests.attack.crowd import Caller, Crowd, Device, run_crowd
 from tests.e2e.center_process import CenterProcess
-from tests.e2e.wire_by_hand import ttlv_number
+from tests.e2e.wire_by_hand import read_until, ttlv_number
 
 LOG_IN_TIME_S, QUEUE_SIZE, PER_USER = 2, 65_536, 10
 _numbers = itertools.count(100)
@@ -78,7 +78,7 @@ class Sleeper:
             "Sec-WebSocket-Protocol: mqtt\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
-        self.wait_for(b"\r\n\r\n")
+        read_until(self.socket, b"\r\n\r\n")
 
     def __enter__(self) -> Self:
         return self
@@ -94,10 +94,10 @@ class Sleeper:
             asked = {"productKey": device.product.key, "deviceKey": device.dk, "messageType": ALL_TYPES}
             self.frame(1, json.dumps({"cmd": "login", "data": {"token": who.token}}).encode())
             self.frame(1, json.dumps({"cmd": "subscribe", "data": [asked]}).encode())
-            self.wait_for(b"subscribe_resp")
+            read_until(self.socket, b"subscribe_resp")
         else:
             self.frame(2, connect_packet(f"qu_{who.uid}_99", who.token) + subscribe_packet(topic(device, "bus_")))
-            self.wait_for(b"\x90\x03\0\x07\0")
+            read_until(self.socket, b"\x90\x03\0\x07\0")
         return self
 
     def frame(self, opcode: int, content: bytes, *, first: int = 0x80, masked: bool = True) -> None:
@@ -107,13 +107,6 @@ class Sleeper:
             length, size = 126, length.to_bytes(2, "big")
         head = bytes([first | opcode, (0x80 if masked else 0) | length])
         self.socket.sendall(head + size + (bytes(4) if masked else b"") + content)
-
-    def wait_for(self, end: bytes) -> None:
-        heard = b""
-        while end not in heard:
-            byte = self.socket.recv(1)
-            assert byte, heard
-            heard += byte
 
     def end(self) -> str:
         """The close code that comes, or "cut"."""

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.center_process import CenterProcess
 from tests.e2e.conftest import User, World, make_world
-from tests.e2e.wire_by_hand import RawDevice, random_text, ttlv_bytes, ttlv_number
+from tests.e2e.wire_by_hand import RawDevice, random_text, read_until, ttlv_bytes, ttlv_number
 
 CODE = "1234567890ABCDEF"
 WAIT_S = 10
@@ -312,24 +312,17 @@ class LazyApp:
             b"GET /ws/v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
-        self._wait_for(b"\r\n\r\n")
+        read_until(self.socket, b"\r\n\r\n")
         asked = {"productKey": world.pk, "deviceKey": device.dk, "messageType": ALL_TYPES}
         self._say({"cmd": "login", "data": {"token": user.token}})
         self._say({"cmd": "subscribe", "data": [asked]})
-        self._wait_for(b"subscribe_resp")
+        read_until(self.socket, b"subscribe_resp")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.socket.close()
-
-    def _wait_for(self, end: bytes) -> None:
-        heard = b""
-        while end not in heard:
-            byte = self.socket.recv(1)
-            assert byte, heard
-            heard += byte
 
     def _say(self, message: object) -> None:
         text = json.dumps(message).encode()

@@ -126,6 +126,15 @@ def untext(data: bytes) -> dict[int, bytes | int]:
     return fields
 
 
+def read_until(line: socket.socket, end: bytes) -> None:
+    """Reads byte by byte, so that nothing behind the end is taken."""
+    heard = b""
+    while end not in heard:
+        byte = line.recv(1)
+        assert byte, heard
+        heard += byte
+
+
 class RawDevice:
     """One TCP connection of a device; every step is spelled out by the test."""
 

@@ -64,13 +64,9 @@ def station(center: CenterProcess, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Owner(user, dk)
 
 
+@pytest.mark.usefixtures("pecron_region")
 class TestPecron:
     """`unofficial-pecron-api`: requests, sign-in as a form, no paging, no refresh."""
-
-    @pytest.fixture(autouse=True)
-    def region(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        ours = {"base_url": world.center.url, "user_domain": world.domain, "user_domain_secret": world.domain_secret}
-        monkeypatch.setitem(pecron.REGIONS, "EU", ours)
 
     def test_signs_in_and_lists_the_device(self, world: World, owner: Owner) -> None:
         with pecron.PecronAPI("EU") as api:

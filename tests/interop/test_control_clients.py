@@ -122,13 +122,9 @@ def shown(api: Any, device: Any) -> list[str]:
     ]
 
 
+@pytest.mark.usefixtures("pecron_region")
 class TestPecron:
     """`unofficial-pecron-api`: batchControlDevice, properties by code."""
-
-    @pytest.fixture(autouse=True)
-    def region(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        ours = {"base_url": world.center.url, "user_domain": world.domain, "user_domain_secret": world.domain_secret}
-        monkeypatch.setitem(pecron.REGIONS, "EU", ours)
 
     def test_switches_the_outlets_on_and_off(self, owner: User, station: Station) -> None:
         with pecron.PecronAPI("EU") as api:
