@@ -23,7 +23,7 @@ test: $(STAMP)  ## the whole test suite, a file at a time on each of two process
 attack faults model openapi: $(STAMP)  ## that suite whole, and its table: case, expected, got
 	$(BIN)/python -m pytest -q --full --table $(TABLE) tests/$@
 
-tables: $(STAMP)  ## run those three and write their tables to docs/security-tables, which the tests hold to be complete
+tables: $(STAMP)  ## run attack, faults and model whole and write their tables to docs/security-tables, which the tests hold to be complete
 	rm -f docs/security-tables/*.md
 	for suite in attack faults model; do \
 	  $(BIN)/python -m pytest -q --full --table-file=docs/security-tables/$$suite.md tests/$$suite || exit 1; done

@@ -1,5 +1,5 @@
 # A hall lamp as one writes it for a QuecPython module: it waits for the network, connects, blinks while its bind window
-# is open, switches when it is told to, and tells its state every few seconds.
+# is open, switches when it is told to, and tells its state every second.
 #
 # It runs on a module as it is, and on a computer, where everything besides quecIot is a stand-in:
 #
