@@ -2,9 +2,9 @@
 
 Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
-(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. Credentials that end
-such a binding (0x7063) prove themselves. A device with a PIN wants proof of it first, on the same connection. After
-the log-in the session decides.
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. A device with a PIN
+wants proof of it before either, on the same connection. Credentials that end such a binding (0x7063) prove themselves.
+After the log-in the session decides.
 """
 
 from quecbind.wire import commands, frame, lan
@@ -58,7 +58,8 @@ class Conversation:
         Args:
             identity: gives product key, device key, and a bind code that may be told in the clear.
             take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
-            authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
+            authenticate: answers an encrypted bind code made for a random, "" where it may not count; None where there
+                is no such binding.
             release: answers credentials that end such a binding; None likewise.
             sealing: hands the bind code over to who knows the PIN; None where there is none.
         """
@@ -106,7 +107,8 @@ class Conversation:
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
         if asked.command in _AUTHENTICATED and self._authenticate is not None:
-            answer = self._authenticate(asked.payload, self.session.take_random())
+            random = self.session.take_random()
+            answer = self._authenticate(asked.payload, random if self._is_bindable() else "")
             return [(asked.packet_id, _AUTHENTICATED[asked.command], answer)]
         if asked.command == commands.SEALED_ASK:
             return [(asked.packet_id, commands.SEALED_ANSWER, self._exchange.ask(asked.payload, now))]
@@ -115,6 +117,10 @@ class Conversation:
         if asked.command == commands.UNBIND and self._release is not None:
             return [(asked.packet_id, commands.UNBIND_ANSWER, self._release(asked.payload))]
         return self.session.receive(asked, now)
+
+    def _is_bindable(self) -> bool:
+        """Whether the bind window is open to this peer: with a PIN, only once it has proved that it knows it."""
+        return self._identity()[2] is not None or self._exchange.is_proved
 
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":
         product_key, device_key, bind_code = self._identity()
@@ -125,17 +131,16 @@ class Conversation:
         except WireError:
             return []
         payload = lan.provision_answer(product_key, device_key, bind_code)
-        is_bindable = bind_code is not None or self._exchange.is_proved
-        if wifi.ssid is not None and not self._takes(wifi, is_bindable):
+        if wifi.ssid is not None and not self._takes(wifi):
             payload = lan.provision_refusal()
         return [(asked.packet_id, commands.PROVISION_ANSWER, payload)]
 
-    def _takes(self, wifi: "lan.Wifi", is_bindable: bool) -> bool:
+    def _takes(self, wifi: "lan.Wifi") -> bool:
         """False when the device cannot join that network. An App that repeats itself has said it once."""
         if self._take_wifi is None:
             self._log("info", "pairing: Wi-Fi settings are ignored")
             return True
-        if not is_bindable:
+        if not self._is_bindable():
             self._log("info", "provisioning: no open bind window, or no proof of the PIN: Wi-Fi settings are ignored")
             return True
         if wifi == self._taken:

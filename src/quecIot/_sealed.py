@@ -64,21 +64,23 @@ class Sealing:
 
 
 class Exchange:
-    """One App's tries on one connection.
-
-    Attributes:
-        is_proved: whether it has proved that it knows the PIN, in an open bind window.
-    """
+    """One App's tries on one connection."""
 
     def __init__(self, sealing: "Sealing | None") -> None:
-        self.is_proved = False
+        self._is_proved = False
         self._sealing = sealing
         self._pin = ""
         self._key = b""
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether it has proved that it knows the PIN of this moment, whose bind window is open."""
+        offer = self._sealing.offer() if self._is_proved and self._sealing is not None else None
+        return offer is not None and offer[0] == self._pin
+
     def ask(self, payload: bytes, now: float) -> bytes:
         """The payload of 0x70E1; an earlier exchange on this connection is over."""
-        self._key = b""
+        self._key, self._is_proved = b"", False
         try:
             element = sealed.parse_ask(payload)
         except WireError:
@@ -107,5 +109,5 @@ class Exchange:
             return sealed.not_now()
         if isinstance(settled, int):
             return sealed.refuse(settled)
-        self.is_proved = True
+        self._is_proved = True
         return sealed.hand_over(sealed.seal(key, settled))

@@ -161,7 +161,7 @@ async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
     async with radio_of(args.radio) as radio:
         device = await _one(radio, args)
         if device.is_ble_only:
-            await bind_ble_only(client, radio, device, args.name, tell=tell)
+            await bind_ble_only(client, radio, device, args.name, pin=args.pin, tell=tell)
         else:
             network = BleNetwork(radio, args.pin)
             keys = device.product_key, device.device_key

@@ -4,7 +4,8 @@ The story (short-range.md D.5): the device gives a random; the Developer Center 
 reads the code and gives a new bind secret, and the one it had, encrypted alike; the App posts them. Then it logs in
 once with the key that the Developer Center gives it now: until somebody does, the device does not know that it is
 bound. A try that fails on the way to the device is begun anew, with another random and code, by turns with the one and
-the other pair of commands that devices understand.
+the other pair of commands that devices understand. A device with a PIN wants the proof of it first, on the same
+connection.
 """
 
 import base64
@@ -17,7 +18,7 @@ from quecbind.app.ble.link import open_link
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
-from quecbind.app.errors import AnswerError, PairingError
+from quecbind.app.errors import AnswerError, NoBindCodeError, PairingError, WrongPinError
 from quecbind.app.pairing import Step
 from quecbind.wire import ble, commands, lan
 from quecbind.wire.errors import WireError
@@ -71,17 +72,19 @@ async def bind_ble_only(
     device: FoundBle,
     device_name: str | None = None,
     *,
+    pin: str | None = None,
     tell: Callable[[Step], None] = _silent,
 ) -> bytes:
     """Binds a BLE-only device to the user who is signed in at `client`; the key that opens sessions with it.
 
     Raises:
+        WrongPinError: `pin` is not the device's.
         PairingError: 307 the device gave no random, 309 it did not take the code: its bind window is closed, or it has
-            another product secret; 306 otherwise.
+            another product secret, or wants a PIN; 306 otherwise.
         RefusedError: the platform said no.
         ControlError: it is bound, but the device did not let the owner log in.
     """
-    carried = await _carry(client, radio, device)
+    carried = await _carry(client, radio, device, pin)
     tell(Step("code", "the device took the bind code"))
     await client.bind_by_ble(
         device.product_key,
@@ -102,12 +105,16 @@ async def bind_ble_only(
     return key
 
 
-async def _carry(client: AppClient, radio: Radio, device: FoundBle) -> _Carried:
+async def _carry(client: AppClient, radio: Radio, device: FoundBle, pin: str | None) -> _Carried:
     failure = PairingError("the device was not tried")
     for number in range(TRIES):
         try:
             async with exchange(radio, device.address) as asking:
+                if pin is not None:
+                    await asking.prove(pin, device.product_key, device.device_key)
                 return await _once(client, asking, device, *_PAIRS[number % 2])
+        except (NoBindCodeError, WrongPinError):
+            raise  # another try would cost the device one of its own
         except PairingError as error:
             if error.code == CODE_REFUSED:
                 raise

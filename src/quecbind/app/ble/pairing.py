@@ -5,8 +5,6 @@ window, gives its bind code (0x7011), joins the network, and reports the code to
 to bind, and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
 """
 
-import asyncio
-import os
 from collections.abc import Callable
 
 from quecbind.app.ble.exchange import exchange
@@ -17,13 +15,11 @@ from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError
 from quecbind.app.lan.search import FoundDevice
 from quecbind.app.pairing import Clock, Step, SystemClock
 from quecbind.app.results import Binding
-from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import commands, lan
 from quecbind.wire.errors import WireError
 
 RETRY_EVERY_S = 2.0
 MAX_TRIES = 9
-SEALED_S = 15.0
 _CODE_NOT_REPORTED = 5460
 _REFUSED = "the device refused: it takes no network, or not this one"
 
@@ -55,10 +51,8 @@ async def pair_sealed(
         NoBindCodeError: its bind window is closed, or it has no PIN.
         PairingError: no connection, no answer, none that can be read, or the device cannot take the network.
     """
-    now = asyncio.get_running_loop().time()
-    session = SealedSession(pin, device.product_key, device.device_key, os.urandom, now, SEALED_S)
     async with exchange(radio, device.address) as asking:
-        paired = await asking.run(session)
+        paired = await asking.prove(pin, device.product_key, device.device_key)
         if ssid is None:
             return paired
         request = lan.provision_request(ssid, password)
