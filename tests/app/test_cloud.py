@@ -35,6 +35,7 @@ class Platform:
     def __init__(self) -> None:
         self.online = True
         self.tells = True  # whether the device answers reads
+        self.silent_about: list[str] = []
         self.right = True
         self.attributes: Any = [
             {"resourceCode": "switch", "resourceValce": "true", "dataType": "BOOL"},
@@ -78,7 +79,8 @@ class Platform:
             return [("error", {"code": 4030, "msg": "the device is not online"})]
         answers = [("send_ack", {"msgId": data["msgId"], "status": "succ"})]
         if data["type"] == "READ-ATTR" and self.tells:
-            answers.append(self.report(dict.fromkeys(json.loads(data["kv"]), True)))
+            names = [name for name in json.loads(data["kv"]) if name not in self.silent_about]
+            answers.append(self.report(dict.fromkeys(names, True)))
         return answers
 
     def report(self, kv: dict[str, Any]) -> tuple[str, Any]:
@@ -132,6 +134,15 @@ async def test_an_offline_or_silent_device_is_known_by_its_last_values(
 
     assert await path.read([38], seconds) == {38: True}
     assert await path.read([], seconds) == {38: True, 3: 80}
+    await path.close()
+
+
+async def test_what_the_device_told_counts_although_one_property_stays_unanswered(place: Place) -> None:
+    place.platform.silent_about = ["level"]
+    place.platform.attributes[0]["resourceValce"] = "false"
+    path = await place.path()
+
+    assert await path.read([38, 3], 0.2) == {38: True, 3: 80}
     await path.close()
 
 

@@ -85,7 +85,7 @@ class CloudPath:
             failure = None if answer.code == 1 else answer
             values = {} if failure else await reading.gather(seconds)
         except TimeoutError:
-            values = {}
+            values = reading.values
         finally:
             self._readings.remove(reading)
         if not values or not set(ids) <= values.keys():
