@@ -36,6 +36,7 @@ class Platform:
         self.online = True
         self.tells = True  # whether the device answers reads
         self.silent_about: list[str] = []
+        self.answers = True
         self.right = True
         self.attributes: Any = [
             {"resourceCode": "switch", "resourceValce": "true", "dataType": "BOOL"},
@@ -75,6 +76,8 @@ class Platform:
             return [("login_resp", {"code": 1})]
         if command == "subscribe":
             return [("subscribe_resp", [{"code": 1 if self.right else 4011, "msg": "not bound"}])]
+        if not self.answers:
+            return []
         if not self.online:
             return [("error", {"code": 4030, "msg": "the device is not online"})]
         answers = [("send_ack", {"msgId": data["msgId"], "status": "succ"})]
@@ -143,6 +146,18 @@ async def test_what_the_device_told_counts_although_one_property_stays_unanswere
     path = await place.path()
 
     assert await path.read([38, 3], 0.2) == {38: True, 3: 80}
+    await path.close()
+
+
+async def test_a_platform_that_does_not_answer_can_be_asked_again_and_again(place: Place) -> None:
+    place.platform.answers = False
+    path = await place.path()
+    for _ in range(65):
+        with pytest.raises(ControlError, match="did not answer in time"):
+            await path.write({38: True}, 0.001)
+
+    place.platform.answers = True
+    await path.write({38: True})
     await path.close()
 
 

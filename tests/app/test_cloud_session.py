@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quecbind.app.cloud_session import (
+    MAX_WAITING,
     Answered,
     CloudSession,
     Opened,
@@ -72,6 +73,23 @@ def test_questions_are_the_documents(session: CloudSession) -> None:
         ("send", {**KEYS, "type": "WRITE-ATTR", "msgId": 2, "kv": '{"switch": true}'}),
         ("send", {**KEYS, "type": "RAW", "msgId": 3, "raw": base64.b64encode(b"\x01\xff").decode()}),
     ]
+
+
+def test_questions_that_were_given_up_take_no_place_and_no_error_of_others(session: CloudSession) -> None:
+    for _ in range(MAX_WAITING + 1):
+        session.give_up(session.read([]))
+    number = session.read([])
+
+    assert hear(session, "error", {"code": 4030, "msg": "offline"}) == Answered(number, 4030, "offline")
+    session.give_up(number)  # it has been answered
+    assert hear(session, "send_ack", {"msgId": number - 1, "status": "succ"}) is None
+
+
+def test_the_late_error_of_a_question_that_was_given_up_does_not_end_the_session(session: CloudSession) -> None:
+    session.give_up(session.read([]))
+
+    assert hear(session, "error", {"code": 4030, "msg": "offline"}) is None
+    assert isinstance(hear(session, "error", {"code": 4008, "msg": "token"}), Over)
 
 
 def test_answers_name_their_question_and_errors_belong_to_the_oldest(session: CloudSession) -> None:

@@ -135,6 +135,7 @@ class CloudPath:
             return await answer
         finally:
             del self._answers[message_id]
+            self._session.give_up(message_id)
 
     async def _last_values(self, ids: Sequence[int], is_all: bool) -> Values:
         """What the platform keeps; nothing when it does not tell and the device has told something."""

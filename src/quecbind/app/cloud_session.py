@@ -1,8 +1,9 @@
 """An App's connection with the Developer Center's WebSocket v1, for one device: JSON in, JSON and happenings out.
 
 The story: log in with the access token, subscribe to the device, and then ask (READ-ATTR, WRITE-ATTR, RAW) and listen.
-An answer to a question names its msgId; an error names none, and belongs to the oldest question without an answer.
-When the user loses the device the session is over. No I/O and no clock: the keep-alive is the transport's own ping.
+An answer to a question names its msgId; an error names none, and belongs to the oldest question that somebody waits
+for, else to one that was given up. When the user loses the device the session is over. No I/O and no clock: the
+keep-alive is the transport's own ping.
 """
 
 import base64
@@ -81,6 +82,7 @@ class CloudSession:
         self._out: list[str] = []
         self._message_id = 0
         self._waiting: list[int] = []
+        self._given_up: list[int] = []
         self._send("login", {"token": token})
 
     def texts_to_send(self) -> list[str]:
@@ -98,6 +100,12 @@ class CloudSession:
 
     def send_raw(self, data: bytes) -> int:
         return self._ask("RAW", {"raw": base64.b64encode(data).decode()})
+
+    def give_up(self, message_id: int) -> None:
+        """Nobody waits for that answer any more; nothing happens when it has come."""
+        if message_id in self._waiting:
+            self._waiting.remove(message_id)
+            self._given_up = [*self._given_up[1 - MAX_WAITING :], message_id]
 
     def receive(self, text: str | bytes) -> Happening | None:
         """What a message means; None when it means nothing here."""
@@ -124,7 +132,7 @@ class CloudSession:
             return self._told(data)
         return None
 
-    def _subscribed(self, data: object) -> Happening:
+    def _subscribed(self, data: object) -> Happening | None:
         answers = [one for one in (data if isinstance(data, list) else [data]) if isinstance(one, dict)]
         for answer in answers:
             if answer.get("code", _OK) != _OK:
@@ -132,11 +140,14 @@ class CloudSession:
         self._phase = _OPEN
         return Opened()
 
-    def _refused(self, data: object) -> Happening:
+    def _refused(self, data: object) -> Happening | None:
         facts = data if isinstance(data, dict) else {}
         code, message = _number(facts.get("code")), str(facts.get("msg") or "")
         if self._phase == _OPEN and self._waiting:
             return Answered(self._waiting.pop(0), code, message)
+        if self._phase == _OPEN and self._given_up:
+            del self._given_up[0]
+            return None
         if self._phase == _OPEN:
             return self._over(f"the platform ended it: {message} ({code})")
         self._phase = _OVER
@@ -145,6 +156,8 @@ class CloudSession:
     def _answered(self, data: object) -> Happening | None:
         facts = data if isinstance(data, dict) else {}
         message_id = _number(facts.get("msgId"))
+        if message_id in self._given_up:
+            self._given_up.remove(message_id)
         if message_id not in self._waiting:
             return None
         self._waiting.remove(message_id)
