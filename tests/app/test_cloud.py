@@ -36,7 +36,7 @@ class Platform:
         self.online = True
         self.tells = True  # whether the device answers reads
         self.silent_about: list[str] = []
-        self.answers = True
+        self.answers = self.acknowledges = True
         self.right = True
         self.attributes: Any = [
             {"resourceCode": "switch", "resourceValce": "true", "dataType": "BOOL"},
@@ -80,7 +80,9 @@ class Platform:
             return []
         if not self.online:
             return [("error", {"code": 4030, "msg": "the device is not online"})]
-        answers = [("send_ack", {"msgId": data["msgId"], "status": "succ"})]
+        answers: list[tuple[str, Any]] = []
+        if self.acknowledges:
+            answers.append(("send_ack", {"msgId": data["msgId"], "status": "succ"}))
         if data["type"] == "READ-ATTR" and self.tells:
             names = [name for name in json.loads(data["kv"]) if name not in self.silent_about]
             answers.append(self.report(dict.fromkeys(names, True)))
@@ -140,7 +142,8 @@ async def test_an_offline_or_silent_device_is_known_by_its_last_values(
     await path.close()
 
 
-async def test_what_the_device_told_counts_although_one_property_stays_unanswered(place: Place) -> None:
+async def test_what_the_device_told_counts_although_the_platform_does_not_answer(place: Place) -> None:
+    place.platform.acknowledges = False
     place.platform.silent_about = ["level"]
     place.platform.attributes[0]["resourceValce"] = "false"
     path = await place.path()
