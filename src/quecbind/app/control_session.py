@@ -146,29 +146,29 @@ class ControlSession:
 
     # --- what the App wants ---
 
-    def start(self, now: float) -> None:
-        """Begins the log-in, on a connection that has just been made."""
+    def start(self, now: float, seconds: float = LOG_IN_S) -> None:
+        """Begins the log-in, on a connection that has just been made; it has so many seconds."""
         if self._phase != _NEW:
             raise ControlError("a session starts once")
         self._phase = _WANTS_RANDOM
-        self._deadline = now + LOG_IN_S
+        self._deadline = now + seconds
         self._send(commands.HELLO)
 
-    def read(self, ids: Iterable[int], now: float) -> int:
+    def read(self, ids: Iterable[int], now: float, seconds: float = ANSWER_S) -> int:
         """Asks for properties, all of them when `ids` is empty; the packet id of the question.
 
         Raises:
             ControlError: no session, an id outside 1..8191, or too many questions without an answer.
         """
-        return self._ask(commands.TSL_READ, lambda: commands.encode_ids(list(ids)), now)
+        return self._ask(commands.TSL_READ, lambda: commands.encode_ids(list(ids)), now + seconds)
 
-    def write(self, fields: Fields, now: float) -> int:
+    def write(self, fields: Fields, now: float, seconds: float = ANSWER_S) -> int:
         """Sets properties, each (id, value); the packet id that `Written` will name.
 
         Raises:
             ControlError: no session, values that cannot be sent, or too many questions without an answer.
         """
-        return self._ask(commands.TSL_WRITE, lambda: ttlv.encode(fields), now)
+        return self._ask(commands.TSL_WRITE, lambda: ttlv.encode(fields), now + seconds)
 
     def send_raw(self, data: bytes) -> None:
         """Bytes for the device's script; nothing acknowledges them.
@@ -313,7 +313,7 @@ class ControlSession:
 
     # --- frames ---
 
-    def _ask(self, command: int, encode: Callable[[], bytes], now: float) -> int:
+    def _ask(self, command: int, encode: Callable[[], bytes], until: float) -> int:
         self._check_open()
         if len(self._waiting) >= MAX_WAITING:
             raise ControlError("too many questions wait for the device's answer")
@@ -322,7 +322,7 @@ class ControlSession:
         except WireError as error:
             raise ControlError(f"this cannot be sent: {error}") from None
         packet_id = self._send(command, self._sealed(data))
-        self._waiting[packet_id] = (command, now + ANSWER_S)
+        self._waiting[packet_id] = (command, until)
         return packet_id
 
     def _check_open(self) -> None:

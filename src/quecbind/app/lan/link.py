@@ -2,9 +2,10 @@
 
 import asyncio
 
+from quecbind.app.control_session import LOG_IN_S
 from quecbind.app.errors import PathLostError
 from quecbind.app.lan.tcp_line import open_line
-from quecbind.app.link import FIRST_ASK_AFTER_S, LOG_IN_S, Link
+from quecbind.app.link import FIRST_ASK_AFTER_S, Link
 from quecbind.app.path import LAN
 from quecbind.wire import lan
 
