@@ -254,6 +254,53 @@ def test_server_addresses_and_other_fields_of_new_apps_are_ignored() -> None:
 # --- the thread that owns a controller ---
 
 
+def test_a_radio_that_goes_while_somebody_uses_it_is_no_trouble() -> None:
+    from quecIot._ble_radio import BleServer
+
+    used: list[str] = []
+
+    class Radio:
+        def stop(self) -> None:
+            used.append("stop")
+
+        def refresh(self) -> None:
+            used.append("refresh")
+
+        def do(self, act: Any) -> None:
+            used.append("do")
+
+    class Vanishing(BleServer):
+        """Its thread takes the radio away as soon as somebody has looked."""
+
+        @property
+        def _radio(self) -> Any:
+            radio, self.left = self.left, None
+            return radio
+
+        @_radio.setter
+        def _radio(self, radio: Any) -> None:
+            self.left = radio
+
+    bench = Bench()
+    owner = bench.connect()
+    bench.log_in(owner)
+    read = frame.encode(7, commands.TSL_READ, signing.lan_encrypt(KEY, owner.conversation.session._iv, b""))
+    bench.peripheral.written(owner, read, 0.0)
+    server = Vanishing(bench.peripheral, "")
+    for act in (
+        server.refresh,
+        lambda: server.report(commands.TSL_REPORT, b""),
+        lambda: server.answer_read(7, b""),
+        lambda: server._logged("line"),
+        server._end,
+    ):
+        server._radio = Radio()
+        act()
+        act()
+
+    assert used == ["refresh", "do", "do", "do", "stop"]
+
+
 def test_a_controller_that_cannot_be_used_is_said_so_and_the_rest_goes_on() -> None:
     import threading
 
