@@ -97,6 +97,7 @@ class LanServer:
         self._host = host
         self._door = door or Door(host.auth_key)
         self._to_say: "list[Say]" = []
+        self._saying = _platform.new_lock()  # the script's threads add to it, the own one takes it all
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
         self._connections: "list[_Connection]" = []
@@ -160,7 +161,8 @@ class LanServer:
 
     def _say(self, say: "Say") -> None:
         if self._connections:
-            self._to_say.append(say)
+            with self._saying:
+                self._to_say.append(say)
             self._wake.set()
 
     def _run(self) -> None:
@@ -189,7 +191,8 @@ class LanServer:
         for ear, mouth, question in self._ears:
             self._answer_datagrams(ear, mouth, question, now)
         self._accept(now)
-        to_say, self._to_say = self._to_say, []
+        with self._saying:
+            to_say, self._to_say = self._to_say, []
         for say in to_say:
             for connection in self._connections:
                 connection.unsent += say(connection.conversation)

@@ -328,6 +328,24 @@ def test_strangers_who_sit_in_every_place_do_not_keep_an_app_out(device: Device)
         one.socket.close()
 
 
+def test_no_report_is_lost_between_the_threads(device: Device) -> None:
+    """Whoever adds one holds the lock under which the list is taken away."""
+    held = []
+
+    class Reports(list[Any]):
+        def append(self, say: Any) -> None:
+            held.append(device.server._saying.locked())
+            super().append(say)
+
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        device.server._to_say = Reports()
+        device.server.report(0x0024, b"x")
+
+        assert app.open(app.next()[2]) == b"x"
+    assert held == [True]
+
+
 def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:
     with App(device.server.tcp_port, KEY, buffer_size=4096) as idle, App(device.server.tcp_port, KEY) as app:
         idle.log_in()
