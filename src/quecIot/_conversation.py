@@ -103,6 +103,8 @@ class Conversation:
         if asked.command == commands.PROVISION:
             return self._pair(asked)
         if asked.command == commands.HELLO:
+            if self.session.is_valid():  # whoever logs in anew has the time and the questions of one who comes
+                self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
