@@ -2,12 +2,14 @@
 
 GATT carries a byte stream: a frame is cut where the connection's MTU says so, and put together again by its header, as
 on TCP. What a connection may ask is decided by `_conversation`, the same as on LAN; here is what BLE adds. Few can
-be connected at once, and strangers cannot take the places of those that have logged in. Nothing here knows a radio,
-a thread or a clock; all methods are called from one thread, except where they say otherwise.
+be connected at once; strangers cannot take the places of those that have logged in, and the one that has been there
+longest gives way to the next. Nothing here knows a radio, a thread or a clock; all methods are called from one thread,
+except where they say otherwise.
 """
 
 from quecbind.wire import ble_advertising
 from quecbind.wire.errors import BleError
+from quecIot import _pairing
 from quecIot._conversation import Conversation
 from quecIot._session import Door
 
@@ -106,6 +108,7 @@ class Peripheral:
         self._entropy = entropy
         self._log = log
         self._centrals: "list[Central]" = []
+        self._leaving: "list[Central]" = []
         self._complained = ""
 
     # --- before anybody connects ---
@@ -137,10 +140,13 @@ class Peripheral:
     # --- connections ---
 
     def connected(self, source: str, now: float) -> "Central | None":
-        """Whoever has just connected; None when there is no room for more of them."""
-        strangers = [one for one in self._centrals if not one.conversation.session.is_open]
-        if len(self._centrals) >= MAX_CENTRALS or len(strangers) >= MAX_STRANGERS:
+        """Whoever has just connected; None when there is no room. `handle_timer` tells who has to give way for it."""
+        if len(self._centrals) >= MAX_CENTRALS:
             return None
+        strangers = [one for one in self._centrals if not one.conversation.session.is_open]
+        if _pairing.has_to_give_way([one.conversation.source for one in strangers], MAX_STRANGERS):
+            self.disconnected(strangers[0])
+            self._leaving.append(strangers[0])
         host = self._host
         central = Central(
             Conversation(
@@ -210,7 +216,7 @@ class Peripheral:
 
     def handle_timer(self, now: float) -> "list[Central]":
         """Those whose connections are to be ended by now."""
-        over = []
+        over, self._leaving = self._leaving, []
         for central in self._centrals:
             due = central.conversation.handle_timer(now)
             if due is None or central.is_too_slow():

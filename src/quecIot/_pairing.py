@@ -105,9 +105,9 @@ def may_connect(
     return strangers.count(source) < MAX_STRANGERS_PER_SOURCE and is_own_network(source)
 
 
-def has_to_give_way(strangers: "list[str]") -> bool:
+def has_to_give_way(strangers: "list[str]", most: int = MAX_STRANGERS) -> bool:
     """Whether the stranger that has been there longest is closed for the next one.
 
     Whoever has business here is done in a moment, so nobody keeps others out by sitting in every place.
     """
-    return len(strangers) >= MAX_STRANGERS
+    return len(strangers) >= most

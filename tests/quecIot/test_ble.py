@@ -128,15 +128,18 @@ def test_an_mtu_outside_the_standard_is_brought_into_it(mtu: int, expected: int)
     assert central.mtu == expected
 
 
-def test_strangers_cannot_take_all_places() -> None:
+def test_strangers_cannot_take_all_places_nor_keep_others_out() -> None:
     bench = Bench()
     owner = bench.connect()
     bench.log_in(owner)
     strangers = [bench.connect() for _ in range(_ble.MAX_STRANGERS)]
 
-    assert bench.peripheral.connected("C0:00:00:00:00:09", 0.0) is None
-    bench.peripheral.disconnected(strangers[0])
-    assert bench.peripheral.connected("C0:00:00:00:00:09", 0.0) is not None
+    bench.connect("C0:00:00:00:00:09")
+
+    assert bench.peripheral.handle_timer(0.0) == [strangers[0]]
+    assert bench.peripheral.handle_timer(0.0) == []
+    assert not bench.peripheral.written(strangers[0], frame.encode(1, commands.HELLO), 0.0)
+    assert bench.ask(strangers[1], commands.HELLO)[0].command == commands.RANDOM
     assert bench.ask(owner, commands.PING)[0].command == commands.PONG
 
 
