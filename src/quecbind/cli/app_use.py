@@ -199,8 +199,12 @@ async def _connected(device: Device) -> None:
 
 
 def _with_device(args: argparse.Namespace, act: Callable[[Device], Awaitable[T]]) -> T:
+    if args.path == BLE and not args.radio:
+        raise CommandError(USAGE, "--path ble needs --radio: bleak or bumble:TRANSPORT")
+    if args.path == CLOUD and args.auth_key:
+        raise CommandError(USAGE, "--auth-key opens LAN and BLE alone: --path cloud is for who signs in")
     network = LocalNetwork(args.lan_port, ipv4(args.lan_address))
-    key = args.auth_key or os.environ.get(_KEY, "")
+    key = args.auth_key or ("" if args.path == CLOUD else os.environ.get(_KEY, ""))
     if key:
         return asyncio.run(_with_key(args, network, _key(key), act))
 
