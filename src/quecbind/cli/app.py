@@ -3,18 +3,13 @@
 import argparse
 import asyncio
 import dataclasses
-import sys
-from typing import TYPE_CHECKING, Any
 
-from quecbind.app.lan import FoundDevice, LocalNetwork, discover
+from quecbind.app.lan import LocalNetwork, discover
 from quecbind.cli import app_ble, app_use
-from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
+from quecbind.cli.app_account import add_account_command, add_lan, binding_facts, ipv4, show_bound, signed_in, tell
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
 from quecbind.cli.outcome import DONE, USAGE, CommandError
 from quecbind.cli.output import print_fields, print_json, print_table
-
-if TYPE_CHECKING:
-    from quecbind.app.pairing import Step
 
 _DEVICE_COLUMNS = ("product_key", "device_key", "name", "product_name", "is_online", "is_verified")
 
@@ -116,15 +111,7 @@ def run_login(args: argparse.Namespace) -> int:
 def run_provision(args: argparse.Namespace) -> int:
     _check_pin(args)
     ssid, password = app_ble.wifi_of(args)
-    return _show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
-
-
-def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
-    if args.json:
-        print_json(bound)
-    else:
-        print(f"{bound['product_key']} {bound['device_key']} is yours")
-    return DONE
+    return show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
 
 
 def _check_pin(args: argparse.Namespace) -> None:
@@ -135,52 +122,29 @@ def _check_pin(args: argparse.Namespace) -> None:
 def run_pair(args: argparse.Namespace) -> int:
     _check_pin(args)
     if args.radio:
-        return _show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
+        return show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
     network = LocalNetwork(args.lan_port, ipv4(args.lan_address), args.pin)
-
-    def tell(step: "Step") -> None:
-        print(step.sentence, file=sys.stderr, flush=True)
 
     bound = signed_in(
         args,
         lambda client: bind_nearby(client, args.pk, args.dk, args.name, args.seconds, network=network, tell=tell),
     )
-    if args.json:
-        print_json(_bound(bound.device, bound.binding.bind_mode, bound.binding.product_name))
-    else:
-        print(f"{bound.device.product_key} {bound.device.device_key} is yours")
-    return DONE
-
-
-def _bound(device: FoundDevice, bind_mode: int, product_name: str) -> dict[str, Any]:
-    return {
-        "product_key": device.product_key,
-        "device_key": device.device_key,
-        "address": device.address,
-        "port": device.port,
-        "bind_mode": bind_mode,
-        "product_name": product_name,
-    }
+    return show_bound(args, binding_facts(bound.device, bound.binding))
 
 
 def run_bind(args: argparse.Namespace) -> int:
     binding = signed_in(
         args, lambda client: client.bind_by_code(args.product_key, args.device_key, args.bind_code, args.name)
     )
-    if args.json:
-        print_json(
-            {
-                "product_key": args.product_key,
-                "device_key": args.device_key,
-                "bind_mode": binding.bind_mode,
-                "product_name": binding.product_name,
-            }
-        )
-    else:
-        print(f"{args.product_key} {args.device_key} is yours")
-    return DONE
+    facts = {
+        "product_key": args.product_key,
+        "device_key": args.device_key,
+        "bind_mode": binding.bind_mode,
+        "product_name": binding.product_name,
+    }
+    return show_bound(args, facts)
 
 
 def run_devices(args: argparse.Namespace) -> int:

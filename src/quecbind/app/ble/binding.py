@@ -19,7 +19,7 @@ from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
 from quecbind.app.errors import AnswerError, NoBindCodeError, PairingError, WrongPinError
-from quecbind.app.pairing import Step
+from quecbind.app.pairing import Step, silent
 from quecbind.wire import ble, commands, lan
 from quecbind.wire.errors import WireError
 
@@ -62,10 +62,6 @@ class _Carried:
     answer: ble.Authenticated = field(repr=False)
 
 
-def _silent(step: Step) -> None:
-    """Nobody waits for the steps."""
-
-
 async def bind_ble_only(
     client: AppClient,
     radio: Radio,
@@ -73,7 +69,7 @@ async def bind_ble_only(
     device_name: str | None = None,
     *,
     pin: str | None = None,
-    tell: Callable[[Step], None] = _silent,
+    tell: Callable[[Step], None] = silent,
 ) -> bytes:
     """Binds a BLE-only device to the user who is signed in at `client`; the key that opens sessions with it.
 
