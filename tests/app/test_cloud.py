@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -175,6 +176,17 @@ async def test_what_nobody_knows_is_an_error_with_its_reason(place: Place) -> No
     assert refused.value.code == 4030
     assert not path.is_lost
     await path.close()
+
+
+async def test_no_log_shows_the_token(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.client.resume(Tokens("Bearer very-secret", "r", 0, 0))
+    with caplog.at_level(logging.DEBUG):
+        path = await place.path()
+        await path.close()
+
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.server")]
+    assert ("login", {"token": "Bearer very-secret"}) in _sent(place)
+    assert "very-secret" not in "\n".join(ours)
 
 
 async def test_somebody_elses_device_is_refused(place: Place) -> None:

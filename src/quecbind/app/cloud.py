@@ -6,6 +6,7 @@ from the last values that the Developer Center keeps.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ from quecbind.app.values import Values
 OPEN_S = 10.0
 _PING_EVERY_S = 40.0
 _PONG_IN_S = 30.0
+_log = logging.getLogger("quecbind.app.cloud.websockets")
+_log.setLevel(logging.INFO)  # at DEBUG it would show every message, the log-in with its token among them
 A = TypeVar("A")
 
 
@@ -258,6 +261,7 @@ async def open_path(
                 ping_timeout=_PONG_IN_S,
                 open_timeout=None,
                 proxy=None,
+                logger=_log,
             )
     except TimeoutError:
         raise PathLostError("the platform did not answer in time") from None

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -58,6 +59,9 @@ def signed_in(args: argparse.Namespace, act: "Callable[[AppClient], Awaitable[T]
     if missing:
         raise CommandError(USAGE, f"missing: {', '.join(missing)}")
     password = password_of(args.password, f"Password for {values['email']}: ")
+
+    for talkative in ("httpx", "httpcore"):  # of every request they tell the URL, and some have a share code in it
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
     async def session() -> T:
         async with AppClient(values["url"], values["domain"], values["domain_secret"]) as client:
