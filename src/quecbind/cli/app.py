@@ -8,7 +8,7 @@ from quecbind.app.lan import LocalNetwork, discover
 from quecbind.cli import app_ble, app_use
 from quecbind.cli.app_account import add_account_command, add_lan, binding_facts, ipv4, show_bound, signed_in, tell
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
-from quecbind.cli.outcome import DONE, USAGE, CommandError
+from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
 
 _DEVICE_COLUMNS = ("product_key", "device_key", "name", "product_name", "is_online", "is_verified")
@@ -109,23 +109,18 @@ def run_login(args: argparse.Namespace) -> int:
 
 
 def run_provision(args: argparse.Namespace) -> int:
-    _check_pin(args)
+    pin = app_ble.pin_of(args)
     ssid, password = app_ble.wifi_of(args)
-    return show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
-
-
-def _check_pin(args: argparse.Namespace) -> None:
-    if args.pin is not None and not args.dk:
-        raise CommandError(USAGE, "--pin needs --dk: a PIN belongs to one device")
+    return show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password, pin)))
 
 
 def run_pair(args: argparse.Namespace) -> int:
-    _check_pin(args)
+    pin = app_ble.pin_of(args)
     if args.radio:
-        return show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
+        return show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args, pin)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-    network = LocalNetwork(args.lan_port, ipv4(args.lan_address), args.pin)
+    network = LocalNetwork(args.lan_port, ipv4(args.lan_address), pin)
 
     bound = signed_in(
         args,

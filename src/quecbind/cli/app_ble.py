@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SSID_VARIABLE = "QUECBIND_WIFI_SSID"
 PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
+PIN_VARIABLE = "QUECBIND_APP_PIN"
 COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _BUMBLE = "bumble:"
 
@@ -44,8 +45,16 @@ def add_pin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin",
         metavar="DIGITS",
-        help="the device's PIN: its bind code does not cross the air in the clear; needs --dk",
+        help=f"the device's PIN: its bind code does not cross the air in the clear; needs --dk [{PIN_VARIABLE}]",
     )
+
+
+def pin_of(args: argparse.Namespace) -> str | None:
+    """The PIN of the device that is named; None when pairing is not sealed."""
+    pin = args.pin or os.environ.get(PIN_VARIABLE) or None
+    if pin is not None and not args.dk:
+        raise CommandError(USAGE, f"--pin ({PIN_VARIABLE}) needs --dk: a PIN belongs to one device")
+    return pin
 
 
 def add_provision(parser: argparse.ArgumentParser) -> None:
@@ -132,17 +141,19 @@ def scanned(radio_name: str, scan_s: float) -> "list[FoundBle]":
     return asyncio.run(session())
 
 
-async def provision(client: "AppClient", args: argparse.Namespace, ssid: str, password: str) -> dict[str, Any]:
+async def provision(
+    client: "AppClient", args: argparse.Namespace, ssid: str, password: str, pin: str | None
+) -> dict[str, Any]:
     """Finds the device, gives it the network, binds it."""
     from quecbind.app.ble import pairing  # noqa: PLC0415 - of the extras `app` and `ble`
 
     async with radio_of(args.radio) as radio:
         device = await _one(radio, args.pk, args.dk, args.seconds)
-        binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=args.pin, tell=tell)
+        binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=pin, tell=tell)
     return binding_facts(device, binding)
 
 
-async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
+async def pair(client: "AppClient", args: argparse.Namespace, pin: str | None) -> dict[str, Any]:
     """Finds the device and binds it, with or without a network of its own."""
     from quecbind.app.ble.binding import bind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
     from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415
@@ -151,9 +162,9 @@ async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
     async with radio_of(args.radio) as radio:
         device = await _one(radio, args.pk, args.dk, args.seconds)
         if device.is_ble_only:
-            await bind_ble_only(client, radio, device, args.name, pin=args.pin, tell=tell)
+            await bind_ble_only(client, radio, device, args.name, pin=pin, tell=tell)
             return binding_facts(device)
-        network, keys = BleNetwork(radio, args.pin), (device.product_key, device.device_key)
+        network, keys = BleNetwork(radio, pin), (device.product_key, device.device_key)
         done = await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
     return binding_facts(done.device, done.binding)
 
