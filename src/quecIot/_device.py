@@ -10,8 +10,9 @@ from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
 from quecIot._ble_binding import BleBinding
 from quecIot._board import Board
+from quecIot._conversation import Host
 from quecIot._events import Events
-from quecIot._lan import Host, LanServer, Settings
+from quecIot._lan import LanServer, Settings
 from quecIot._profile import DEFAULTS, LATER, Profile
 from quecIot._sealed import Pin, Sealing
 from quecIot._session import Door
@@ -155,19 +156,10 @@ class Device:
         if not self._is_ble_only:
             capabilities |= ble_advertising.WAN | ble_advertising.LAN
             take_wifi, authenticate, release = self._take_wifi, None, None
-        host = _ble.Host(
-            self._identity,
-            self._has_network,
-            self._window_ends_at,
-            self._door,
-            self._carry_out,
-            take_wifi,
-            authenticate,
-            release,
-            capabilities,
-            self._sealing,
+        host = Host(self._identity, self._door, self._carry_out, self._sealing, take_wifi, authenticate, release)
+        return _ble.Peripheral(
+            host, self._has_network, self._window_ends_at, capabilities, self._entropy, _platform.log
         )
-        return _ble.Peripheral(host, self._entropy, _platform.log)
 
     @staticmethod
     def _pin_of(pin: str) -> str:
@@ -180,8 +172,8 @@ class Device:
     def _start_lan(self, settings: Settings) -> None:
         if not settings.is_on or self._is_ble_only:
             return
-        host = Host(self._identity, self._auth_key, self._carry_out, self._sealing)
-        server = LanServer(settings, host, self._files, self._door)
+        host = Host(self._identity, self._door, self._carry_out, self._sealing)
+        server = LanServer(settings, host, self._files)
         try:
             server.start()
         except OSError as error:

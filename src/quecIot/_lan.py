@@ -6,10 +6,8 @@ A socket that is bound to one address hears no broadcasts, so such a device list
 
 from quecbind.wire import commands, frame, lan
 from quecIot import _pairing, _platform
-from quecIot._conversation import Conversation
+from quecIot._conversation import Conversation, Host
 from quecIot._networks import Networks, broadcast_of, is_within
-from quecIot._sealed import Sealing
-from quecIot._session import Door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,31 +47,6 @@ def _port(text: str, default: int) -> int:
     return port
 
 
-class Host:
-    """What the local network may know of the device and ask of it; every function may be called from any thread."""
-
-    __slots__ = ("auth_key", "carry_out", "identity", "sealing")
-
-    def __init__(
-        self,
-        identity: "Callable[[], tuple[str, str, str | None]]",
-        auth_key: "Callable[[], bytes | None]",
-        carry_out: "Callable[[tuple[Any, ...]], bytes]",
-        sealing: "Sealing | None" = None,
-    ) -> None:
-        """
-        Args:
-            identity: product key, device key, and a bind code that may be told in the clear.
-            auth_key: the 16 bytes that open a session, None while there is no owner.
-            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
-            sealing: hands the bind code over to who knows the PIN; None where there is none.
-        """
-        self.identity = identity
-        self.auth_key = auth_key
-        self.carry_out = carry_out
-        self.sealing = sealing
-
-
 class _Connection:
     __slots__ = ("conversation", "socket", "stream", "unsent")
 
@@ -90,12 +63,10 @@ class LanServer:
         tcp_port: the port that it listens on, once `start` has returned.
     """
 
-    def __init__(self, settings: Settings, host: Host, files: "_platform.Files", door: "Door | None" = None) -> None:
-        """`door` is one that other transports go through as well."""
+    def __init__(self, settings: Settings, host: Host, files: "_platform.Files") -> None:
         self.tcp_port = 0
         self._settings = settings
         self._host = host
-        self._door = door or Door(host.auth_key)
         self._to_say: "list[Say]" = []
         self._saying = _platform.new_lock()  # the script's threads add to it, the own one takes it all
         self._networks = Networks(files)
@@ -241,17 +212,7 @@ class LanServer:
             if _pairing.has_to_give_way(strangers):
                 waiting[0].socket.close()
                 self._connections.remove(waiting[0])
-            host = self._host
-            conversation = Conversation(
-                source,
-                host.identity,
-                self._door,
-                host.carry_out,
-                _platform.entropy,
-                _platform.log,
-                now,
-                sealing=host.sealing,
-            )
+            conversation = Conversation(source, self._host, _platform.entropy, _platform.log, now)
             self._connections.append(_Connection(sock, conversation))
 
     def _serve(self, connection: _Connection, now: float) -> bool:

@@ -9,7 +9,8 @@ import pytest
 
 from quecbind.wire import ble_advertising, commands, frame, lan, signing
 from quecIot import _ble
-from quecIot._ble import Central, Host, Peripheral
+from quecIot._ble import Central, Peripheral
+from quecIot._conversation import Host
 from quecIot._session import Door
 from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
 
@@ -25,18 +26,15 @@ class Bench:
         self.logged: list[str] = []
         self.asked: list[Any] = []
         self.wifi: list[tuple[str, str]] = []
-        host = Host(
-            lambda: self.identity,
+        host = Host(lambda: self.identity, Door(lambda: self.key), self.carry_out, take_wifi=self.take_wifi)
+        self.peripheral = Peripheral(
+            host,
             lambda: self.has_network,
             lambda: self.ends_at,
-            Door(lambda: self.key),
-            self.carry_out,
-            self.take_wifi,
-            None,
-            None,
             ble_advertising.BLE,
+            CountingEntropy(),
+            lambda level, text: self.logged.append(text),
         )
-        self.peripheral = Peripheral(host, CountingEntropy(), lambda level, text: self.logged.append(text))
 
     def carry_out(self, decision: Any) -> bytes:
         self.asked.append(decision)

@@ -8,7 +8,7 @@ import pytest
 
 from quecbind.wire import commands, frame, lan, signing, ttlv
 from quecIot import _conversation, _platform
-from quecIot._conversation import Conversation
+from quecIot._conversation import Conversation, Host
 from quecIot._sealed import Sealing
 from quecIot._session import Door
 from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
@@ -25,15 +25,13 @@ class Peer:
         self.offer: tuple[str, str, str] | None = None
         self.tries: list[tuple[str, bool]] = []
         self.asked: list[Any] = []
+        sealing = Sealing(lambda: self.offer, self.settle, _platform.agree, 0.0)
         self.conversation = Conversation(
             SOURCE,
-            lambda: self.identity,
-            Door(lambda: self.key),
-            self.carry_out,
+            Host(lambda: self.identity, Door(lambda: self.key), self.carry_out, sealing),
             CountingEntropy(),
             lambda level, text: self.logged.append(text),
             now=0.0,
-            sealing=Sealing(lambda: self.offer, self.settle, _platform.agree, 0.0),
         )
 
     def settle(self, pin: str, is_right: bool) -> str | int | None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from quecbind.wire import commands, frame, lan
-from quecIot._lan import Host, LanServer, Settings
+from quecIot._conversation import Host
+from quecIot._lan import LanServer, Settings
 from quecIot._platform import Files
+from quecIot._session import Door
 from tests.quecIot.app_by_hand import App
 from tests.quecIot.bench import CODE, DK, PK
 
@@ -40,7 +42,7 @@ class Device:
         self.key: bytes | None = KEY
         self.asked: list[Any] = []
         settings = Settings(lambda name: environment.get(name, ""))
-        host = Host(lambda: self.identity, lambda: self.key, self.carry_out)
+        host = Host(lambda: self.identity, Door(lambda: self.key), self.carry_out)
         self.server = LanServer(settings, host, Files())
         self.server.start()
 
@@ -233,7 +235,7 @@ def test_junk_is_survived(device: Device) -> None:
 
 def test_a_taken_port_is_an_os_error_and_leaves_nothing_open(device: Device) -> None:
     environment = {"QUECIOT_LAN_HOST": "127.0.0.1", "QUECIOT_LAN_TCP_PORT": str(device.server.tcp_port)}
-    host = Host(lambda: (PK, DK, None), lambda: None, lambda decision: b"")
+    host = Host(lambda: (PK, DK, None), Door(lambda: None), lambda decision: b"")
     second = LanServer(Settings(lambda name: environment.get(name, "")), host, Files())
 
     with pytest.raises(OSError, match="in use"):
