@@ -92,7 +92,7 @@ async def test_it_is_bound_and_its_owner_uses_it_with_the_code_as_key(tag: Tag) 
     assert len(key) == 16
     assert key.isalnum()
     await tag.write(key)
-    assert tag.device.device._auth_key() == key
+    assert tag.device.device._near.auth_key() == key
     assert (await found(await tag.air.app(), lambda one: one.is_bound)).is_bindable is False
 
 

@@ -88,8 +88,8 @@ class TestWithAPin:
         assert device.set_productinfo("p11abc", "secret")
         assert device.bindcode_set(CODE, 120)
         assert device.set_pairing_pin("271828")
-        assert device._lan is not None
-        yield device, FoundDevice("p11abc", "aabbccddeeff", LOOPBACK, device._lan.tcp_port, None, 1)
+        assert device._near.lan is not None
+        yield device, FoundDevice("p11abc", "aabbccddeeff", LOOPBACK, device._near.lan.tcp_port, None, 1)
         device.close()
 
     async def test_the_app_that_knows_it_gets_the_code(self, pinned: tuple[Device, FoundDevice]) -> None:
