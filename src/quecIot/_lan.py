@@ -4,7 +4,7 @@
 A socket that is bound to one address hears no broadcasts, so such a device listens to those of its network as well.
 """
 
-from quecbind.wire import commands, frame, lan
+from quecbind.wire import commands, lan
 from quecIot import _pairing, _platform
 from quecIot._conversation import Conversation, Host
 from quecIot._networks import Networks, broadcast_of, is_within
@@ -82,6 +82,7 @@ class LanServer:
             OSError: a port is taken.
         """
         settings = self._settings
+        self._around = [] if settings.host == ANY_HOST else self._networks.around(settings.host)
         self._listener, self.tcp_port = _platform.tcp_listener(settings.host, settings.tcp_port)
         try:
             self._udp = _platform.udp_socket(settings.host, settings.udp_port)
@@ -101,7 +102,6 @@ class LanServer:
         """Sockets that hear what is sent to everybody; none where the device listens everywhere anyway."""
         if self._settings.host == ANY_HOST:
             return []
-        self._around = self._networks.around(self._settings.host)
         return self._open([broadcast_of(network) for network in self._around] + [EVERYBODY], port)
 
     def _open(self, hosts: "list[str]", port: int) -> "list[Any]":
@@ -179,23 +179,18 @@ class LanServer:
             # To everybody means everybody in the network of the device's address, whatever else this machine is in.
             if ear is not mouth and not self._settings.answers_any and not is_within(source[0], self._around):
                 continue
-            packet_id = self._discovery.packet_id(data, source, now, question)
-            if packet_id is None:
+            answer = self._discovery.answer(data, source, now, question, self._host.identity, self._place)
+            if answer is None:
                 continue
-            product_key, device_key, _ = self._host.identity()
-            if not product_key:
-                continue
-            if question == commands.DISCOVER:
-                own = self._settings.host
-                if own == ANY_HOST:
-                    own = self._networks.address_towards(source[0])
-                payload = lan.discover_answer(product_key, device_key, own, self.tcp_port)
-            else:
-                payload = lan.classic_discover_answer(product_key, device_key)
             try:
-                mouth.sendto(frame.encode(packet_id, question + 1, payload), address)
+                mouth.sendto(answer, address)
             except OSError as error:
                 _platform.log(_platform.INFO, "LAN: an answer could not be sent: %s" % _platform.describe(error))
+
+    def _place(self, peer: str) -> "tuple[str, int]":
+        """Where a peer at that address reaches this device."""
+        own = self._settings.host
+        return self._networks.address_towards(peer) if own == ANY_HOST else own, self.tcp_port
 
     def _accept(self, now: float) -> None:
         for _ in range(8):

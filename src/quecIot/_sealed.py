@@ -7,7 +7,7 @@ none, for it has told nothing. No I/O, no clock, no randomness of its own, no gr
 
 from quecbind.wire import sealed
 from quecbind.wire.errors import WireError
-from quecIot._pairing import Allowance
+from quecIot._allowance import Allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
