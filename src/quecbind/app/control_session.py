@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from quecbind.app.errors import ControlError
-from quecbind.wire import commands, frame, lan, signing, ttlv
+from quecbind.wire import auth_key, commands, frame, lan, signing, ttlv
 from quecbind.wire.errors import WireError
 
-KEY_SIZE = 16
 LOG_IN_S = 10.0
 ANSWER_S = 10.0
 HEARTBEAT_EVERY_S = 12.0  # some devices find 20 s too slow
@@ -113,8 +112,8 @@ class ControlSession:
         Raises:
             ControlError: the key is not 16 bytes.
         """
-        if len(key) != KEY_SIZE:
-            raise ControlError("a session key has 16 bytes")
+        if len(key) != auth_key.SIZE:
+            raise ControlError(f"a session key has {auth_key.SIZE} bytes")
         self.skipped_count = 0
         self.is_proven = False
         self._key = key

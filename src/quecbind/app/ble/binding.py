@@ -8,8 +8,6 @@ the other pair of commands that devices understand. A device with a PIN wants th
 connection.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +16,7 @@ from quecbind.app.ble.link import open_link
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
-from quecbind.app.errors import AnswerError, NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
 from quecbind.app.pairing import Step, silent
 from quecbind.wire import ble, commands, lan
 from quecbind.wire.errors import WireError
@@ -78,7 +76,7 @@ async def bind_ble_only(
         PairingError: 307 the device gave no random, 309 it did not take the code: its bind window is closed, or it has
             another product secret, or wants a PIN; 306 otherwise.
         RefusedError: the platform said no.
-        ControlError: it is bound, but the device did not let the owner log in.
+        ControlError: it is bound, but the platform has no key, or the device did not let the owner log in.
     """
     carried = await _carry(client, radio, device, pin)
     tell(Step("code", "the device took the bind code"))
@@ -91,10 +89,7 @@ async def bind_ble_only(
         carried.answer.old_secret,
         device_name,
     )
-    try:
-        key = base64.b64decode(await client.auth_key(device.product_key, device.device_key), validate=True)
-    except binascii.Error:
-        raise AnswerError(client.base_url, "the auth key is no Base64") from None
+    key = await client.session_key(device.product_key, device.device_key)
     link = await open_link(radio, device.address, key)
     await link.close()
     tell(Step("bound", "the device is bound"))
