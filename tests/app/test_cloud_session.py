@@ -12,7 +12,6 @@ from quecbind.app.cloud_session import (
     CloudSession,
     Opened,
     Over,
-    Presence,
     RawReported,
     Refused,
     Reported,
@@ -48,7 +47,7 @@ def test_it_logs_in_subscribes_and_is_open() -> None:
 
     assert said(session) == [("login", {"token": "Bearer t"})]
     assert hear(session, "login_resp", {"code": 1}) is None
-    assert said(session) == [("subscribe", [{**KEYS, "messageType": ["ONLINE", "MATTR-REPORT", "RAW-UPLINK"]}])]
+    assert said(session) == [("subscribe", [{**KEYS, "messageType": ["MATTR-REPORT", "RAW-UPLINK"]}])]
     assert hear(session, "subscribe_resp", [{**KEYS, "code": 1}]) == Opened()
 
 
@@ -106,11 +105,7 @@ def test_answers_name_their_question_and_errors_belong_to_the_oldest(session: Cl
 def test_what_the_device_tells_is_heard(session: CloudSession) -> None:
     assert told(session, "MATTR", {"packetId": 1, "kv": {"switch": True}}) == Reported({"switch": True})
     assert told(session, "RAW", {"raw": "Af8="}) == RawReported(b"\x01\xff")
-    assert [told(session, "ONLINE", {"value": value}) for value in (0, 1, 2)] == [
-        Presence(False),
-        Presence(True),
-        Presence(True),
-    ]
+    assert told(session, "ONLINE", {"value": 1}) is None
 
 
 @pytest.mark.parametrize(

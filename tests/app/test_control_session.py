@@ -372,6 +372,6 @@ def test_packet_ids_stay_where_apps_count(session: ControlSession) -> None:
     session._packet_id = 0xFFFC
 
     for _ in range(4):
-        session.ping()
+        session.send_raw(b"x")
 
     assert [one.packet_id for one in sent(session)] == [0xFFFD, 0xFFFE, 1000, 1001]

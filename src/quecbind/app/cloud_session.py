@@ -19,7 +19,7 @@ MAX_TEXT = 65536
 MAX_WAITING = 64
 _MAX_MESSAGE_ID = 2_147_483_647
 _OK = 1
-_TYPES = ("ONLINE", "MATTR-REPORT", "RAW-UPLINK")
+_TYPES = ("MATTR-REPORT", "RAW-UPLINK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,6 @@ class RawReported:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    is_online: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Answered:
     """How a question went: code 1 is well, others are the platform's."""
 
@@ -66,7 +61,7 @@ class Over:
     reason: str
 
 
-Happening = Opened | Refused | Reported | RawReported | Presence | Answered | Over
+Happening = Opened | Refused | Reported | RawReported | Answered | Over
 
 _LOGGING_IN, _SUBSCRIBING, _OPEN, _OVER = range(4)
 
@@ -201,8 +196,6 @@ class CloudSession:
 
 
 def _meaning(kind: object, content: dict[str, Any]) -> Happening | None:
-    if kind == "ONLINE":
-        return Presence(_number(content.get("value")) != 0)
     if kind == "MATTR":
         kv = content.get("kv")
         return Reported(kv) if isinstance(kv, dict) else None

@@ -180,15 +180,6 @@ class ControlSession:
             raise ControlError("there is nothing to send")
         self._send(commands.TRANSPARENT_DOWN, self._sealed(data))
 
-    def ping(self) -> None:
-        """Asks for a sign of life.
-
-        Raises:
-            ControlError: no session.
-        """
-        self._check_open()
-        self._send(commands.PING)
-
     # --- what arrives ---
 
     def receive_data(self, data: bytes, now: float) -> list[Happening]:
