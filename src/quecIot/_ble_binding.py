@@ -54,7 +54,7 @@ class BleBinding:
         elif offers:
             old = offers[-1][1]  # the Developer Center may have taken it
         answer = ble.Authenticated(
-            ble.ACCEPTED, self._sealed(secret, random), self._sealed(old, random) if old else None
+            ble.ACCEPTED, self._encrypted(secret, random), self._encrypted(old, random) if old else None
         )
         return ble.authenticated(answer)
 
@@ -83,7 +83,7 @@ class BleBinding:
             return ""
         return code if len(code) == 16 and all([digit in _CODE_DIGITS for digit in code]) else ""
 
-    def _sealed(self, secret: str, random: str) -> str:
+    def _encrypted(self, secret: str, random: str) -> str:
         profile = self._profile
         return ble.encrypt_bind_secret(profile.product_key, profile.device_key, secret, profile.product_secret, random)
 

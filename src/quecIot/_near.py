@@ -91,7 +91,7 @@ class Near:
         self._entropy = entropy
         self._monotonic = monotonic
         self._is_ble_only = is_ble_only
-        self._sealing = Sealing(self.offer, self.settle, _platform.agree, monotonic())
+        self._sealing = Sealing(self.terms, self.settle, _platform.agree, monotonic())
         self._ble_binding = BleBinding(profile, entropy)
         self._wifi = Events()
         self._takes_wifi = False
@@ -184,7 +184,7 @@ class Near:
 
     # --- sealed pairing ---
 
-    def offer(self) -> "tuple[str, str, str] | None":
+    def terms(self) -> "tuple[str, str, str] | None":
         """PIN, product key and device key while there are a PIN and an open bind window."""
         with self._lock:
             if not self.pin.text or self._window.code(self._monotonic()) is None:

@@ -404,12 +404,12 @@ class TestSealedPairing:
 
     def test_with_a_pin_the_code_is_told_to_nobody_in_the_clear(self, bench: Bench) -> None:
         assert bench.device._near.identity() == (PK, DK, CODE)
-        assert bench.device._near.offer() is None
+        assert bench.device._near.terms() is None
 
         assert bench.device.set_pairing_pin("271828")
 
         assert bench.device._near.identity() == (PK, DK, None)
-        assert bench.device._near.offer() == ("271828", PK, DK)
+        assert bench.device._near.terms() == ("271828", PK, DK)
         assert bench.device.bindcode_get() == [CODE, 120]
 
     @pytest.mark.parametrize("off", ["", None])
@@ -419,14 +419,14 @@ class TestSealedPairing:
         assert bench.device.set_pairing_pin(off)
 
         assert bench.device._near.identity() == (PK, DK, CODE)
-        assert bench.device._near.offer() is None
+        assert bench.device._near.terms() is None
 
     def test_a_refused_pin_leaves_the_earlier_one(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         bench.device.set_pairing_pin("271828")
 
         assert not bench.device.set_pairing_pin("27182")
 
-        assert bench.device._near.offer() == ("271828", PK, DK)
+        assert bench.device._near.terms() == ("271828", PK, DK)
         assert "6 to 16 digits" in caplog.text
         assert "27182" not in caplog.text
 
@@ -481,7 +481,7 @@ class TestSealedPairing:
         bench.device.set_productinfo(PK, PS)
         bench.device.bindcode_set(CODE, 120)
 
-        assert bench.device._near.offer() == ("271828", PK, DK)
+        assert bench.device._near.terms() == ("271828", PK, DK)
 
     def test_a_wrong_one_there_keeps_the_module_from_starting(self, caplog: pytest.LogCaptureFixture) -> None:
         assert not Bench(QUECIOT_PAIRING_PIN="12345").device.init()
@@ -494,7 +494,7 @@ class TestSealedPairing:
         device = bench.new_device()
         assert device.init()
 
-        assert device._near.offer() is None
+        assert device._near.terms() is None
 
 
 def test_the_public_module_has_the_calls_and_nothing_else() -> None:

@@ -178,7 +178,7 @@ class ControlSession:
         self._check_open()
         if not data:
             raise ControlError("there is nothing to send")
-        self._send(commands.TRANSPARENT_DOWN, self._sealed(data))
+        self._send(commands.TRANSPARENT_DOWN, self._encrypted(data))
 
     # --- what arrives ---
 
@@ -295,7 +295,7 @@ class ControlSession:
         return happenings
 
     def _beat(self, now: float) -> None:
-        self._send(commands.HEARTBEAT, self._sealed(lan.heartbeat()))
+        self._send(commands.HEARTBEAT, self._encrypted(lan.heartbeat()))
         # No device has been seen to answer a heartbeat, so a quiet one is also pinged.
         if now >= self._heard_at + HEARTBEAT_EVERY_S:
             self._send(commands.PING)
@@ -311,7 +311,7 @@ class ControlSession:
             data = encode()
         except WireError as error:
             raise ControlError(f"this cannot be sent: {error}") from None
-        packet_id = self._send(command, self._sealed(data))
+        packet_id = self._send(command, self._encrypted(data))
         self._waiting[packet_id] = (command, until)
         return packet_id
 
@@ -319,7 +319,7 @@ class ControlSession:
         if self._phase != _OPEN:
             raise ControlError("there is no session with the device")
 
-    def _sealed(self, data: bytes) -> bytes:
+    def _encrypted(self, data: bytes) -> bytes:
         if len(data) > MAX_DATA:
             raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
         return signing.lan_encrypt(self._key, self._random, data)

@@ -1,9 +1,9 @@
 """From "somewhere near me" to "mine": search, pair, ask whether binding is allowed, bind.
 
-The order of things: the App searches the local network, asks each device that fits for its bind code, and gives code
-and keys to the platform. The device reports the same code over its own link, and the App may well be faster; the
-platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says on the local
-network proves nothing: only the platform, which heard the code from the device itself, decides.
+The order of things: the App searches the local network, or listens over BLE, asks each device that fits for its bind
+code, and gives code and keys to the platform. The device reports the same code over its own link, and the App may well
+be faster; the platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says
+nearby proves nothing: only the platform, which heard the code from the device itself, decides.
 """
 
 import asyncio
@@ -100,15 +100,16 @@ async def bind_nearby(
     clock: Clock | None = None,
     tell: Callable[[Step], None] = silent,
 ) -> Bound:
-    """Binds a device of the local network to the user who is signed in at `client`.
+    """Binds a device nearby to the user who is signed in at `client`.
 
     Args:
         client: signed in.
         product_key, device_key: which device; without them the one device nearby that offers a bind code.
         device_name: what the user calls it.
         deadline_s: for everything together.
-        network, clock: where devices are and what time it is; the real ones when None. A `LocalNetwork` with a PIN
-            pairs sealed, and then the device should be named: the PIN is tried on every device that fits.
+        network, clock: where devices are and what time it is; the local network and the real clock when None. A
+            network with a PIN pairs sealed, and then the device should be named: the PIN is tried on every one that
+            fits.
         tell: called with every step, for people.
 
     Raises:
