@@ -85,7 +85,7 @@ class CloudPath:
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._ask(self._session.read, [self._model.code_of(number) for number in ids])
-            failure = None if answer.code == 1 else answer
+            failure = None if answer.is_done else answer
             values = {} if failure else await reading.gather(seconds)
         except TimeoutError:
             values = reading.values
@@ -125,11 +125,11 @@ class CloudPath:
                 answer = await self._ask(ask, what)
         except TimeoutError:
             raise ControlError("the platform did not answer in time; it may have done it") from None
-        if answer.code != 1:
+        if not answer.is_done:
             raise ControlError(_reason(answer), answer.code)
 
     async def _ask(self, ask: Callable[[A], int], what: A) -> Answered:
-        self._check()
+        self._audience.check()
         message_id = ask(what)
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._answers[message_id] = answer
@@ -155,10 +155,6 @@ class CloudPath:
                 if not ids or number in ids:
                     values[number] = self._model.told(number, one.value)
         return values
-
-    def _check(self) -> None:
-        if self._audience.ended is not None:
-            raise PathLostError(self._audience.ended)
 
     # --- the task ---
 

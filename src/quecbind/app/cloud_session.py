@@ -55,6 +55,10 @@ class Answered:
     code: int
     message: str
 
+    @property
+    def is_done(self) -> bool:
+        return self.code == _OK
+
 
 @dataclass(frozen=True, slots=True)
 class Over:

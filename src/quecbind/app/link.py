@@ -111,7 +111,7 @@ class Link:
         finally:
             self._readings.pop(packet_id, None)
         if not values:
-            self._check()
+            self._audience.check()
             raise self._unanswered("the device did not tell its properties in time")
         return values
 
@@ -134,7 +134,7 @@ class Link:
         finally:
             self._writes.pop(packet_id, None)
         if result is None:
-            self._check()
+            self._audience.check()
             raise self._unanswered("the device did not acknowledge the write in time; it may have done it")
         if result:
             raise ControlError(f"the device refused the write: {result}")
@@ -146,7 +146,7 @@ class Link:
         self._all_sent.clear()
         self._to_send.set()
         await self._all_sent.wait()
-        self._check()
+        self._audience.check()
 
     def watch(self) -> Watch:
         return self._audience.join()
@@ -159,15 +159,11 @@ class Link:
             await asyncio.wait([self._task])
 
     async def _ready(self) -> None:
-        self._check()
+        self._audience.check()
         wait = self._ask_from - self._now()
         if wait > 0:
             await asyncio.sleep(wait)
-            self._check()
-
-    def _check(self) -> None:
-        if self._audience.ended is not None:
-            raise PathLostError(self._audience.ended)
+            self._audience.check()
 
     def _unanswered(self, sentence: str) -> ControlError:
         """Anybody can take a log-in; who then shows no key is not the device, or is no use."""

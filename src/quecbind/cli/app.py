@@ -1,10 +1,9 @@
 """`quecbind app ...`: what a user's App does, on a command line."""
 
 import argparse
-import asyncio
 import dataclasses
 
-from quecbind.app.lan import LocalNetwork, discover
+from quecbind.app.lan import LocalNetwork
 from quecbind.cli import app_ble, app_use
 from quecbind.cli.app_account import add_account_command, add_lan, binding_facts, ipv4, show_bound, signed_in, tell
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
@@ -90,8 +89,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run_discover(args: argparse.Namespace) -> int:
-    found = asyncio.run(discover(args.lan_port, ipv4(args.lan_address), args.seconds))
-    rows = [dataclasses.asdict(device) for device in found]
+    rows = [dataclasses.asdict(device) for device in app_use.found_on_lan(args)]
     if args.json:
         print_json(rows)
     else:

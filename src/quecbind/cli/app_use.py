@@ -99,6 +99,16 @@ def run_scan(args: argparse.Namespace) -> int:
         else:
             print_table(heard, app_ble.COLUMNS, "no devices heard")
         return DONE
+    rows = [{"path": LAN, **dataclasses.asdict(device)} for device in found_on_lan(args)]
+    if args.json:
+        print_json(rows)
+    else:
+        print_table(rows, ("path", "product_key", "device_key", "address", "port"), "no devices answered")
+    return DONE
+
+
+def found_on_lan(args: argparse.Namespace) -> list[FoundDevice]:
+    """Who answers within the time that was asked for."""
     found: list[FoundDevice] = []
 
     def tell(device: FoundDevice) -> bool:
@@ -114,12 +124,7 @@ def run_scan(args: argparse.Namespace) -> int:
         await shown(discover(args.lan_port, address, args.seconds, enough=tell), progress)
 
     asyncio.run(search())
-    rows = [{"path": LAN, **dataclasses.asdict(device)} for device in found]
-    if args.json:
-        print_json(rows)
-    else:
-        print_table(rows, ("path", "product_key", "device_key", "address", "port"), "no devices answered")
-    return DONE
+    return found
 
 
 def run_control(args: argparse.Namespace) -> int:
