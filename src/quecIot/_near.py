@@ -92,7 +92,7 @@ class Near:
         self._monotonic = monotonic
         self._is_ble_only = is_ble_only
         self._sealing = Sealing(self.terms, self.settle, _platform.agree, monotonic())
-        self._ble_binding = BleBinding(profile, entropy)
+        self._ble_binding = BleBinding(profile)
         self._wifi = Events()
         self._takes_wifi = False
 
