@@ -263,3 +263,14 @@ async def test_a_device_without_a_network_is_bound_by_nobody_who_has_not_proved_
             [],
             device.device._profile.setting("ble_offers"),
         )
+
+
+async def test_silent_strangers_keep_no_other_app_out(used: Used, row: Row) -> None:
+    for _ in range(6):
+        with contextlib.suppress(Exception):
+            await Stranger.come(used)
+
+    pairing = await pair(await used.air.app(), used.device.address)
+
+    row("six silent connections: another App is answered", DK, pairing.device_key)
+    row("six silent connections and another App: the owner", "served", await used.served())
