@@ -58,6 +58,7 @@ def test_the_pin_comes_from_the_environment_too_and_belongs_to_a_named_device(mo
     monkeypatch.setenv(app_ble.PIN_VARIABLE, "271828")
     assert app_ble.pin_of(arguments(pin=None, dk="D1")) == "271828"
     assert app_ble.pin_of(arguments(pin="314159", dk="D1")) == "314159"
+    assert app_ble.pin_of(arguments(pin="", dk="D1")) == ""
     with pytest.raises(CommandError, match="needs --dk"):
         app_ble.pin_of(arguments(pin=None, dk=None))
 

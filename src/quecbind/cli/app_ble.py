@@ -51,7 +51,8 @@ def add_pin(parser: argparse.ArgumentParser) -> None:
 
 def pin_of(args: argparse.Namespace) -> str | None:
     """The PIN of the device that is named; None when pairing is not sealed."""
-    pin = args.pin or os.environ.get(PIN_VARIABLE) or None
+    # An empty --pin stays one, and is refused: whoever asks for a PIN does not get to pair in the clear.
+    pin = args.pin if args.pin is not None else os.environ.get(PIN_VARIABLE) or None
     if pin is not None and not args.dk:
         raise CommandError(USAGE, f"--pin ({PIN_VARIABLE}) needs --dk: a PIN belongs to one device")
     return pin
