@@ -205,10 +205,12 @@ class LanServer:
                 sock.close()
                 continue
             if _pairing.has_to_give_way(strangers):
+                waiting[0].conversation.session.end()
                 waiting[0].socket.close()
-                self._connections.remove(waiting[0])
+                self._connections = [one for one in self._connections if one is not waiting[0]]
             conversation = Conversation(source, self._host, _platform.entropy, _platform.log, now)
-            self._connections.append(_Connection(sock, conversation))
+            # Never changed in place: the script's threads go through it meanwhile.
+            self._connections = self._connections + [_Connection(sock, conversation)]
 
     def _serve(self, connection: _Connection, now: float) -> bool:
         """Reads, answers, and whether the connection goes on."""

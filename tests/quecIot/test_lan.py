@@ -348,6 +348,16 @@ def test_no_report_is_lost_between_the_threads(device: Device) -> None:
     assert held == [True]
 
 
+def test_a_connection_comes_without_changing_the_list_that_another_thread_is_at(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        seen = device.server._connections
+        with App(device.server.tcp_port, KEY) as other:
+            other.log_in()
+
+        assert len(seen) == 1
+
+
 def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:
     with App(device.server.tcp_port, KEY, buffer_size=4096) as idle, App(device.server.tcp_port, KEY) as app:
         idle.log_in()
