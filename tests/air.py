@@ -74,7 +74,7 @@ class BleDevice:
         self.radio = _ble_radio.Radio(self.peripheral, lambda: self.now)
         server = _ble_radio.BleServer(self.peripheral, "")
         server._radio = self.radio
-        self.device._ble = server
+        self.device._near.ble = server
         self._task = asyncio.create_task(self.radio.run(*self._air.controller()))
         while not (self.radio._advertised or self._task.done()):
             await asyncio.sleep(0)

@@ -15,8 +15,8 @@ The story of one connection:
 from collections import namedtuple
 
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
-from quecbind.wire.errors import CipherError, MqttError, WireError
-from quecIot import _board, _codes, _delivery, _downlink, _draw, _keep_alive, _retry
+from quecbind.wire.errors import MqttError, WireError
+from quecIot import _board, _codes, _configuration, _delivery, _downlink, _draw, _keep_alive, _retry
 from quecIot._options import split_server
 from quecIot._store import StoreError
 
@@ -83,6 +83,7 @@ class Agent:
         self._entropy = entropy
         self._log = log
         self._delivery = _delivery.Delivery(profile, window, entropy, log, self._event)
+        self._configuration = _configuration.Configuration(profile, window, log)
         self._ladder = _retry.Ladder()
         self._events: "list[tuple[Any, ...]]" = []
         self._phase = _IDLE
@@ -465,47 +466,18 @@ class Agent:
             self._delivery.session_key = asked.session_key
         if asked.device_secret and not asked.authenticate and not self._take_secret(asked.device_secret, now):
             return
-        profile = self._profile
         if asked.auth_key and not self._is_enrolling:
-            self._take_auth_key(asked.auth_key)
-        server = self._new_server(asked.server)
-        product = (asked.product_key, asked.product_secret)
-        if product == (profile.product_key, profile.product_secret):
-            product = ("", "")
-        secret = asked.new_secret
-        if asked.authenticate or secret == profile.device_secret:
-            secret = ""
-        if server or product[0]:
-            profile.try_place(server, product[0], product[1], secret)
-            self._trial_failure_count = 0
-        elif secret:
-            try:
-                profile.replace_secret(secret)
-            except StoreError as error:
-                self._log("error", str(error))
-                return
-            self._window.tell_again(now)
-        elif not asked.authenticate:
+            self._configuration.take_auth_key(asked.auth_key)
+        outcome = self._configuration.take(asked, now)
+        if outcome == _configuration.STAYS:
             return
-        if asked.authenticate:
-            try:
-                profile.set_secret_aside()
-            except StoreError as error:
-                self._log("error", str(error))
+        if outcome == _configuration.NEW_PLACE:
+            self._trial_failure_count = 0
         self._event(_codes.CONN, _codes.SERVER_CHANGED)
         self.work_state = _codes.REGISTRATION_FAILED
         self._drop_link()
         self._phase = _WAITING
         self._retry_at = now + _retry.spread(_retry.QUICK, self._fraction())
-
-    def _take_auth_key(self, sealed: bytes) -> None:
-        try:
-            self._profile.take_auth_key(sealed)
-        except CipherError as error:
-            # sealed some other way, or by somebody else: the key the device has stays
-            self._log("warning", "configuration: %s; left out" % error)
-        except StoreError as error:
-            self._log("error", str(error))
 
     def _take_secret(self, secret: str, now: float) -> bool:
         try:
@@ -523,14 +495,6 @@ class Agent:
         self._is_registered = False
         self._register(now)
         return True
-
-    def _new_server(self, asked: "tuple[bool, str, int] | None") -> str:
-        """The server to move to as text; empty when it is none, or this one. TLS is never given up."""
-        present = split_server(self._profile.server)
-        if asked is None or present is None or asked[1:] == present[1:]:
-            return ""
-        tls = asked[0] or present[0]
-        return "%s://%s:%d" % ("mqtts" if tls else "mqtt", asked[1], asked[2])
 
     def _event(self, event: int, code: int, data: "Any" = None) -> None:
         self._events.append((event, code) if data is None else (event, code, data))

@@ -2,22 +2,21 @@
 
 GATT carries a byte stream: a frame is cut where the connection's MTU says so, and put together again by its header, as
 on TCP. What a connection may ask is decided by `_conversation`, the same as on LAN; here is what BLE adds. Few can
-be connected at once, and strangers cannot take the places of those that have logged in. Nothing here knows a radio,
-a thread or a clock; all methods are called from one thread, except where they say otherwise.
+be connected at once; strangers cannot take the places of those that have logged in, and the one that has been there
+longest gives way to the next. Nothing here knows a radio, a thread or a clock; all methods are called from one thread,
+except where they say otherwise.
 """
 
 from quecbind.wire import ble_advertising
 from quecbind.wire.errors import BleError
-from quecIot._conversation import Conversation
-from quecIot._session import Door
+from quecIot import _pairing
+from quecIot._conversation import Conversation, Host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from quecIot._draw import Entropy
-    from quecIot._sealed import Sealing
 
 SMALLEST_MTU = 23
 LARGEST_MTU = 517
@@ -25,45 +24,6 @@ MAX_STRANGERS = 3
 MAX_CENTRALS = 8
 MAX_UNSENT = 16 * 1024  # a reader this slow is let go
 MAX_LOG_LINES = 32
-
-
-class Host:
-    """What BLE may know of the device and ask of it; every function may be called from any thread."""
-
-    def __init__(
-        self,
-        identity: "Callable[[], tuple[str, str, str | None]]",
-        has_network: "Callable[[], bool]",
-        window_ends_at: "Callable[[], float | None]",
-        door: Door,
-        carry_out: "Callable[[tuple[Any, ...]], bytes]",
-        take_wifi: "Callable[[str, str], bool] | None",
-        authenticate: "Callable[[bytes, str], bytes] | None",
-        release: "Callable[[bytes], bytes] | None",
-        capabilities: int,
-        sealing: "Sealing | None" = None,
-    ) -> None:
-        """
-        Args:
-            identity: product key, device key, and a bind code that may be told in the clear.
-            has_network: whether the device is to be connected to its Developer Center.
-            window_ends_at: when the bind window ends by itself, None when it is closed.
-            door: judges log-ins.
-            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
-            take_wifi, authenticate, release: as `Conversation` takes them; a device has the first or the others.
-            capabilities: what it can talk over, as it is advertised.
-            sealing: hands the bind code over to who knows the PIN; None where there is none.
-        """
-        self.identity = identity
-        self.has_network = has_network
-        self.window_ends_at = window_ends_at
-        self.door = door
-        self.carry_out = carry_out
-        self.take_wifi = take_wifi
-        self.authenticate = authenticate
-        self.release = release
-        self.capabilities = capabilities
-        self.sealing = sealing
 
 
 class Central:
@@ -101,11 +61,29 @@ class Central:
 
 
 class Peripheral:
-    def __init__(self, host: Host, entropy: "Entropy", log: "Callable[[str, str], None]") -> None:
+    def __init__(
+        self,
+        host: Host,
+        has_network: "Callable[[], bool]",
+        window_ends_at: "Callable[[], float | None]",
+        capabilities: int,
+        entropy: "Entropy",
+        log: "Callable[[str, str], None]",
+    ) -> None:
+        """
+        Args:
+            has_network: whether the device is to be connected to its Developer Center.
+            window_ends_at: when the bind window ends by itself, None when it is closed.
+            capabilities: what it can talk over, as it is advertised.
+        """
         self._host = host
+        self._has_network = has_network
+        self._window_ends_at = window_ends_at
+        self._capabilities = capabilities
         self._entropy = entropy
         self._log = log
         self._centrals: "list[Central]" = []
+        self._leaving: "list[Central]" = []
         self._complained = ""
 
     # --- before anybody connects ---
@@ -119,14 +97,14 @@ class Peripheral:
         if not product_key or len(self._centrals) >= MAX_CENTRALS:
             return None
         status = 0
-        if self._host.has_network():
+        if self._has_network():
             status |= ble_advertising.HAS_NETWORK
         if self._host.door.key() is not None:
             status |= ble_advertising.IS_BOUND
-        if self._host.window_ends_at() is not None:
+        if self._window_ends_at() is not None:
             status |= ble_advertising.IS_BINDABLE
         try:
-            data = ble_advertising.advertisement(product_key, device_key, status, self._host.capabilities)
+            data = ble_advertising.advertisement(product_key, device_key, status, self._capabilities)
         except BleError as error:
             if self._complained != str(error):
                 self._complained = str(error)
@@ -137,26 +115,14 @@ class Peripheral:
     # --- connections ---
 
     def connected(self, source: str, now: float) -> "Central | None":
-        """Whoever has just connected; None when there is no room for more of them."""
-        strangers = [one for one in self._centrals if not one.conversation.session.is_open]
-        if len(self._centrals) >= MAX_CENTRALS or len(strangers) >= MAX_STRANGERS:
+        """Whoever has just connected; None when there is no room. `handle_timer` tells who has to give way for it."""
+        if len(self._centrals) >= MAX_CENTRALS:
             return None
-        host = self._host
-        central = Central(
-            Conversation(
-                source,
-                host.identity,
-                host.door,
-                host.carry_out,
-                self._entropy,
-                self._log,
-                now,
-                host.take_wifi,
-                host.authenticate,
-                host.release,
-                host.sealing,
-            )
-        )
+        strangers = [one for one in self._centrals if not one.conversation.session.is_open]
+        if _pairing.has_to_give_way([one.conversation.source for one in strangers], MAX_STRANGERS):
+            self.disconnected(strangers[0])
+            self._leaving.append(strangers[0])
+        central = Central(Conversation(source, self._host, self._entropy, self._log, now))
         self._centrals = self._centrals + [central]
         return central
 
@@ -203,14 +169,14 @@ class Peripheral:
     def next_timer(self) -> "float | None":
         """When `handle_timer`, or a look at `advertisement`, is due; None: not before something happens."""
         times = [central.conversation.next_timer() for central in self._centrals]
-        ends_at = self._host.window_ends_at()
+        ends_at = self._window_ends_at()
         if ends_at is not None:
             times.append(ends_at)
         return min(times) if times else None
 
     def handle_timer(self, now: float) -> "list[Central]":
         """Those whose connections are to be ended by now."""
-        over = []
+        over, self._leaving = self._leaving, []
         for central in self._centrals:
             due = central.conversation.handle_timer(now)
             if due is None or central.is_too_slow():

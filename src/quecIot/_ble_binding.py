@@ -16,23 +16,20 @@ import binascii
 
 from quecbind.wire import ble, signing
 from quecbind.wire.errors import WireError
-from quecIot import _draw
+from quecIot._options import is_bind_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from quecIot._draw import Entropy
     from quecIot._profile import Profile
 
 MAX_OFFERS = 4  # of one window; the oldest is void when there is another
-_CODE_DIGITS = "0123456789ABCDEF"
 
 
 class BleBinding:
-    def __init__(self, profile: "Profile", entropy: "Entropy") -> None:
+    def __init__(self, profile: "Profile") -> None:
         self._profile = profile
-        self._entropy = entropy
 
     def authenticate(self, payload: bytes, random: str, is_bindable: bool) -> bytes:
         """The answer to an encrypted bind code for `random`; "" where that has served already.
@@ -45,7 +42,7 @@ class BleBinding:
         if not code:
             return ble.authenticated(ble.Authenticated(ble.REFUSED))
         offers = self._offers()
-        secret = _draw.hex_digits(self._entropy, 16)
+        secret = profile.new_bind_secret()
         kept = [offer for offer in offers if offer[0] != code]
         profile.save(ble_offers=kept[1 - MAX_OFFERS :] + [[code, secret]])
         old = ""
@@ -54,7 +51,7 @@ class BleBinding:
         elif offers:
             old = offers[-1][1]  # the Developer Center may have taken it
         answer = ble.Authenticated(
-            ble.ACCEPTED, self._sealed(secret, random), self._sealed(old, random) if old else None
+            ble.ACCEPTED, self._encrypted(secret, random), self._encrypted(old, random) if old else None
         )
         return ble.authenticated(answer)
 
@@ -73,7 +70,7 @@ class BleBinding:
         wanted = (profile.product_key, profile.device_key, profile.setting("bind_secret"))
         if profile.auth_key is None or not signing.same(",".join(given), ",".join(wanted)):
             return ble.unbound(ble.REFUSED)
-        profile.save(auth_key="", bind_secret=_draw.hex_digits(self._entropy, 16), ble_offers=[])
+        profile.save(auth_key="", bind_secret=profile.new_bind_secret(), ble_offers=[])
         return ble.unbound(ble.ACCEPTED)
 
     def _code(self, payload: bytes, random: str) -> str:
@@ -81,9 +78,9 @@ class BleBinding:
             code = ble.decrypt_bind_code(ble.parse_authenticate(payload), self._profile.product_secret, random)
         except WireError:
             return ""
-        return code if len(code) == 16 and all([digit in _CODE_DIGITS for digit in code]) else ""
+        return code if is_bind_code(code) else ""
 
-    def _sealed(self, secret: str, random: str) -> str:
+    def _encrypted(self, secret: str, random: str) -> str:
         profile = self._profile
         return ble.encrypt_bind_secret(profile.product_key, profile.device_key, secret, profile.product_secret, random)
 

@@ -297,27 +297,34 @@ class BleServer:
                 pass
 
     def _end(self) -> None:
-        if self._radio is not None:
-            self._radio.stop()
+        radio = self._radio
+        if radio is not None:
+            radio.stop()
         elif self._task is not None:
             self._task.cancel()
 
     def refresh(self) -> None:
         """Something about the device has changed. From any thread."""
-        if self._radio is not None:
-            self._radio.refresh()
+        radio = self._radio  # its thread may take it away at any moment
+        if radio is not None:
+            radio.refresh()
 
     def report(self, command: int, payload: bytes) -> None:
         """Tells every App that is logged in. From any thread."""
-        if self._radio is not None:
-            self._radio.do(lambda: self._peripheral.report(command, payload))
+        self._do(lambda: self._peripheral.report(command, payload))
 
     def answer_read(self, packet_id: int, payload: bytes) -> bool:
         """Tells the properties to whichever App has asked for them; False when none has. From any thread."""
-        if self._radio is None or not self._peripheral.has_asked(packet_id):
+        if not self._peripheral.has_asked(packet_id):
             return False
-        self._radio.do(lambda: self._peripheral.answer_read(packet_id, payload))
-        return True
+        return self._do(lambda: self._peripheral.answer_read(packet_id, payload))
+
+    def _do(self, act: Callable[[], None]) -> bool:
+        """Has the radio's loop do it; False when there is no radio."""
+        radio = self._radio
+        if radio is not None:
+            radio.do(act)
+        return radio is not None
 
     def _run(self) -> None:
         handler = _LogLines(self._logged)
@@ -337,8 +344,7 @@ class BleServer:
             logging.getLogger("quecIot").removeHandler(handler)
 
     def _logged(self, line: str) -> None:
-        if self._radio is not None:
-            self._radio.do(lambda: self._peripheral.logged(line))
+        self._do(lambda: self._peripheral.logged(line))
 
     async def _serve(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()

@@ -2,9 +2,9 @@
 
 Before the log-in nothing proves who asks, so no command is executed, and the connection has few requests and little
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
-(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. Credentials that end
-such a binding (0x7063) prove themselves. A device with a PIN wants proof of it first, on the same connection. After
-the log-in the session decides.
+(0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. A device with a PIN
+wants proof of it before either, on the same connection. Credentials that end such a binding (0x7063) prove themselves.
+After the log-in the session decides.
 """
 
 from quecbind.wire import commands, frame, lan
@@ -33,6 +33,39 @@ _AUTHENTICATED = {
 }
 
 
+class Host:
+    """What Apps nearby may know of the device and ask of it; every function may be called from any thread."""
+
+    def __init__(
+        self,
+        identity: "Callable[[], tuple[str, str, str | None]]",
+        door: Door,
+        carry_out: "CarryOut",
+        sealing: "Sealing | None" = None,
+        take_wifi: "Callable[[str, str], bool] | None" = None,
+        authenticate: "Callable[[bytes, str], bytes] | None" = None,
+        release: "Callable[[bytes], bytes] | None" = None,
+    ) -> None:
+        """
+        Args:
+            identity: gives product key, device key, and a bind code that may be told in the clear.
+            door: judges log-ins.
+            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
+            sealing: hands the bind code over to who knows the PIN; None where there is none.
+            take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
+            authenticate: answers an encrypted bind code made for a random, "" where it may not count; None where there
+                is no such binding.
+            release: answers credentials that end such a binding; None likewise.
+        """
+        self.identity = identity
+        self.door = door
+        self.carry_out = carry_out
+        self.sealing = sealing
+        self.take_wifi = take_wifi
+        self.authenticate = authenticate
+        self.release = release
+
+
 class Conversation:
     """
     Attributes:
@@ -41,40 +74,18 @@ class Conversation:
     """
 
     def __init__(
-        self,
-        source: str,
-        identity: "Callable[[], tuple[str, str, str | None]]",
-        door: Door,
-        carry_out: "CarryOut",
-        entropy: "Entropy",
-        log: "Callable[[str, str], None]",
-        now: float,
-        take_wifi: "Callable[[str, str], bool] | None" = None,
-        authenticate: "Callable[[bytes, str], bytes] | None" = None,
-        release: "Callable[[bytes], bytes] | None" = None,
-        sealing: "Sealing | None" = None,
+        self, source: str, host: Host, entropy: "Entropy", log: "Callable[[str, str], None]", now: float
     ) -> None:
-        """
-        Args:
-            identity: gives product key, device key, and a bind code that may be told in the clear.
-            take_wifi: hands SSID and password on, whether somebody wants them; None where they are ignored.
-            authenticate: answers an encrypted bind code made for a random; None where there is no such binding.
-            release: answers credentials that end such a binding; None likewise.
-            sealing: hands the bind code over to who knows the PIN; None where there is none.
-        """
         self.source = source
-        self._take_wifi = take_wifi
-        self._authenticate = authenticate
-        self._release = release
-        self._taken: "lan.Wifi | None" = None
-        self.session = Session(source, door, carry_out, entropy, now)
-        self._ends_at = now + IDLE_S
-        self._last_at = now + LIFE_S
-        self._identity = identity
-        self._exchange = Exchange(sealing)
+        self.session = Session(source, host.door, host.carry_out, entropy, now)
+        self._host = host
         self._log = log
+        self._exchange = Exchange(host.sealing)
+        self._taken: "lan.Wifi | None" = None
         self._reader = frame.FrameReader(MAX_FRAME)
         self._request_count = 0
+        self._ends_at = now + IDLE_S
+        self._last_at = now + LIFE_S
 
     def receive_data(self, data: bytes, now: float) -> "bytes | None":
         """The answers; None when the peer has asked often enough and is closed."""
@@ -102,22 +113,29 @@ class Conversation:
         if asked.command == commands.PROVISION:
             return self._pair(asked)
         if asked.command == commands.HELLO:
+            if self.session.is_valid():  # whoever logs in anew has the time and the questions of one who comes
+                self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
-        if asked.command in _AUTHENTICATED and self._authenticate is not None:
-            answer = self._authenticate(asked.payload, self.session.take_random())
+        if asked.command in _AUTHENTICATED and self._host.authenticate is not None:
+            random = self.session.take_random()
+            answer = self._host.authenticate(asked.payload, random if self._is_bindable() else "")
             return [(asked.packet_id, _AUTHENTICATED[asked.command], answer)]
         if asked.command == commands.SEALED_ASK:
             return [(asked.packet_id, commands.SEALED_ANSWER, self._exchange.ask(asked.payload, now))]
         if asked.command == commands.SEALED_PROOF:
             return [(asked.packet_id, commands.SEALED_OUTCOME, self._exchange.prove(asked.payload))]
-        if asked.command == commands.UNBIND and self._release is not None:
-            return [(asked.packet_id, commands.UNBIND_ANSWER, self._release(asked.payload))]
+        if asked.command == commands.UNBIND and self._host.release is not None:
+            return [(asked.packet_id, commands.UNBIND_ANSWER, self._host.release(asked.payload))]
         return self.session.receive(asked, now)
 
+    def _is_bindable(self) -> bool:
+        """Whether the bind window is open to this peer: with a PIN, only once it has proved that it knows it."""
+        return self._host.identity()[2] is not None or self._exchange.is_proved
+
     def _pair(self, asked: "frame.Frame") -> "list[Answer]":
-        product_key, device_key, bind_code = self._identity()
+        product_key, device_key, bind_code = self._host.identity()
         if not product_key:
             return []
         try:
@@ -125,17 +143,16 @@ class Conversation:
         except WireError:
             return []
         payload = lan.provision_answer(product_key, device_key, bind_code)
-        is_bindable = bind_code is not None or self._exchange.is_proved
-        if wifi.ssid is not None and not self._takes(wifi, is_bindable):
+        if wifi.ssid is not None and not self._takes(wifi):
             payload = lan.provision_refusal()
         return [(asked.packet_id, commands.PROVISION_ANSWER, payload)]
 
-    def _takes(self, wifi: "lan.Wifi", is_bindable: bool) -> bool:
+    def _takes(self, wifi: "lan.Wifi") -> bool:
         """False when the device cannot join that network. An App that repeats itself has said it once."""
-        if self._take_wifi is None:
+        if self._host.take_wifi is None:
             self._log("info", "pairing: Wi-Fi settings are ignored")
             return True
-        if not is_bindable:
+        if not self._is_bindable():
             self._log("info", "provisioning: no open bind window, or no proof of the PIN: Wi-Fi settings are ignored")
             return True
         if wifi == self._taken:
@@ -143,7 +160,7 @@ class Conversation:
         ssid, password = wifi.ssid or "", wifi.password or ""
         if not 1 <= len(ssid.encode()) <= MAX_SSID or len(password.encode()) > MAX_PASSWORD:
             return False
-        if not self._take_wifi(ssid, password):
+        if not self._host.take_wifi(ssid, password):
             self._log("warning", "provisioning: nobody takes Wi-Fi settings, setProvisionCB was not called")
             return False
         self._taken = wifi

@@ -4,17 +4,15 @@ Each call is all or nothing: what breaks a rule, or cannot be stored, changes no
 and leaves one line in the log. The lock is held for as long as a store write takes, never for the network.
 """
 
-from quecbind.wire import ble_advertising, commands, sealed, ttlv
-from quecIot import _ble, _codes, _downlink, _draw, _options, _platform
+from quecbind.wire import commands, sealed, ttlv
+from quecIot import _codes, _draw, _options, _platform
 from quecIot._agent import Agent
 from quecIot._bind_window import BindWindow
-from quecIot._ble_binding import BleBinding
 from quecIot._board import Board
 from quecIot._events import Events
-from quecIot._lan import Host, LanServer, Settings
+from quecIot._lan import Settings
+from quecIot._near import Near
 from quecIot._profile import DEFAULTS, LATER, Profile
-from quecIot._sealed import Pin, Sealing
-from quecIot._session import Door
 from quecIot._store import Store, StoreError
 from quecIot._uplink import Uplink
 
@@ -23,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from quecIot._ble_radio import BleServer
-    from quecIot._session import Accept, Key, Offers
+    from quecIot._ble import Peripheral
 
 MAX_MCU_COMPONENTS = 32
 _TRANSPARENT = (_codes.TRANSPARENT_SENT, _codes.TRANSPARENT_FAILED)
@@ -34,26 +31,6 @@ _TSL = (_codes.TSL_SENT, _codes.TSL_FAILED)
 
 class _Refused(Exception):
     """A call that cannot be done now; the sentence says why."""
-
-
-class _Door(Door):
-    """The door of LAN and BLE, whose threads meet here; its lock is never held by who holds the device's."""
-
-    def __init__(self, key: "Key", offers: "Offers", accept: "Accept") -> None:
-        Door.__init__(self, key, offers, accept)
-        self._lock = _platform.new_lock()
-
-    def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
-        with self._lock:
-            return Door.open(self, source, random, token, now)
-
-    def number_read(self, packet_id: int) -> int:
-        with self._lock:
-            return Door.number_read(self, packet_id)
-
-    def read_is_answered(self, number: int) -> None:
-        with self._lock:
-            Door.read_is_answered(self, number)
 
 
 class Device:
@@ -74,14 +51,8 @@ class Device:
         self._has_threads = has_threads
         self._lock = _platform.new_lock()
         self._events = Events()
-        self._wifi = Events()
-        self._pin = Pin()
-        self._sealing = Sealing(self._offer, self._settle, _platform.agree, monotonic())
         self._uplink: "Uplink | None" = None
-        self._lan: "LanServer | None" = None
-        self._ble: "BleServer | None" = None
         self._is_ble_only = False
-        self._has_provision_cb = False
         self._told_count = 0
 
     # --- set-up ---
@@ -117,57 +88,34 @@ class Device:
             raise _Refused("QUECIOT_DK must be 1 to 16 of 0-9 A-Z a-z")
         store = Store(home, device_key + ".json", self._files, DEFAULTS, LATER)
         store.load(_platform.log)
-        self._pin.text = pin
         self._profile = Profile(store, device_key, server, self._entropy)
         self._window = BindWindow(store.values["bind_code"] or None)
         self._board = board
         agent = Agent(self._profile, self._window, board, self._entropy, _platform.log)
         self._is_ble_only = self._getenv("QUECIOT_BLE_ONLY") == "1"
-        self._ble_binding = BleBinding(self._profile, self._entropy)
-        self._door = _Door(self._auth_key, self._ble_keys, self._accept_ble_key)
+        self._near = Near(
+            self._lock,
+            agent,
+            self._profile,
+            self._window,
+            board,
+            self._events,
+            self._wake,
+            self._entropy,
+            self._monotonic,
+            self._is_ble_only,
+        )
+        self._near.pin.text = pin
         if self._has_threads:
             ca_file = self._getenv("QUECIOT_CA_FILE")
             verify = self._getenv("QUECIOT_TLS_INSECURE") != "1"
             self._uplink = Uplink(agent, self._lock, self._flush, ca_file, verify)
             self._uplink.start()
-            self._start_lan(lan_settings)
-            self._start_ble()
+            self._near.start_lan(lan_settings, self._files)
+            transport = self._getenv("QUECIOT_BLE")
+            if transport:
+                self._near.start_ble(transport)
         self.agent = agent
-
-    def _start_ble(self) -> None:
-        transport = self._getenv("QUECIOT_BLE")
-        if not transport:
-            return
-        try:
-            from quecIot._ble_radio import BleServer
-        except ImportError:
-            _platform.log(_platform.WARNING, "BLE is off: it needs CPython and the package bumble")
-            return
-        self._ble = BleServer(self.ble_peripheral(), transport)
-        self._ble.start()
-
-    def ble_peripheral(self) -> "_ble.Peripheral":
-        """The device as a BLE peripheral, for whoever has a radio."""
-        capabilities = ble_advertising.BLE
-        take_wifi: "Callable[[str, str], bool] | None" = None
-        authenticate: "Callable[[bytes, str], bytes] | None" = self._take_ble_code
-        release: "Callable[[bytes], bytes] | None" = self._release_ble
-        if not self._is_ble_only:
-            capabilities |= ble_advertising.WAN | ble_advertising.LAN
-            take_wifi, authenticate, release = self._take_wifi, None, None
-        host = _ble.Host(
-            self._identity,
-            self._has_network,
-            self._window_ends_at,
-            self._door,
-            self._carry_out,
-            take_wifi,
-            authenticate,
-            release,
-            capabilities,
-            self._sealing,
-        )
-        return _ble.Peripheral(host, self._entropy, _platform.log)
 
     @staticmethod
     def _pin_of(pin: str) -> str:
@@ -177,134 +125,24 @@ class Device:
             raise _Refused(_NO_LIBRARY)
         return pin
 
-    def _start_lan(self, settings: Settings) -> None:
-        if not settings.is_on or self._is_ble_only:
-            return
-        host = Host(self._identity, self._auth_key, self._carry_out, self._sealing)
-        server = LanServer(settings, host, self._files, self._door)
-        try:
-            server.start()
-        except OSError as error:
-            sentence = "LAN discovery and pairing are off, a port cannot be used: %s" % _platform.describe(error)
-            _platform.log(_platform.WARNING, sentence)
-            return
-        self._lan = server
-
     def close(self) -> None:
         """Ends the threads; for programs that make devices of their own."""
         with self._lock:
             if self._uplink is not None:
                 self._uplink.stop()
-            if self._lan is not None:
-                self._lan.stop()
-            if self._ble is not None:
-                self._ble.stop()
+            if self.agent is not None:
+                self._near.stop()
         self._events.stop()
-        self._wifi.stop()
 
-    def _identity(self) -> "tuple[str, str, str | None]":
-        with self._lock:
-            if self.agent is None:
-                return "", "", None
-            code = None if self._pin.text else self._window.code(self._monotonic())
-            return self._profile.product_key, self._profile.device_key, code
-
-    def _offer(self) -> "tuple[str, str, str] | None":
-        with self._lock:
-            if self.agent is None or not self._pin.text or self._window.code(self._monotonic()) is None:
-                return None
-            return self._pin.text, self._profile.product_key, self._profile.device_key
-
-    def _settle(self, pin: str, is_right: bool) -> "str | int | None":
-        """One try with the PIN: the bind code, or how many tries are left. The last wrong one closes the window."""
-        with self._lock:
-            now = self._monotonic()
-            code = self._window.code(now)
-            if self.agent is None or code is None or pin != self._pin.text:
-                return None
-            if is_right:
-                return code
-            left = self._pin.miss()
-            if not left:
-                _platform.log(_platform.WARNING, "too many wrong PINs: the bind window is closed")
-                self._window.open(code, 0, now)
-                self.agent.report_bind_code(now)
-        self._wake()
-        return left
-
-    def _auth_key(self) -> "bytes | None":
-        with self._lock:
-            return None if self.agent is None else self._profile.auth_key
-
-    def _has_network(self) -> bool:
-        with self._lock:
-            return self.agent is not None and self.agent.mode == 1
-
-    def _window_ends_at(self) -> "float | None":
-        with self._lock:
-            return None if self.agent is None else self._window.ends_at(self._monotonic())
-
-    def _take_wifi(self, ssid: str, password: str) -> bool:
-        """Hands a network to the script; False when it has not said that it wants one."""
-        with self._lock:
-            if self._has_provision_cb:
-                self._wifi.put([(_codes.PROVISION, _codes.OK, ssid, password)])
-            return self._has_provision_cb
-
-    def _take_ble_code(self, payload: bytes, random: str) -> bytes:
-        with self._lock:
-            is_bindable = self.agent is not None and self._window.code(self._monotonic()) is not None
-            try:
-                return self._ble_binding.authenticate(payload, random, is_bindable)
-            except StoreError as error:
-                _platform.log(_platform.ERROR, "BLE binding: %s" % error)
-                return self._ble_binding.authenticate(b"", "", False)
-
-    def _release_ble(self, payload: bytes) -> bytes:
-        with self._lock:
-            try:
-                answer = self._ble_binding.release(payload) if self.agent is not None else b""
-            except StoreError as error:
-                _platform.log(_platform.ERROR, "BLE unbinding: %s" % error)
-                answer = b""
-        self._refresh_ble()
-        return answer or self._ble_binding.release(b"")
-
-    def _ble_keys(self) -> "list[bytes]":
-        with self._lock:
-            return self._ble_binding.keys() if self.agent is not None else []
-
-    def _accept_ble_key(self, key: bytes) -> bool:
-        """A binding without a network is complete: its code is the auth key, and the window closes."""
-        with self._lock:
-            try:
-                self._ble_binding.accept(key)
-            except StoreError as error:
-                _platform.log(_platform.ERROR, "BLE binding: %s" % error)
-                return False
-            self._window.forget()
-        self._refresh_ble()
-        return True
-
-    def _refresh_ble(self) -> None:
-        if self._ble is not None:
-            self._ble.refresh()
-
-    def _carry_out(self, decision: "tuple[Any, ...]") -> bytes:
-        """What an App asks for that has logged in on the local network; the payload of the answer, or b""."""
-        with self._lock:
-            if decision[0] == _downlink.ANSWER_STATUS:
-                fields = self._board.status(decision[1])
-                return ttlv.encode(fields) if fields else b""
-            if decision[0] == _downlink.EVENT:
-                self._events.put([(_codes.RECV, decision[1], decision[2])])
-        return b""
+    def ble_peripheral(self) -> "Peripheral":
+        """The device as a BLE peripheral, for whoever has a radio; `init` comes first."""
+        return self._near.ble_peripheral()
 
     def _flush(self) -> None:
         """Hands events on, in their order: with the lock held."""
         if self.agent is not None:
             self._events.put(self.agent.take_events())
-        self._refresh_ble()
+            self._near.refresh()
 
     def _wake(self) -> None:
         if self._uplink is not None:
@@ -355,7 +193,7 @@ class Device:
             self._profile.save(bind_code=code)
             now = self._monotonic()
             self._window.open(code, seconds, now)
-            self._pin.renew()
+            self._near.pin.renew()
             agent.report_bind_code(now)
             return True
 
@@ -374,7 +212,7 @@ class Device:
         def work(agent: Agent, pin: str) -> None:
             if pin and not _platform.can_agree():
                 raise _Refused("setPairingPin: %s" % _NO_LIBRARY)
-            self._pin.text = pin
+            self._near.pin.text = pin
 
         return self._do("setPairingPin", (pin,), work) is not False
 
@@ -420,8 +258,7 @@ class Device:
 
     def set_provision_cb(self, callback: "Any") -> bool:
         def work(agent: Agent, callback: "Any") -> bool:
-            self._wifi.set_callback(lambda event: callback(event[2], event[3]))
-            self._has_provision_cb = True
+            self._near.set_provision_callback(callback)
             return True
 
         return bool(self._do("setProvisionCB", (callback,), work))
@@ -502,7 +339,7 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, data: bytes) -> int:
-            self._tell_apps(commands.TRANSPARENT_UP, data)
+            self._near.report(commands.TRANSPARENT_UP, data)
             return self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
 
         return int(self._do(call, (qos, data), work, -1))
@@ -511,7 +348,7 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, payload: bytes) -> int:
-            self._tell_apps(commands.TSL_REPORT, payload)
+            self._near.report(commands.TSL_REPORT, payload)
             return self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
 
         return int(self._do(call, (qos, properties), work, -1))
@@ -530,18 +367,9 @@ class Device:
             raise _Refused("%s: too much is waiting to be sent" % call)
         return packet_id
 
-    def _tell_apps(self, command: int, payload: bytes) -> None:
-        """Those on the local network, whether the Developer Center can be told or not."""
-        if self._lan is not None:
-            self._lan.report(command, payload)
-        if self._ble is not None:
-            self._ble.report(command, payload)
-
     def phymodel_ack(self, qos: "Any", packet_id: "Any", properties: "Any") -> bool:
         def work(agent: Agent, qos: int, packet_id: int, payload: bytes) -> bool:
-            is_for_app = self._lan is not None and self._lan.answer_read(packet_id, payload)
-            if self._ble is not None and self._ble.answer_read(packet_id, payload):
-                is_for_app = True
+            is_for_app = self._near.answer_read(packet_id, payload)
             if not agent.answer(commands.TSL_READ_ANSWER, packet_id, payload) and not is_for_app:
                 raise _Refused("phymodelAck: only while subscribed (work state 8)")
             return True

@@ -4,12 +4,10 @@
 A socket that is bound to one address hears no broadcasts, so such a device listens to those of its network as well.
 """
 
-from quecbind.wire import commands, frame, lan
+from quecbind.wire import commands, lan
 from quecIot import _pairing, _platform
-from quecIot._conversation import Conversation
+from quecIot._conversation import Conversation, Host
 from quecIot._networks import Networks, broadcast_of, is_within
-from quecIot._sealed import Sealing
-from quecIot._session import Door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,31 +47,6 @@ def _port(text: str, default: int) -> int:
     return port
 
 
-class Host:
-    """What the local network may know of the device and ask of it; every function may be called from any thread."""
-
-    __slots__ = ("auth_key", "carry_out", "identity", "sealing")
-
-    def __init__(
-        self,
-        identity: "Callable[[], tuple[str, str, str | None]]",
-        auth_key: "Callable[[], bytes | None]",
-        carry_out: "Callable[[tuple[Any, ...]], bytes]",
-        sealing: "Sealing | None" = None,
-    ) -> None:
-        """
-        Args:
-            identity: product key, device key, and a bind code that may be told in the clear.
-            auth_key: the 16 bytes that open a session, None while there is no owner.
-            carry_out: does what a decision of `_downlink` asks for; the payload of the answer, or b"".
-            sealing: hands the bind code over to who knows the PIN; None where there is none.
-        """
-        self.identity = identity
-        self.auth_key = auth_key
-        self.carry_out = carry_out
-        self.sealing = sealing
-
-
 class _Connection:
     __slots__ = ("conversation", "socket", "stream", "unsent")
 
@@ -90,13 +63,12 @@ class LanServer:
         tcp_port: the port that it listens on, once `start` has returned.
     """
 
-    def __init__(self, settings: Settings, host: Host, files: "_platform.Files", door: "Door | None" = None) -> None:
-        """`door` is one that other transports go through as well."""
+    def __init__(self, settings: Settings, host: Host, files: "_platform.Files") -> None:
         self.tcp_port = 0
         self._settings = settings
         self._host = host
-        self._door = door or Door(host.auth_key)
         self._to_say: "list[Say]" = []
+        self._saying = _platform.new_lock()  # the script's threads add to it, the own one takes it all
         self._networks = Networks(files)
         self._is_own: "Callable[[str], bool]" = (lambda peer: True) if settings.answers_any else self._networks.is_own
         self._connections: "list[_Connection]" = []
@@ -110,6 +82,7 @@ class LanServer:
             OSError: a port is taken.
         """
         settings = self._settings
+        self._around = [] if settings.host == ANY_HOST else self._networks.around(settings.host)
         self._listener, self.tcp_port = _platform.tcp_listener(settings.host, settings.tcp_port)
         try:
             self._udp = _platform.udp_socket(settings.host, settings.udp_port)
@@ -129,7 +102,6 @@ class LanServer:
         """Sockets that hear what is sent to everybody; none where the device listens everywhere anyway."""
         if self._settings.host == ANY_HOST:
             return []
-        self._around = self._networks.around(self._settings.host)
         return self._open([broadcast_of(network) for network in self._around] + [EVERYBODY], port)
 
     def _open(self, hosts: "list[str]", port: int) -> "list[Any]":
@@ -160,7 +132,8 @@ class LanServer:
 
     def _say(self, say: "Say") -> None:
         if self._connections:
-            self._to_say.append(say)
+            with self._saying:
+                self._to_say.append(say)
             self._wake.set()
 
     def _run(self) -> None:
@@ -189,7 +162,8 @@ class LanServer:
         for ear, mouth, question in self._ears:
             self._answer_datagrams(ear, mouth, question, now)
         self._accept(now)
-        to_say, self._to_say = self._to_say, []
+        with self._saying:
+            to_say, self._to_say = self._to_say, []
         for say in to_say:
             for connection in self._connections:
                 connection.unsent += say(connection.conversation)
@@ -205,23 +179,18 @@ class LanServer:
             # To everybody means everybody in the network of the device's address, whatever else this machine is in.
             if ear is not mouth and not self._settings.answers_any and not is_within(source[0], self._around):
                 continue
-            packet_id = self._discovery.packet_id(data, source, now, question)
-            if packet_id is None:
+            answer = self._discovery.answer(data, source, now, question, self._host.identity, self._place)
+            if answer is None:
                 continue
-            product_key, device_key, _ = self._host.identity()
-            if not product_key:
-                continue
-            if question == commands.DISCOVER:
-                own = self._settings.host
-                if own == ANY_HOST:
-                    own = self._networks.address_towards(source[0])
-                payload = lan.discover_answer(product_key, device_key, own, self.tcp_port)
-            else:
-                payload = lan.classic_discover_answer(product_key, device_key)
             try:
-                mouth.sendto(frame.encode(packet_id, question + 1, payload), address)
+                mouth.sendto(answer, address)
             except OSError as error:
                 _platform.log(_platform.INFO, "LAN: an answer could not be sent: %s" % _platform.describe(error))
+
+    def _place(self, peer: str) -> "tuple[str, int]":
+        """Where a peer at that address reaches this device."""
+        own = self._settings.host
+        return self._networks.address_towards(peer) if own == ANY_HOST else own, self.tcp_port
 
     def _accept(self, now: float) -> None:
         for _ in range(8):
@@ -236,20 +205,12 @@ class LanServer:
                 sock.close()
                 continue
             if _pairing.has_to_give_way(strangers):
+                waiting[0].conversation.session.end()
                 waiting[0].socket.close()
-                self._connections.remove(waiting[0])
-            host = self._host
-            conversation = Conversation(
-                source,
-                host.identity,
-                self._door,
-                host.carry_out,
-                _platform.entropy,
-                _platform.log,
-                now,
-                sealing=host.sealing,
-            )
-            self._connections.append(_Connection(sock, conversation))
+                self._connections = [one for one in self._connections if one is not waiting[0]]
+            conversation = Conversation(source, self._host, _platform.entropy, _platform.log, now)
+            # Never changed in place: the script's threads go through it meanwhile.
+            self._connections = self._connections + [_Connection(sock, conversation)]
 
     def _serve(self, connection: _Connection, now: float) -> bool:
         """Reads, answers, and whether the connection goes on."""

@@ -50,18 +50,18 @@ def is_device_key(text: str) -> bool:
     return 1 <= len(text) <= 16 and _is_alphanumeric(text)
 
 
+def is_bind_code(text: str) -> bool:
+    """Whether the text is exactly 16 of 0-9 A-F."""
+    return len(text) == 16 and all([letter in _HEX for letter in text])
+
+
 def _bind_code(value: "Any") -> "Any":
     if value is None:
         return None
     text = _text(value)
     if text == "":
         return None
-    if text is None or len(text) != 16:
-        return WRONG
-    for letter in text:
-        if letter not in _HEX:
-            return WRONG
-    return text
+    return text if text is not None and is_bind_code(text) else WRONG
 
 
 def _pin(value: "Any") -> "Any":

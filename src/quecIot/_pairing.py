@@ -4,8 +4,9 @@ Nothing here proves who asks. Answers to datagrams are limited per source and in
 be forged and an answer is several times larger than its question.
 """
 
-from quecbind.wire import commands, frame
+from quecbind.wire import commands, frame, lan
 from quecbind.wire.errors import WireError
+from quecIot._allowance import Allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,30 +26,6 @@ MAX_STRANGERS_PER_SOURCE = 3
 MAX_SESSIONS = 32
 
 
-class Allowance:
-    """A number of answers at once, and so many per second after that."""
-
-    __slots__ = ("_burst", "_left", "_per_second", "_seen_at")
-
-    def __init__(self, rule: "tuple[int, float]", now: float) -> None:
-        self._burst = float(rule[0])
-        self._per_second = rule[1]
-        self._left = self._burst
-        self._seen_at = now
-
-    def refill(self, now: float) -> float:
-        """What it holds now."""
-        self._left = min(self._burst, self._left + (now - self._seen_at) * self._per_second)
-        self._seen_at = now
-        return self._left
-
-    def take(self) -> None:
-        self._left -= 1
-
-    def is_full(self, now: float) -> bool:
-        return self.refill(now) >= self._burst
-
-
 class Discovery:
     """Answers to datagrams."""
 
@@ -56,6 +33,34 @@ class Discovery:
         self._is_own_network = is_own_network
         self._total = Allowance(IN_TOTAL, now)
         self._by_source: "dict[str, Allowance]" = {}
+
+    def answer(
+        self,
+        data: bytes,
+        source: "tuple[str, int]",
+        now: float,
+        question: int,
+        identity: "Callable[[], tuple[str, str, str | None]]",
+        place: "Callable[[str], tuple[str, int]]",
+    ) -> "bytes | None":
+        """What the datagram is answered with; None when it gets no answer.
+
+        Args:
+            question: what it has to ask.
+            identity: gives product key and device key.
+            place: gives address and port of the device for a peer at an address.
+        """
+        packet_id = self.packet_id(data, source, now, question)
+        if packet_id is None:
+            return None
+        product_key, device_key, _ = identity()
+        if not product_key:
+            return None
+        if question == commands.DISCOVER:
+            payload = lan.discover_answer(product_key, device_key, *place(source[0]))
+        else:
+            payload = lan.classic_discover_answer(product_key, device_key)
+        return frame.encode(packet_id, question + 1, payload)
 
     def packet_id(
         self, data: bytes, source: "tuple[str, int]", now: float, question: int = commands.DISCOVER
@@ -105,9 +110,9 @@ def may_connect(
     return strangers.count(source) < MAX_STRANGERS_PER_SOURCE and is_own_network(source)
 
 
-def has_to_give_way(strangers: "list[str]") -> bool:
+def has_to_give_way(strangers: "list[str]", most: int = MAX_STRANGERS) -> bool:
     """Whether the stranger that has been there longest is closed for the next one.
 
     Whoever has business here is done in a moment, so nobody keeps others out by sitting in every place.
     """
-    return len(strangers) >= MAX_STRANGERS
+    return len(strangers) >= most

@@ -117,7 +117,7 @@ class Profile:
         if changed and "auth_key" not in changes:
             changes.update({"auth_key": "", "ble_offers": []})
         if changed and "bind_secret" not in changes:
-            changes["bind_secret"] = _draw.hex_digits(self._entropy, 16)
+            changes["bind_secret"] = self.new_bind_secret()
         if any([value != values[name] for name, value in changes.items()]):
             self.store.save(changes)
 
@@ -138,10 +138,14 @@ class Profile:
         self._secret_forgotten = False
         return True
 
+    def new_bind_secret(self) -> str:
+        """One that no binding has had; nothing is changed."""
+        return _draw.hex_digits(self._entropy, 16)
+
     def bind_secret(self) -> str:
         """The device's part of a binding; drawn when there is none."""
         if not self.store.values["bind_secret"]:
-            self.save(bind_secret=_draw.hex_digits(self._entropy, 16))
+            self.save(bind_secret=self.new_bind_secret())
         return str(self.store.values["bind_secret"])
 
     @property

@@ -7,7 +7,7 @@ none, for it has told nothing. No I/O, no clock, no randomness of its own, no gr
 
 from quecbind.wire import sealed
 from quecbind.wire.errors import WireError
-from quecIot._pairing import Allowance
+from quecIot._allowance import Allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     # (PIN, identity of the device, the App's element) -> (the device's element, common key); None: no such element
     Agree = Callable[[str, bytes, bytes], "tuple[bytes, bytes] | None"]
     # PIN, product key and device key while there are a PIN and an open bind window, else None
-    Offer = Callable[[], "tuple[str, str, str] | None"]
+    Terms = Callable[[], "tuple[str, str, str] | None"]
     # (PIN that was tried, whether it was right) -> the bind code, or how many tries are left; None: not now
     Settle = Callable[[str, bool], "str | int | None"]
 
@@ -48,9 +48,9 @@ class Pin:
 class Sealing:
     """What the exchanges of all connections and transports share."""
 
-    def __init__(self, offer: "Offer", settle: "Settle", agree: "Agree", now: float) -> None:
+    def __init__(self, terms: "Terms", settle: "Settle", agree: "Agree", now: float) -> None:
         """`settle` judges one try at one moment, and closes the bind window with the last wrong one."""
-        self.offer = offer
+        self.terms = terms
         self.settle = settle
         self.agree = agree
         self._allowance = Allowance(EXCHANGES, now)
@@ -64,29 +64,31 @@ class Sealing:
 
 
 class Exchange:
-    """One App's tries on one connection.
-
-    Attributes:
-        is_proved: whether it has proved that it knows the PIN, in an open bind window.
-    """
+    """One App's tries on one connection."""
 
     def __init__(self, sealing: "Sealing | None") -> None:
-        self.is_proved = False
+        self._is_proved = False
         self._sealing = sealing
         self._pin = ""
         self._key = b""
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether it has proved that it knows the PIN of this moment, whose bind window is open."""
+        terms = self._sealing.terms() if self._is_proved and self._sealing is not None else None
+        return terms is not None and terms[0] == self._pin
+
     def ask(self, payload: bytes, now: float) -> bytes:
         """The payload of 0x70E1; an earlier exchange on this connection is over."""
-        self._key = b""
+        self._key, self._is_proved = b"", False
         try:
             element = sealed.parse_ask(payload)
         except WireError:
             return sealed.not_now()
-        offer = None if self._sealing is None else self._sealing.offer()
-        if self._sealing is None or offer is None or not self._sealing.is_allowed(now):
+        terms = None if self._sealing is None else self._sealing.terms()
+        if self._sealing is None or terms is None or not self._sealing.is_allowed(now):
             return sealed.not_now()
-        self._pin, product_key, device_key = offer
+        self._pin, product_key, device_key = terms
         agreed = self._sealing.agree(self._pin, sealed.device_identity(product_key, device_key), element)
         if agreed is None:
             return sealed.not_now()
@@ -107,5 +109,5 @@ class Exchange:
             return sealed.not_now()
         if isinstance(settled, int):
             return sealed.refuse(settled)
-        self.is_proved = True
+        self._is_proved = True
         return sealed.hand_over(sealed.seal(key, settled))

@@ -168,7 +168,7 @@ class Session:
             decision = self._numbered(decision)
         payload = b"" if decision[0] in _FAILED else self._carry_out(decision)
         return [
-            (asked.packet_id, command, self._sealed(plain))
+            (asked.packet_id, command, self._encrypted(plain))
             for command, plain in self._answers(asked, decision, payload)
         ]
 
@@ -201,7 +201,7 @@ class Session:
         out = b""
         for part in _parts(payload) if command == commands.TSL_REPORT else [payload]:
             self._packet_id = self._packet_id % 0xFFFE + 1
-            out += frame.encode(self._packet_id, command, self._sealed(part))
+            out += frame.encode(self._packet_id, command, self._encrypted(part))
         return out
 
     def has_asked(self, number: int) -> bool:
@@ -251,7 +251,7 @@ class Session:
         self.is_open = False
         self.is_over = True
 
-    def _sealed(self, data: bytes) -> bytes:
+    def _encrypted(self, data: bytes) -> bytes:
         return signing.lan_encrypt(self._key, self._iv, data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -35,6 +36,8 @@ class Platform:
     def __init__(self) -> None:
         self.online = True
         self.tells = True  # whether the device answers reads
+        self.silent_about: list[str] = []
+        self.answers = self.acknowledges = True
         self.right = True
         self.attributes: Any = [
             {"resourceCode": "switch", "resourceValce": "true", "dataType": "BOOL"},
@@ -74,11 +77,16 @@ class Platform:
             return [("login_resp", {"code": 1})]
         if command == "subscribe":
             return [("subscribe_resp", [{"code": 1 if self.right else 4011, "msg": "not bound"}])]
+        if not self.answers:
+            return []
         if not self.online:
             return [("error", {"code": 4030, "msg": "the device is not online"})]
-        answers = [("send_ack", {"msgId": data["msgId"], "status": "succ"})]
+        answers: list[tuple[str, Any]] = []
+        if self.acknowledges:
+            answers.append(("send_ack", {"msgId": data["msgId"], "status": "succ"}))
         if data["type"] == "READ-ATTR" and self.tells:
-            answers.append(self.report(dict.fromkeys(json.loads(data["kv"]), True)))
+            names = [name for name in json.loads(data["kv"]) if name not in self.silent_about]
+            answers.append(self.report(dict.fromkeys(names, True)))
         return answers
 
     def report(self, kv: dict[str, Any]) -> tuple[str, Any]:
@@ -135,6 +143,28 @@ async def test_an_offline_or_silent_device_is_known_by_its_last_values(
     await path.close()
 
 
+async def test_what_the_device_told_counts_although_the_platform_does_not_answer(place: Place) -> None:
+    place.platform.acknowledges = False
+    place.platform.silent_about = ["level"]
+    place.platform.attributes[0]["resourceValce"] = "false"
+    path = await place.path()
+
+    assert await path.read([38, 3], 0.2) == {38: True, 3: 80}
+    await path.close()
+
+
+async def test_a_platform_that_does_not_answer_can_be_asked_again_and_again(place: Place) -> None:
+    place.platform.answers = False
+    path = await place.path()
+    for _ in range(65):
+        with pytest.raises(ControlError, match="did not answer in time"):
+            await path.write({38: True}, 0.001)
+
+    place.platform.answers = True
+    await path.write({38: True})
+    await path.close()
+
+
 async def test_what_nobody_knows_is_an_error_with_its_reason(place: Place) -> None:
     place.platform.online, place.platform.attributes = False, []
     path = await place.path()
@@ -146,6 +176,17 @@ async def test_what_nobody_knows_is_an_error_with_its_reason(place: Place) -> No
     assert refused.value.code == 4030
     assert not path.is_lost
     await path.close()
+
+
+async def test_no_log_shows_the_token(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.client.resume(Tokens("Bearer very-secret", "r", 0, 0))
+    with caplog.at_level(logging.DEBUG):
+        path = await place.path()
+        await path.close()
+
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.server")]
+    assert ("login", {"token": "Bearer very-secret"}) in _sent(place)
+    assert "very-secret" not in "\n".join(ours)
 
 
 async def test_somebody_elses_device_is_refused(place: Place) -> None:

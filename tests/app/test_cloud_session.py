@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from quecbind.app.cloud_session import (
+    MAX_WAITING,
     Answered,
     CloudSession,
     Opened,
     Over,
-    Presence,
     RawReported,
     Refused,
     Reported,
@@ -47,7 +47,7 @@ def test_it_logs_in_subscribes_and_is_open() -> None:
 
     assert said(session) == [("login", {"token": "Bearer t"})]
     assert hear(session, "login_resp", {"code": 1}) is None
-    assert said(session) == [("subscribe", [{**KEYS, "messageType": ["ONLINE", "MATTR-REPORT", "RAW-UPLINK"]}])]
+    assert said(session) == [("subscribe", [{**KEYS, "messageType": ["MATTR-REPORT", "RAW-UPLINK"]}])]
     assert hear(session, "subscribe_resp", [{**KEYS, "code": 1}]) == Opened()
 
 
@@ -74,6 +74,23 @@ def test_questions_are_the_documents(session: CloudSession) -> None:
     ]
 
 
+def test_questions_that_were_given_up_take_no_place_and_no_error_of_others(session: CloudSession) -> None:
+    for _ in range(MAX_WAITING + 1):
+        session.give_up(session.read([]))
+    number = session.read([])
+
+    assert hear(session, "error", {"code": 4030, "msg": "offline"}) == Answered(number, 4030, "offline")
+    session.give_up(number)  # it has been answered
+    assert hear(session, "send_ack", {"msgId": number - 1, "status": "succ"}) is None
+
+
+def test_the_late_error_of_a_question_that_was_given_up_does_not_end_the_session(session: CloudSession) -> None:
+    session.give_up(session.read([]))
+
+    assert hear(session, "error", {"code": 4030, "msg": "offline"}) is None
+    assert isinstance(hear(session, "error", {"code": 4008, "msg": "token"}), Over)
+
+
 def test_answers_name_their_question_and_errors_belong_to_the_oldest(session: CloudSession) -> None:
     for _ in range(4):
         session.read([])
@@ -88,11 +105,7 @@ def test_answers_name_their_question_and_errors_belong_to_the_oldest(session: Cl
 def test_what_the_device_tells_is_heard(session: CloudSession) -> None:
     assert told(session, "MATTR", {"packetId": 1, "kv": {"switch": True}}) == Reported({"switch": True})
     assert told(session, "RAW", {"raw": "Af8="}) == RawReported(b"\x01\xff")
-    assert [told(session, "ONLINE", {"value": value}) for value in (0, 1, 2)] == [
-        Presence(False),
-        Presence(True),
-        Presence(True),
-    ]
+    assert told(session, "ONLINE", {"value": 1}) is None
 
 
 @pytest.mark.parametrize(

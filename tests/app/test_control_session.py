@@ -259,6 +259,14 @@ class TestQuestions:
         assert opened(sent(session)[0].payload) == b"\xaa\xaa\x55"
         assert session.receive_data(told(commands.TRANSPARENT_UP, b"\xaa\x55"), 101.0) == [RawReceived(b"\xaa\x55")]
 
+    def test_each_question_has_the_time_that_whoever_asks_has(self, session: ControlSession) -> None:
+        packet_ids = [session.read([], 101.0, 2.0), session.write([(1, True)], 101.0, 20.0)]
+        session.receive_data(frame.encode(7, commands.PONG), 120.0)
+
+        assert session.tick(103.0) == [Unanswered(packet_ids[0])]
+        assert session.tick(120.9) == []
+        assert session.tick(121.0) == [Unanswered(packet_ids[1])]
+
     def test_what_is_not_answered_in_time_is_told_once(self, session: ControlSession) -> None:
         packet_id = session.write([(1, True)], 101.0)
 
@@ -364,6 +372,6 @@ def test_packet_ids_stay_where_apps_count(session: ControlSession) -> None:
     session._packet_id = 0xFFFC
 
     for _ in range(4):
-        session.ping()
+        session.send_raw(b"x")
 
     assert [one.packet_id for one in sent(session)] == [0xFFFD, 0xFFFE, 1000, 1001]

@@ -21,11 +21,12 @@ from bumble.device import Connection as BumbleConnection
 from bumble.device import Device, Peer
 from bumble.hci import Address
 
+from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.pairing import pair
 from quecbind.app.errors import KeyRefusedError
-from quecbind.wire import commands, frame, lan, signing
-from tests.air import CODE, DK, Air, BleDevice, room
+from quecbind.wire import ble, commands, frame, lan, signing
+from tests.air import CODE, DK, PS, Air, BleDevice, room
 from tests.tables import Row
 
 KEY = bytes(range(16))
@@ -245,3 +246,31 @@ async def test_nobody_gets_a_code_or_a_network_in_outside_the_window(used: Used,
     row("pairing after the window: bind code", None, pairing.bind_code)
     row("pairing after the window: networks taken", [], given)
     row("pairing after the window: device key", DK, pairing.device_key)
+
+
+async def test_a_device_without_a_network_is_bound_by_nobody_who_has_not_proved_its_pin(row: Row) -> None:
+    async with room(QUECIOT_BLE_ONLY="1") as (air, device):
+        assert device.device.set_pairing_pin("271828")
+        assert device.device.bindcode_set(CODE, 60)
+        async with exchange(await air.app(), device.address) as asking:
+            random = lan.parse_random(await asking.ask(commands.HELLO, b"", commands.RANDOM))
+            code = ble.encrypt_bind_code(CODE, PS, random)
+            said = await asking.ask(commands.AUTHENTICATE, ble.authenticate(code), commands.AUTHENTICATE_ANSWER)
+
+        row("a bind code for a device with a PIN, no proof", ble.REFUSED, ble.parse_authenticated(said).result)
+        row(
+            "a bind code for a device with a PIN, no proof: offers kept",
+            [],
+            device.device._profile.setting("ble_offers"),
+        )
+
+
+async def test_silent_strangers_keep_no_other_app_out(used: Used, row: Row) -> None:
+    for _ in range(6):
+        with contextlib.suppress(Exception):
+            await Stranger.come(used)
+
+    pairing = await pair(await used.air.app(), used.device.address)
+
+    row("six silent connections: another App is answered", DK, pairing.device_key)
+    row("six silent connections and another App: the owner", "served", await used.served())

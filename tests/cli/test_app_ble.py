@@ -54,6 +54,18 @@ def test_what_is_missing_is_a_usage_error(given: dict[str, object], monkeypatch:
     assert error.value.exit_code == USAGE
 
 
+def test_the_pin_comes_from_the_environment_too_and_belongs_to_a_named_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(app_ble.PIN_VARIABLE, "271828")
+    assert app_ble.pin_of(arguments(pin=None, dk="D1")) == "271828"
+    assert app_ble.pin_of(arguments(pin="314159", dk="D1")) == "314159"
+    assert app_ble.pin_of(arguments(pin="", dk="D1")) == ""
+    with pytest.raises(CommandError, match="needs --dk"):
+        app_ble.pin_of(arguments(pin=None, dk=None))
+
+    monkeypatch.delenv(app_ble.PIN_VARIABLE)
+    assert app_ble.pin_of(arguments(pin=None, dk=None)) is None
+
+
 def test_no_argument_takes_a_network_password() -> None:
     parser = argparse.ArgumentParser()
     app_ble.add_provision(parser)

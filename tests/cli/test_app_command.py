@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,14 @@ def test_from_bind_code_to_unbound_again(signed_in: Account, capsys: pytest.Capt
 @pytest.mark.enable_socket
 def test_login_shows_who_it_is(signed_in: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "login")["email"] == EMAIL
+
+
+@pytest.mark.enable_socket
+def test_no_log_shows_what_is_asked(signed_in: Account, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert cli.main(["app", "login"]) == DONE
+
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("http")] == []
 
 
 @pytest.mark.enable_socket

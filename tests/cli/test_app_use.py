@@ -132,9 +132,13 @@ def test_a_device_that_is_not_there_is_unreachable(capsys: pytest.CaptureFixture
         ["--read", "3", "--auth-key", "short"],
         ["--read", "3", "--path", "mail"],
         ["--read", "3", "--lan-address", "here"],
+        ["--read", "3", "--path", "ble"],
+        ["--read", "3", "--path", "ble", "--auth-key", base64.b64encode(KEY).decode()],
+        ["--read", "3", "--path", "cloud", "--auth-key", base64.b64encode(KEY).decode()],
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
+def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUECBIND_APP_AUTH_KEY", raising=False)
     assert cli.main(["app", "control", *KEYS, *arguments]) == USAGE
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from quecbind.wire import ble_advertising, commands, frame, lan, signing
 from quecIot import _ble
-from quecIot._ble import Central, Host, Peripheral
+from quecIot._ble import Central, Peripheral
+from quecIot._conversation import Host
 from quecIot._session import Door
 from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
 
@@ -25,18 +26,15 @@ class Bench:
         self.logged: list[str] = []
         self.asked: list[Any] = []
         self.wifi: list[tuple[str, str]] = []
-        host = Host(
-            lambda: self.identity,
+        host = Host(lambda: self.identity, Door(lambda: self.key), self.carry_out, take_wifi=self.take_wifi)
+        self.peripheral = Peripheral(
+            host,
             lambda: self.has_network,
             lambda: self.ends_at,
-            Door(lambda: self.key),
-            self.carry_out,
-            self.take_wifi,
-            None,
-            None,
             ble_advertising.BLE,
+            CountingEntropy(),
+            lambda level, text: self.logged.append(text),
         )
-        self.peripheral = Peripheral(host, CountingEntropy(), lambda level, text: self.logged.append(text))
 
     def carry_out(self, decision: Any) -> bytes:
         self.asked.append(decision)
@@ -128,15 +126,18 @@ def test_an_mtu_outside_the_standard_is_brought_into_it(mtu: int, expected: int)
     assert central.mtu == expected
 
 
-def test_strangers_cannot_take_all_places() -> None:
+def test_strangers_cannot_take_all_places_nor_keep_others_out() -> None:
     bench = Bench()
     owner = bench.connect()
     bench.log_in(owner)
     strangers = [bench.connect() for _ in range(_ble.MAX_STRANGERS)]
 
-    assert bench.peripheral.connected("C0:00:00:00:00:09", 0.0) is None
-    bench.peripheral.disconnected(strangers[0])
-    assert bench.peripheral.connected("C0:00:00:00:00:09", 0.0) is not None
+    bench.connect("C0:00:00:00:00:09")
+
+    assert bench.peripheral.handle_timer(0.0) == [strangers[0]]
+    assert bench.peripheral.handle_timer(0.0) == []
+    assert not bench.peripheral.written(strangers[0], frame.encode(1, commands.HELLO), 0.0)
+    assert bench.ask(strangers[1], commands.HELLO)[0].command == commands.RANDOM
     assert bench.ask(owner, commands.PING)[0].command == commands.PONG
 
 
@@ -252,6 +253,53 @@ def test_server_addresses_and_other_fields_of_new_apps_are_ignored() -> None:
 
 
 # --- the thread that owns a controller ---
+
+
+def test_a_radio_that_goes_while_somebody_uses_it_is_no_trouble() -> None:
+    from quecIot._ble_radio import BleServer
+
+    used: list[str] = []
+
+    class Radio:
+        def stop(self) -> None:
+            used.append("stop")
+
+        def refresh(self) -> None:
+            used.append("refresh")
+
+        def do(self, act: Any) -> None:
+            used.append("do")
+
+    class Vanishing(BleServer):
+        """Its thread takes the radio away as soon as somebody has looked."""
+
+        @property
+        def _radio(self) -> Any:
+            radio, self.left = self.left, None
+            return radio
+
+        @_radio.setter
+        def _radio(self, radio: Any) -> None:
+            self.left = radio
+
+    bench = Bench()
+    owner = bench.connect()
+    bench.log_in(owner)
+    read = frame.encode(7, commands.TSL_READ, signing.lan_encrypt(KEY, owner.conversation.session._iv, b""))
+    bench.peripheral.written(owner, read, 0.0)
+    server = Vanishing(bench.peripheral, "")
+    for act in (
+        server.refresh,
+        lambda: server.report(commands.TSL_REPORT, b""),
+        lambda: server.answer_read(7, b""),
+        lambda: server._logged("line"),
+        server._end,
+    ):
+        server._radio = Radio()
+        act()
+        act()
+
+    assert used == ["refresh", "do", "do", "do", "stop"]
 
 
 def test_a_controller_that_cannot_be_used_is_said_so_and_the_rest_goes_on() -> None:

@@ -21,7 +21,7 @@ class Tag:
     def __init__(self) -> None:
         self.bench = Bench(secret="")
         self.profile = self.bench.profile
-        self.binding = BleBinding(self.profile, self.bench.entropy)
+        self.binding = BleBinding(self.profile)
 
     def offer(
         self, code: str = CODE, random: str = RANDOM, is_bindable: bool = True, ps: str = PS

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from quecbind.wire import commands, frame, lan, ttlv
+from quecbind.wire import commands, frame, lan, signing, ttlv
 from quecIot import _conversation, _platform
-from quecIot._conversation import Conversation
+from quecIot._conversation import Conversation, Host
 from quecIot._sealed import Sealing
 from quecIot._session import Door
 from tests.quecIot.bench import CODE, DK, PK, CountingEntropy
@@ -25,15 +25,13 @@ class Peer:
         self.offer: tuple[str, str, str] | None = None
         self.tries: list[tuple[str, bool]] = []
         self.asked: list[Any] = []
+        sealing = Sealing(lambda: self.offer, self.settle, _platform.agree, 0.0)
         self.conversation = Conversation(
             SOURCE,
-            lambda: self.identity,
-            Door(lambda: self.key),
-            self.carry_out,
+            Host(lambda: self.identity, Door(lambda: self.key), self.carry_out, sealing),
             CountingEntropy(),
             lambda level, text: self.logged.append(text),
             now=0.0,
-            sealing=Sealing(lambda: self.offer, self.settle, _platform.agree, 0.0),
         )
 
     def settle(self, pin: str, is_right: bool) -> str | int | None:
@@ -44,8 +42,13 @@ class Peer:
         self.asked.append(decision)
         return b""
 
-    def ask(self, command: int, payload: bytes = b"", packet_id: int = 1000) -> list[frame.Frame]:
-        answer = self.conversation.receive_data(frame.encode(packet_id, command, payload), 1.0)
+    def log_in(self, now: float) -> None:
+        random = lan.parse_random(self.ask(commands.HELLO, now=now)[0].payload)
+        (answer,) = self.ask(commands.LOGIN, lan.login(signing.lan_token(KEY, random)), now=now)
+        assert lan.parse_login_result(answer.payload) == lan.LOGGED_IN
+
+    def ask(self, command: int, payload: bytes = b"", packet_id: int = 1000, now: float = 1.0) -> list[frame.Frame]:
+        answer = self.conversation.receive_data(frame.encode(packet_id, command, payload), now)
         assert answer is not None
         return frame.FrameReader().feed(answer)
 
@@ -137,6 +140,28 @@ def test_a_connection_is_closed_when_it_has_asked_too_often() -> None:
 
     assert conversation.receive_data(request * _conversation.MAX_REQUESTS, 1.0) == b""
     assert conversation.receive_data(request, 1.0) is None
+
+
+def test_an_app_logs_in_again_on_the_connection_it_has_had_for_long() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+    for now in range(10, 301, 10):
+        assert peer.conversation.receive_data(frame.encode(7, commands.PING), float(now))
+
+    peer.ask(commands.HELLO, now=301.0)
+    assert peer.conversation.handle_timer(302.0) == b""
+    peer.log_in(302.0)
+    assert peer.conversation.handle_timer(303.0) == b""
+
+
+def test_an_app_that_asks_for_a_random_and_does_not_log_in_again_is_closed() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+    for number in range(_conversation.MAX_REQUESTS + 1):
+        peer.conversation.receive_data(frame.encode(number + 1, commands.HELLO), 301.0)
+
+    assert peer.conversation.receive_data(frame.encode(100, commands.HELLO), 301.0) is None
+    assert peer.conversation.handle_timer(301.0 + _conversation.IDLE_S) is None
 
 
 def test_a_connection_ends_when_it_is_silent_and_when_it_lasts_too_long() -> None:

@@ -403,13 +403,13 @@ class TestSealedPairing:
         assert bench.device.bindcode_set(CODE, 120)
 
     def test_with_a_pin_the_code_is_told_to_nobody_in_the_clear(self, bench: Bench) -> None:
-        assert bench.device._identity() == (PK, DK, CODE)
-        assert bench.device._offer() is None
+        assert bench.device._near.identity() == (PK, DK, CODE)
+        assert bench.device._near.terms() is None
 
         assert bench.device.set_pairing_pin("271828")
 
-        assert bench.device._identity() == (PK, DK, None)
-        assert bench.device._offer() == ("271828", PK, DK)
+        assert bench.device._near.identity() == (PK, DK, None)
+        assert bench.device._near.terms() == ("271828", PK, DK)
         assert bench.device.bindcode_get() == [CODE, 120]
 
     @pytest.mark.parametrize("off", ["", None])
@@ -418,15 +418,15 @@ class TestSealedPairing:
 
         assert bench.device.set_pairing_pin(off)
 
-        assert bench.device._identity() == (PK, DK, CODE)
-        assert bench.device._offer() is None
+        assert bench.device._near.identity() == (PK, DK, CODE)
+        assert bench.device._near.terms() is None
 
     def test_a_refused_pin_leaves_the_earlier_one(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         bench.device.set_pairing_pin("271828")
 
         assert not bench.device.set_pairing_pin("27182")
 
-        assert bench.device._offer() == ("271828", PK, DK)
+        assert bench.device._near.terms() == ("271828", PK, DK)
         assert "6 to 16 digits" in caplog.text
         assert "27182" not in caplog.text
 
@@ -437,7 +437,7 @@ class TestSealedPairing:
 
         assert not bench.device.set_pairing_pin("271828")
         assert "pip install 'quecbind[sealed]'" in caplog.text
-        assert bench.device._identity() == (PK, DK, CODE)
+        assert bench.device._near.identity() == (PK, DK, CODE)
         assert bench.device.set_pairing_pin("")
 
     def test_ten_wrong_pins_close_the_window_here_and_at_the_developer_center(self, bench: Bench) -> None:
@@ -445,34 +445,34 @@ class TestSealedPairing:
         agent = bench.device.agent
         assert agent is not None
 
-        assert [bench.device._settle("271828", False) for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+        assert [bench.device._near.settle("271828", False) for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
 
         assert bench.device.bindcode_get() is None
         assert bench.device._window.report(bench.now) == (CODE, 0, 2)  # to be told: over
-        assert bench.device._settle("271828", True) is None
+        assert bench.device._near.settle("271828", True) is None
 
     def test_a_new_window_bears_ten_again(self, bench: Bench) -> None:
         bench.device.set_pairing_pin("271828")
         for _ in range(9):
-            bench.device._settle("271828", False)
+            bench.device._near.settle("271828", False)
 
         bench.device.bindcode_set(CODE, 120)
 
-        assert bench.device._settle("271828", False) == 9
+        assert bench.device._near.settle("271828", False) == 9
 
     def test_the_right_pin_gets_the_code_of_the_open_window(self, bench: Bench) -> None:
         bench.device.set_pairing_pin("271828")
 
-        assert bench.device._settle("271828", True) == CODE
+        assert bench.device._near.settle("271828", True) == CODE
         bench.now += 120
-        assert bench.device._settle("271828", True) is None
-        assert bench.device._settle("271828", False) is None
+        assert bench.device._near.settle("271828", True) is None
+        assert bench.device._near.settle("271828", False) is None
 
     def test_a_try_with_an_earlier_pin_counts_for_nothing(self, bench: Bench) -> None:
         bench.device.set_pairing_pin("271828")
 
-        assert bench.device._settle("314159", True) is None
-        assert bench.device._settle("271828", False) == 9
+        assert bench.device._near.settle("314159", True) is None
+        assert bench.device._near.settle("271828", False) == 9
 
     def test_the_environment_sets_a_pin_for_scripts_that_do_not_know_the_call(self) -> None:
         bench = Bench(QUECIOT_PAIRING_PIN="271828")
@@ -481,7 +481,7 @@ class TestSealedPairing:
         bench.device.set_productinfo(PK, PS)
         bench.device.bindcode_set(CODE, 120)
 
-        assert bench.device._offer() == ("271828", PK, DK)
+        assert bench.device._near.terms() == ("271828", PK, DK)
 
     def test_a_wrong_one_there_keeps_the_module_from_starting(self, caplog: pytest.LogCaptureFixture) -> None:
         assert not Bench(QUECIOT_PAIRING_PIN="12345").device.init()
@@ -494,7 +494,7 @@ class TestSealedPairing:
         device = bench.new_device()
         assert device.init()
 
-        assert device._offer() is None
+        assert device._near.terms() is None
 
 
 def test_the_public_module_has_the_calls_and_nothing_else() -> None:

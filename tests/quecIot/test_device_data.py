@@ -42,7 +42,7 @@ class Bench(CallBench):
         assert self.device.set_productinfo(PK, PS)
         self.events: list[Any] = []
         self.lan = Lan()
-        self.device._lan = self.lan  # type: ignore[assignment]
+        self.device._near.lan = self.lan  # type: ignore[assignment]
         self.device._events.put = self.events.extend  # type: ignore[method-assign]
         self._reader = mqtt.PacketReader()
         self._packet_ids = itertools.count(1)
@@ -95,7 +95,7 @@ class Bench(CallBench):
 
     def from_lan(self, command: int, payload: bytes, packet_id: int = 9) -> bytes:
         """What an App asks for that has logged in."""
-        return self.device._carry_out(_downlink.decide(frame.Frame(packet_id, command, payload)))
+        return self.device._near.carry_out(_downlink.decide(frame.Frame(packet_id, command, payload)))
 
 
 @pytest.fixture

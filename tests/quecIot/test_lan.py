@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from quecbind.wire import commands, frame, lan
-from quecIot._lan import Host, LanServer, Settings
+from quecIot._conversation import Host
+from quecIot._lan import LanServer, Settings
 from quecIot._platform import Files
+from quecIot._session import Door
 from tests.quecIot.app_by_hand import App
 from tests.quecIot.bench import CODE, DK, PK
 
@@ -40,7 +42,7 @@ class Device:
         self.key: bytes | None = KEY
         self.asked: list[Any] = []
         settings = Settings(lambda name: environment.get(name, ""))
-        host = Host(lambda: self.identity, lambda: self.key, self.carry_out)
+        host = Host(lambda: self.identity, Door(lambda: self.key), self.carry_out)
         self.server = LanServer(settings, host, Files())
         self.server.start()
 
@@ -233,7 +235,7 @@ def test_junk_is_survived(device: Device) -> None:
 
 def test_a_taken_port_is_an_os_error_and_leaves_nothing_open(device: Device) -> None:
     environment = {"QUECIOT_LAN_HOST": "127.0.0.1", "QUECIOT_LAN_TCP_PORT": str(device.server.tcp_port)}
-    host = Host(lambda: (PK, DK, None), lambda: None, lambda decision: b"")
+    host = Host(lambda: (PK, DK, None), Door(lambda: None), lambda decision: b"")
     second = LanServer(Settings(lambda name: environment.get(name, "")), host, Files())
 
     with pytest.raises(OSError, match="in use"):
@@ -326,6 +328,34 @@ def test_strangers_who_sit_in_every_place_do_not_keep_an_app_out(device: Device)
         strangers[-1].hello()
     for one in strangers:
         one.socket.close()
+
+
+def test_no_report_is_lost_between_the_threads(device: Device) -> None:
+    """Whoever adds one holds the lock under which the list is taken away."""
+    held = []
+
+    class Reports(list[Any]):
+        def append(self, say: Any) -> None:
+            held.append(device.server._saying.locked())
+            super().append(say)
+
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        device.server._to_say = Reports()
+        device.server.report(0x0024, b"x")
+
+        assert app.open(app.next()[2]) == b"x"
+    assert held == [True]
+
+
+def test_a_connection_comes_without_changing_the_list_that_another_thread_is_at(device: Device) -> None:
+    with App(device.server.tcp_port, KEY) as app:
+        app.log_in()
+        seen = device.server._connections
+        with App(device.server.tcp_port, KEY) as other:
+            other.log_in()
+
+        assert len(seen) == 1
 
 
 def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:

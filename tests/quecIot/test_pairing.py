@@ -7,6 +7,7 @@ import pytest
 from quecbind.wire import commands, frame, lan, ttlv
 from quecIot import _pairing
 from quecIot._pairing import Discovery, has_to_give_way, may_connect
+from tests.quecIot.bench import DK, PK
 
 PROBE = bytes.fromhex("aaaa00058b03e87030")  # protocol document, short-range C.2
 APP = ("192.0.2.10", 50000)
@@ -115,3 +116,20 @@ def test_the_eighth_stranger_is_the_last_that_nobody_gives_way_to() -> None:
 
     assert has_to_give_way(sources[:7]) is False
     assert has_to_give_way(sources) is True
+
+
+def test_a_question_is_answered_with_who_and_where_the_device_is_for_that_peer(discovery: Discovery) -> None:
+    places = {APP[0]: ("192.0.2.1", 6607)}
+
+    answer = discovery.answer(PROBE, APP, 0.0, commands.DISCOVER, lambda: (PK, DK, None), places.__getitem__)
+
+    assert answer is not None
+    said = frame.decode(answer)
+    assert (said.packet_id, said.command) == (0x03E8, commands.DISCOVER_ANSWER)
+    assert lan.parse_discover_answer(said.payload) == (PK, DK, "192.0.2.1", 6607, 1)
+
+
+def test_a_device_without_product_and_a_peer_of_another_network_have_no_answer(discovery: Discovery) -> None:
+    for keys, source in ((("", DK, None), APP), ((PK, DK, None), ("8.8.8.8", 50000))):
+        answer = discovery.answer(PROBE, source, 0.0, commands.DISCOVER, lambda keys=keys: keys, lambda peer: ("", 0))
+        assert answer is None

@@ -70,6 +70,18 @@ def test_the_right_pin_gets_the_code_and_costs_no_try() -> None:
     assert device.pin.tries_left == _sealed.MAX_TRIES
 
 
+def test_a_proof_counts_while_its_window_is_open_and_its_pin_the_same() -> None:
+    device = Device()
+    exchange = Exchange(device.sealing)
+    run(exchange, App(PIN))
+    assert exchange.is_proved
+
+    device.code = None
+    assert not exchange.is_proved
+    device.code, device.pin.text = CODE, "314159"
+    assert not exchange.is_proved
+
+
 @pytest.mark.parametrize("pin", ["271829", "2718280", "000000"])
 def test_a_wrong_pin_gets_nothing_and_costs_a_try(pin: str) -> None:
     device = Device()

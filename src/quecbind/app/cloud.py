@@ -6,6 +6,7 @@ from the last values that the Developer Center keeps.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ from quecbind.app.values import Values
 OPEN_S = 10.0
 _PING_EVERY_S = 40.0
 _PONG_IN_S = 30.0
+_log = logging.getLogger("quecbind.app.cloud.websockets")
+_log.setLevel(logging.INFO)  # at DEBUG it would show every message, the log-in with its token among them
 A = TypeVar("A")
 
 
@@ -82,10 +85,10 @@ class CloudPath:
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._ask(self._session.read, [self._model.code_of(number) for number in ids])
-            failure = None if answer.code == 1 else answer
+            failure = None if answer.is_done else answer
             values = {} if failure else await reading.gather(seconds)
         except TimeoutError:
-            values = {}
+            values = reading.values
         finally:
             self._readings.remove(reading)
         if not values or not set(ids) <= values.keys():
@@ -122,11 +125,11 @@ class CloudPath:
                 answer = await self._ask(ask, what)
         except TimeoutError:
             raise ControlError("the platform did not answer in time; it may have done it") from None
-        if answer.code != 1:
+        if not answer.is_done:
             raise ControlError(_reason(answer), answer.code)
 
     async def _ask(self, ask: Callable[[A], int], what: A) -> Answered:
-        self._check()
+        self._audience.check()
         message_id = ask(what)
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._answers[message_id] = answer
@@ -135,6 +138,7 @@ class CloudPath:
             return await answer
         finally:
             del self._answers[message_id]
+            self._session.give_up(message_id)
 
     async def _last_values(self, ids: Sequence[int], is_all: bool) -> Values:
         """What the platform keeps; nothing when it does not tell and the device has told something."""
@@ -151,10 +155,6 @@ class CloudPath:
                 if not ids or number in ids:
                     values[number] = self._model.told(number, one.value)
         return values
-
-    def _check(self) -> None:
-        if self._audience.ended is not None:
-            raise PathLostError(self._audience.ended)
 
     # --- the task ---
 
@@ -257,6 +257,7 @@ async def open_path(
                 ping_timeout=_PONG_IN_S,
                 open_timeout=None,
                 proxy=None,
+                logger=_log,
             )
     except TimeoutError:
         raise PathLostError("the platform did not answer in time") from None

@@ -1,8 +1,9 @@
 """An App's connection with the Developer Center's WebSocket v1, for one device: JSON in, JSON and happenings out.
 
 The story: log in with the access token, subscribe to the device, and then ask (READ-ATTR, WRITE-ATTR, RAW) and listen.
-An answer to a question names its msgId; an error names none, and belongs to the oldest question without an answer.
-When the user loses the device the session is over. No I/O and no clock: the keep-alive is the transport's own ping.
+An answer to a question names its msgId; an error names none, and belongs to the oldest question that somebody waits
+for, else to one that was given up. When the user loses the device the session is over. No I/O and no clock: the
+keep-alive is the transport's own ping.
 """
 
 import base64
@@ -18,7 +19,7 @@ MAX_TEXT = 65536
 MAX_WAITING = 64
 _MAX_MESSAGE_ID = 2_147_483_647
 _OK = 1
-_TYPES = ("ONLINE", "MATTR-REPORT", "RAW-UPLINK")
+_TYPES = ("MATTR-REPORT", "RAW-UPLINK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,6 @@ class RawReported:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    is_online: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Answered:
     """How a question went: code 1 is well, others are the platform's."""
 
@@ -59,13 +55,17 @@ class Answered:
     code: int
     message: str
 
+    @property
+    def is_done(self) -> bool:
+        return self.code == _OK
+
 
 @dataclass(frozen=True, slots=True)
 class Over:
     reason: str
 
 
-Happening = Opened | Refused | Reported | RawReported | Presence | Answered | Over
+Happening = Opened | Refused | Reported | RawReported | Answered | Over
 
 _LOGGING_IN, _SUBSCRIBING, _OPEN, _OVER = range(4)
 
@@ -81,6 +81,7 @@ class CloudSession:
         self._out: list[str] = []
         self._message_id = 0
         self._waiting: list[int] = []
+        self._given_up: list[int] = []
         self._send("login", {"token": token})
 
     def texts_to_send(self) -> list[str]:
@@ -98,6 +99,12 @@ class CloudSession:
 
     def send_raw(self, data: bytes) -> int:
         return self._ask("RAW", {"raw": base64.b64encode(data).decode()})
+
+    def give_up(self, message_id: int) -> None:
+        """Nobody waits for that answer any more; nothing happens when it has come."""
+        if message_id in self._waiting:
+            self._waiting.remove(message_id)
+            self._given_up = [*self._given_up[1 - MAX_WAITING :], message_id]
 
     def receive(self, text: str | bytes) -> Happening | None:
         """What a message means; None when it means nothing here."""
@@ -124,7 +131,7 @@ class CloudSession:
             return self._told(data)
         return None
 
-    def _subscribed(self, data: object) -> Happening:
+    def _subscribed(self, data: object) -> Happening | None:
         answers = [one for one in (data if isinstance(data, list) else [data]) if isinstance(one, dict)]
         for answer in answers:
             if answer.get("code", _OK) != _OK:
@@ -132,11 +139,14 @@ class CloudSession:
         self._phase = _OPEN
         return Opened()
 
-    def _refused(self, data: object) -> Happening:
+    def _refused(self, data: object) -> Happening | None:
         facts = data if isinstance(data, dict) else {}
         code, message = _number(facts.get("code")), str(facts.get("msg") or "")
         if self._phase == _OPEN and self._waiting:
             return Answered(self._waiting.pop(0), code, message)
+        if self._phase == _OPEN and self._given_up:
+            del self._given_up[0]
+            return None
         if self._phase == _OPEN:
             return self._over(f"the platform ended it: {message} ({code})")
         self._phase = _OVER
@@ -145,6 +155,8 @@ class CloudSession:
     def _answered(self, data: object) -> Happening | None:
         facts = data if isinstance(data, dict) else {}
         message_id = _number(facts.get("msgId"))
+        if message_id in self._given_up:
+            self._given_up.remove(message_id)
         if message_id not in self._waiting:
             return None
         self._waiting.remove(message_id)
@@ -188,8 +200,6 @@ class CloudSession:
 
 
 def _meaning(kind: object, content: dict[str, Any]) -> Happening | None:
-    if kind == "ONLINE":
-        return Presence(_number(content.get("value")) != 0)
     if kind == "MATTR":
         kv = content.get("kv")
         return Reported(kv) if isinstance(kv, dict) else None

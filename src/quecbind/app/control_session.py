@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from quecbind.app.errors import ControlError
-from quecbind.wire import commands, frame, lan, signing, ttlv
+from quecbind.wire import auth_key, commands, frame, lan, signing, ttlv
 from quecbind.wire.errors import WireError
 
-KEY_SIZE = 16
 LOG_IN_S = 10.0
 ANSWER_S = 10.0
 HEARTBEAT_EVERY_S = 12.0  # some devices find 20 s too slow
@@ -113,8 +112,8 @@ class ControlSession:
         Raises:
             ControlError: the key is not 16 bytes.
         """
-        if len(key) != KEY_SIZE:
-            raise ControlError("a session key has 16 bytes")
+        if len(key) != auth_key.SIZE:
+            raise ControlError(f"a session key has {auth_key.SIZE} bytes")
         self.skipped_count = 0
         self.is_proven = False
         self._key = key
@@ -146,29 +145,29 @@ class ControlSession:
 
     # --- what the App wants ---
 
-    def start(self, now: float) -> None:
-        """Begins the log-in, on a connection that has just been made."""
+    def start(self, now: float, seconds: float = LOG_IN_S) -> None:
+        """Begins the log-in, on a connection that has just been made; it has so many seconds."""
         if self._phase != _NEW:
             raise ControlError("a session starts once")
         self._phase = _WANTS_RANDOM
-        self._deadline = now + LOG_IN_S
+        self._deadline = now + seconds
         self._send(commands.HELLO)
 
-    def read(self, ids: Iterable[int], now: float) -> int:
+    def read(self, ids: Iterable[int], now: float, seconds: float = ANSWER_S) -> int:
         """Asks for properties, all of them when `ids` is empty; the packet id of the question.
 
         Raises:
             ControlError: no session, an id outside 1..8191, or too many questions without an answer.
         """
-        return self._ask(commands.TSL_READ, lambda: commands.encode_ids(list(ids)), now)
+        return self._ask(commands.TSL_READ, lambda: commands.encode_ids(list(ids)), now + seconds)
 
-    def write(self, fields: Fields, now: float) -> int:
+    def write(self, fields: Fields, now: float, seconds: float = ANSWER_S) -> int:
         """Sets properties, each (id, value); the packet id that `Written` will name.
 
         Raises:
             ControlError: no session, values that cannot be sent, or too many questions without an answer.
         """
-        return self._ask(commands.TSL_WRITE, lambda: ttlv.encode(fields), now)
+        return self._ask(commands.TSL_WRITE, lambda: ttlv.encode(fields), now + seconds)
 
     def send_raw(self, data: bytes) -> None:
         """Bytes for the device's script; nothing acknowledges them.
@@ -179,16 +178,7 @@ class ControlSession:
         self._check_open()
         if not data:
             raise ControlError("there is nothing to send")
-        self._send(commands.TRANSPARENT_DOWN, self._sealed(data))
-
-    def ping(self) -> None:
-        """Asks for a sign of life.
-
-        Raises:
-            ControlError: no session.
-        """
-        self._check_open()
-        self._send(commands.PING)
+        self._send(commands.TRANSPARENT_DOWN, self._encrypted(data))
 
     # --- what arrives ---
 
@@ -305,7 +295,7 @@ class ControlSession:
         return happenings
 
     def _beat(self, now: float) -> None:
-        self._send(commands.HEARTBEAT, self._sealed(lan.heartbeat()))
+        self._send(commands.HEARTBEAT, self._encrypted(lan.heartbeat()))
         # No device has been seen to answer a heartbeat, so a quiet one is also pinged.
         if now >= self._heard_at + HEARTBEAT_EVERY_S:
             self._send(commands.PING)
@@ -313,7 +303,7 @@ class ControlSession:
 
     # --- frames ---
 
-    def _ask(self, command: int, encode: Callable[[], bytes], now: float) -> int:
+    def _ask(self, command: int, encode: Callable[[], bytes], until: float) -> int:
         self._check_open()
         if len(self._waiting) >= MAX_WAITING:
             raise ControlError("too many questions wait for the device's answer")
@@ -321,15 +311,15 @@ class ControlSession:
             data = encode()
         except WireError as error:
             raise ControlError(f"this cannot be sent: {error}") from None
-        packet_id = self._send(command, self._sealed(data))
-        self._waiting[packet_id] = (command, now + ANSWER_S)
+        packet_id = self._send(command, self._encrypted(data))
+        self._waiting[packet_id] = (command, until)
         return packet_id
 
     def _check_open(self) -> None:
         if self._phase != _OPEN:
             raise ControlError("there is no session with the device")
 
-    def _sealed(self, data: bytes) -> bytes:
+    def _encrypted(self, data: bytes) -> bytes:
         if len(data) > MAX_DATA:
             raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
         return signing.lan_encrypt(self._key, self._random, data)

@@ -9,7 +9,7 @@
     |   |-- PathLostError       the way to it is gone; another one may do
     |   `-- NoPathError         no way to it is open; `failures` has the reason of each
     `-- PairingError            the short-range exchange with the device did not succeed
-        |-- NothingFoundError   no device answered on the local network
+        |-- NothingFoundError   no device answered, on the local network or over BLE
         |-- NoBindCodeError     the device answered but offered no bind code in time
         `-- WrongPinError       the PIN is not the device's
 
@@ -153,13 +153,13 @@ class PairingError(AppError):
 
 
 class NothingFoundError(PairingError):
-    """No device answered the search on the local network."""
+    """No device answered the search, on the local network or over BLE."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
             message,
             PAIRING_FAILED,
-            "No device was found; check that it is switched on and in the same network as you.",
+            "No device was found; check that it is switched on, and in your network or near you.",
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from quecbind.app import path
 from quecbind.app.control_session import (
+    LOG_IN_S,
     Closed,
     ControlSession,
     Happening,
@@ -27,7 +28,6 @@ from quecbind.app.line import Line
 from quecbind.app.path import ANSWER_S, Audience, Change, Raw, Reading, Watch
 from quecbind.app.values import Values, from_fields, to_fields
 
-LOG_IN_S = 10.0
 FIRST_ASK_AFTER_S = 0.5  # one product hangs up when it is asked sooner after the log-in
 _SEND_S = 10.0
 
@@ -78,7 +78,7 @@ class Link:
         except ControlError:
             await line.close()
             raise
-        link._session.start(asyncio.get_running_loop().time())
+        link._session.start(link._now(), seconds)
         link._task = asyncio.create_task(link._run(), name=f"session over {name}")
         try:
             async with asyncio.timeout(seconds):
@@ -103,7 +103,7 @@ class Link:
         """
         await self._ready()
         reading = Reading(ids)
-        packet_id = self._session.read(ids, self._now())
+        packet_id = self._session.read(ids, self._now(), seconds)
         self._readings[packet_id] = reading
         self._to_send.set()
         try:
@@ -111,7 +111,7 @@ class Link:
         finally:
             self._readings.pop(packet_id, None)
         if not values:
-            self._check()
+            self._audience.check()
             raise self._unanswered("the device did not tell its properties in time")
         return values
 
@@ -123,7 +123,7 @@ class Link:
             PathLostError: the link was or is lost; if it was during the call, the device may have done it.
         """
         await self._ready()
-        packet_id = self._session.write(to_fields(values), self._now())
+        packet_id = self._session.write(to_fields(values), self._now(), seconds)
         answer = self._writes[packet_id] = asyncio.get_running_loop().create_future()
         self._to_send.set()
         try:
@@ -134,7 +134,7 @@ class Link:
         finally:
             self._writes.pop(packet_id, None)
         if result is None:
-            self._check()
+            self._audience.check()
             raise self._unanswered("the device did not acknowledge the write in time; it may have done it")
         if result:
             raise ControlError(f"the device refused the write: {result}")
@@ -146,7 +146,7 @@ class Link:
         self._all_sent.clear()
         self._to_send.set()
         await self._all_sent.wait()
-        self._check()
+        self._audience.check()
 
     def watch(self) -> Watch:
         return self._audience.join()
@@ -159,15 +159,11 @@ class Link:
             await asyncio.wait([self._task])
 
     async def _ready(self) -> None:
-        self._check()
+        self._audience.check()
         wait = self._ask_from - self._now()
         if wait > 0:
             await asyncio.sleep(wait)
-            self._check()
-
-    def _check(self) -> None:
-        if self._audience.ended is not None:
-            raise PathLostError(self._audience.ended)
+            self._audience.check()
 
     def _unanswered(self, sentence: str) -> ControlError:
         """Anybody can take a log-in; who then shows no key is not the device, or is no use."""

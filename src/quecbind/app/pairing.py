@@ -1,22 +1,23 @@
 """From "somewhere near me" to "mine": search, pair, ask whether binding is allowed, bind.
 
-The order of things: the App searches the local network, asks each device that fits for its bind code, and gives code
-and keys to the platform. The device reports the same code over its own link, and the App may well be faster; the
-platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says on the local
-network proves nothing: only the platform, which heard the code from the device itself, decides.
+The order of things: the App searches the local network, or listens over BLE, asks each device that fits for its bind
+code, and gives code and keys to the platform. The device reports the same code over its own link, and the App may well
+be faster; the platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says
+nearby proves nothing: only the platform, which heard the code from the device itself, decides.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from quecbind.app.bounded import MAX_WAIT_S
 from quecbind.app.client import AppClient
 from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError, WrongPinError
-from quecbind.app.lan import FoundDevice, LocalNetwork
+from quecbind.app.lan import LocalNetwork
 from quecbind.app.results import Binding
+from quecbind.app.way import Found
 from quecbind.wire import lan
 
 DEADLINE_S = 60.0
@@ -27,25 +28,26 @@ MAX_PAIRED = 64  # devices asked for their code in one round
 _CODE_NOT_REPORTED = 5460
 _CODE_DIFFERS = 5462
 
+D = TypeVar("D", bound=Found)
 StepName = Literal["searching", "found", "no_code", "code", "allowed", "waiting", "bound"]
 
 
-class Network(Protocol):
+class Network(Protocol[D]):
     """Where devices are; `lan.LocalNetwork` and `ble.pairing.BleNetwork` are the real ones.
 
     Attributes:
         searching: what a search is called.
         nowhere: where nothing was found.
+        capabilities: what a device that is found there can talk over, as the platform is told.
     """
 
     searching: str
     nowhere: str
+    capabilities: int
 
-    async def discover(
-        self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None
-    ) -> list[FoundDevice]: ...
+    async def discover(self, seconds: float, enough: Callable[[D], bool] | None = None) -> list[D]: ...
 
-    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing: ...
+    async def pair(self, device: D, seconds: float) -> lan.Pairing: ...
 
 
 class Clock(Protocol):
@@ -72,17 +74,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    device: FoundDevice
+    device: Found
     binding: Binding
 
 
 @dataclass(frozen=True, slots=True)
-class _Offer:
-    device: FoundDevice
+class Offer:
+    """The bind code by which somebody claims to be a device."""
+
+    device: Found
     bind_code: str = field(repr=False)
 
 
-def _silent(step: Step) -> None:
+def silent(step: Step) -> None:
     """Nobody waits for the steps."""
 
 
@@ -92,19 +96,20 @@ async def bind_nearby(
     device_key: str | None = None,
     device_name: str | None = None,
     deadline_s: float = DEADLINE_S,
-    network: Network | None = None,
+    network: Network[Any] | None = None,
     clock: Clock | None = None,
-    tell: Callable[[Step], None] = _silent,
+    tell: Callable[[Step], None] = silent,
 ) -> Bound:
-    """Binds a device of the local network to the user who is signed in at `client`.
+    """Binds a device nearby to the user who is signed in at `client`.
 
     Args:
         client: signed in.
         product_key, device_key: which device; without them the one device nearby that offers a bind code.
         device_name: what the user calls it.
         deadline_s: for everything together.
-        network, clock: where devices are and what time it is; the real ones when None. A `LocalNetwork` with a PIN
-            pairs sealed, and then the device should be named: the PIN is tried on every device that fits.
+        network, clock: where devices are and what time it is; the local network and the real clock when None. A
+            network with a PIN pairs sealed, and then the device should be named: the PIN is tried on every one that
+            fits.
         tell: called with every step, for people.
 
     Raises:
@@ -128,7 +133,7 @@ class _Attempt:
         client: AppClient,
         product_key: str | None,
         device_key: str | None,
-        network: Network,
+        network: Network[Any],
         clock: Clock,
         tell: Callable[[Step], None],
     ) -> None:
@@ -152,10 +157,10 @@ class _Attempt:
             self._told.add(key)
             self._tell(Step(name, sentence))
 
-    def _is_wanted(self, device: FoundDevice) -> bool:
+    def _is_wanted(self, device: Found) -> bool:
         return (self._product_key in {None, device.product_key}) and (self._device_key in {None, device.device_key})
 
-    async def collect_offers(self) -> list[_Offer]:
+    async def collect_offers(self) -> list[Offer]:
         """The bind codes of one device, by everyone who claims to be it; searches until there is at least one."""
         self._tell(Step("searching", self._network.searching))
         # A named device need not be waited for once it has answered; the only one nearby has to be the only one.
@@ -163,12 +168,11 @@ class _Attempt:
         failure: PairingError = NothingFoundError(f"no such device answered {self._network.nowhere}")
         while (left := self._left_s()) > 0:
             found = [d for d in await self._network.discover(min(SEARCH_S, left), enough) if self._is_wanted(d)]
-            offers: list[_Offer] = []
+            offers: list[Offer] = []
             wrong_pin: WrongPinError | None = None
             for device in found[:MAX_PAIRED]:
-                self._tell_once(
-                    device, "found", f"found {device.product_key} {device.device_key} at {device.address}:{device.port}"
-                )
+                name = f"{device.product_key} {device.device_key} at {device.where}"
+                self._tell_once(name, "found", f"found {name}")
                 try:
                     offers.append(await self._offer(device))
                 except WrongPinError as error:
@@ -184,47 +188,99 @@ class _Attempt:
                 await self._clock.sleep(min(RETRY_EVERY_S, max(0.0, self._left_s())))
         raise failure
 
-    async def _offer(self, device: FoundDevice) -> _Offer:
+    async def _offer(self, device: Found) -> Offer:
         pairing = await self._network.pair(device, min(MAX_WAIT_S, max(0.1, self._left_s())))
-        if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
-            raise PairingError(f"the device at {device.address} says to be another one than it announced")
-        if pairing.bind_code is None:
-            self._tell_once((device, "no code"), "no_code", "the device is not in pairing mode yet")
-            raise NoBindCodeError(f"device {device.device_key} offered no bind code in time")
+        try:
+            offer = offer_of(device, pairing)
+        except NoBindCodeError:
+            self._tell_once((device.where, "no code"), "no_code", "the device is not in pairing mode yet")
+            raise
         self._tell(Step("code", "the device handed over its bind code"))
-        return _Offer(device, pairing.bind_code)
+        return offer
 
     @staticmethod
-    def _of_one_device(offers: list[_Offer]) -> list[_Offer]:
+    def _of_one_device(offers: list[Offer]) -> list[Offer]:
         devices = sorted({(offer.device.product_key, offer.device.device_key) for offer in offers})
         if len(devices) > 1:
             names = ", ".join(f"{product_key} {device_key}" for product_key, device_key in devices)
             raise PairingError(f"several devices offer a bind code, name one of them: {names}")
         return offers
 
-    async def bind(self, offers: list[_Offer], device_name: str | None) -> Bound:
+    async def bind(self, offers: list[Offer], device_name: str | None) -> Bound:
         device = offers[0].device
         preview = await self._client.may_bind(device.product_key, device.device_key)
         self._tell(Step("allowed", f"the platform allows to bind this {preview.product_name or 'device'}"))
-        while True:
-            refused: RefusedError | None = None
-            for offer in list(offers):
-                try:
-                    binding = await self._client.bind_by_code(
-                        device.product_key, device.device_key, offer.bind_code, device_name
-                    )
-                except RefusedError as error:
-                    refused = error
-                    # Somebody else who claims to be this device must not keep the user from it.
-                    if error.code == _CODE_DIFFERS and len(offers) > 1:
-                        offers.remove(offer)
-                    elif error.code != _CODE_NOT_REPORTED:
-                        raise
-                else:
-                    self._tell(Step("bound", "the device is bound"))
-                    return Bound(offer.device, binding)
-            assert refused is not None
-            if self._left_s() <= RETRY_EVERY_S:
-                raise refused
-            self._tell_once("waiting", "waiting", "waiting for the device to report its bind code to the platform")
-            await self._clock.sleep(RETRY_EVERY_S)
+        return await bind_when_reported(
+            self._client,
+            offers,
+            device_name,
+            self._network.capabilities,
+            clock=self._clock,
+            may_wait=lambda: self._left_s() > RETRY_EVERY_S,
+            tell=self._tell,
+        )
+
+
+def offer_of(device: Found, pairing: lan.Pairing) -> Offer:
+    """What a device that was found has offered.
+
+    Raises:
+        PairingError: it says to be another one.
+        NoBindCodeError: its bind window is closed.
+    """
+    if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
+        raise PairingError(f"the device at {device.where} says to be another one than it announced")
+    if pairing.bind_code is None:
+        raise NoBindCodeError(f"device {device.device_key} offered no bind code in time")
+    return Offer(device, pairing.bind_code)
+
+
+async def bind_when_reported(
+    client: AppClient,
+    offers: Sequence[Offer],
+    device_name: str | None,
+    capabilities: int,
+    *,
+    clock: Clock,
+    may_wait: Callable[[], bool],
+    tell: Callable[[Step], None],
+) -> Bound:
+    """Binds with the code of whichever offer is the device's, once the device has reported it to the platform.
+
+    Args:
+        client: signed in.
+        offers: of one device, by everyone who claims to be it; at least one.
+        device_name: what the user calls it.
+        capabilities: what it can talk over.
+        clock: what waits.
+        may_wait: whether there is to be one more try, 2 seconds later.
+        tell: called with "waiting" and "bound".
+
+    Raises:
+        RefusedError: the platform said no; 5460 when the device has not reported its code in time.
+    """
+    left = list(offers)
+    has_told = False
+    while True:
+        refused: RefusedError | None = None
+        for offer in list(left):
+            keys = offer.device.product_key, offer.device.device_key
+            try:
+                binding = await client.bind_by_code(*keys, offer.bind_code, device_name, capabilities)
+            except RefusedError as error:
+                refused = error
+                # Somebody else who claims to be this device must not keep the user from it.
+                if error.code == _CODE_DIFFERS and len(left) > 1:
+                    left.remove(offer)
+                elif error.code != _CODE_NOT_REPORTED:
+                    raise
+            else:
+                tell(Step("bound", "the device is bound"))
+                return Bound(offer.device, binding)
+        assert refused is not None
+        if not may_wait():
+            raise refused
+        if not has_told:
+            has_told = True
+            tell(Step("waiting", "waiting for the device to report its bind code to the platform"))
+        await clock.sleep(RETRY_EVERY_S)

@@ -79,8 +79,7 @@ class Watch:
 
     async def __anext__(self) -> Told:
         while not self._told:
-            if self._audience.ended is not None:
-                raise PathLostError(self._audience.ended)
+            self._audience.check()
             self._something.clear()
             await self._something.wait()
         return self._told.popleft()
@@ -108,6 +107,11 @@ class Audience:
     def __init__(self) -> None:
         self.ended: str | None = None
         self._watches: list[Watch] = []
+
+    def check(self) -> None:
+        """Raises `PathLostError` when there is nothing more to come."""
+        if self.ended is not None:
+            raise PathLostError(self.ended)
 
     def join(self) -> Watch:
         watch = Watch(self)

@@ -1,20 +1,14 @@
 """`quecbind app ...`: what a user's App does, on a command line."""
 
 import argparse
-import asyncio
 import dataclasses
-import sys
-from typing import TYPE_CHECKING, Any
 
-from quecbind.app.lan import FoundDevice, LocalNetwork, discover
+from quecbind.app.lan import LocalNetwork
 from quecbind.cli import app_ble, app_use
-from quecbind.cli.app_account import add_account_command, add_lan, ipv4, signed_in
+from quecbind.cli.app_account import add_account_command, add_lan, binding_facts, ipv4, show_bound, signed_in, tell
 from quecbind.cli.arguments import Subparsers, add_command, add_group, add_json, count, seconds
-from quecbind.cli.outcome import DONE, USAGE, CommandError
+from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
-
-if TYPE_CHECKING:
-    from quecbind.app.pairing import Step
 
 _DEVICE_COLUMNS = ("product_key", "device_key", "name", "product_name", "is_online", "is_verified")
 
@@ -95,8 +89,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run_discover(args: argparse.Namespace) -> int:
-    found = asyncio.run(discover(args.lan_port, ipv4(args.lan_address), args.seconds))
-    rows = [dataclasses.asdict(device) for device in found]
+    rows = [dataclasses.asdict(device) for device in app_use.found_on_lan(args)]
     if args.json:
         print_json(rows)
     else:
@@ -114,73 +107,37 @@ def run_login(args: argparse.Namespace) -> int:
 
 
 def run_provision(args: argparse.Namespace) -> int:
-    _check_pin(args)
+    pin = app_ble.pin_of(args)
     ssid, password = app_ble.wifi_of(args)
-    return _show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password)))
-
-
-def _show_bound(args: argparse.Namespace, bound: dict[str, Any]) -> int:
-    if args.json:
-        print_json(bound)
-    else:
-        print(f"{bound['product_key']} {bound['device_key']} is yours")
-    return DONE
-
-
-def _check_pin(args: argparse.Namespace) -> None:
-    if args.pin is not None and not args.dk:
-        raise CommandError(USAGE, "--pin needs --dk: a PIN belongs to one device")
+    return show_bound(args, signed_in(args, lambda client: app_ble.provision(client, args, ssid, password, pin)))
 
 
 def run_pair(args: argparse.Namespace) -> int:
-    _check_pin(args)
+    pin = app_ble.pin_of(args)
     if args.radio:
-        return _show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args)))
+        return show_bound(args, signed_in(args, lambda client: app_ble.pair(client, args, pin)))
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415 - needs httpx, which a plain install has not
 
-    network = LocalNetwork(args.lan_port, ipv4(args.lan_address), args.pin)
-
-    def tell(step: "Step") -> None:
-        print(step.sentence, file=sys.stderr, flush=True)
+    network = LocalNetwork(args.lan_port, ipv4(args.lan_address), pin)
 
     bound = signed_in(
         args,
         lambda client: bind_nearby(client, args.pk, args.dk, args.name, args.seconds, network=network, tell=tell),
     )
-    if args.json:
-        print_json(_bound(bound.device, bound.binding.bind_mode, bound.binding.product_name))
-    else:
-        print(f"{bound.device.product_key} {bound.device.device_key} is yours")
-    return DONE
-
-
-def _bound(device: FoundDevice, bind_mode: int, product_name: str) -> dict[str, Any]:
-    return {
-        "product_key": device.product_key,
-        "device_key": device.device_key,
-        "address": device.address,
-        "port": device.port,
-        "bind_mode": bind_mode,
-        "product_name": product_name,
-    }
+    return show_bound(args, binding_facts(bound.device, bound.binding))
 
 
 def run_bind(args: argparse.Namespace) -> int:
     binding = signed_in(
         args, lambda client: client.bind_by_code(args.product_key, args.device_key, args.bind_code, args.name)
     )
-    if args.json:
-        print_json(
-            {
-                "product_key": args.product_key,
-                "device_key": args.device_key,
-                "bind_mode": binding.bind_mode,
-                "product_name": binding.product_name,
-            }
-        )
-    else:
-        print(f"{args.product_key} {args.device_key} is yours")
-    return DONE
+    facts = {
+        "product_key": args.product_key,
+        "device_key": args.device_key,
+        "bind_mode": binding.bind_mode,
+        "product_name": binding.product_name,
+    }
+    return show_bound(args, facts)
 
 
 def run_devices(args: argparse.Namespace) -> int:

@@ -1,19 +1,25 @@
-"""What `quecbind app` commands share: who signs in and how, and where on the network to look."""
+"""What `quecbind app` commands share: who signs in and how, where on the network to look, what is told of a binding."""
 
 import argparse
 import asyncio
+import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quecbind.app.lan import BROADCAST
 from quecbind.cli.arguments import Subparsers, add_command, add_json, port
-from quecbind.cli.outcome import USAGE, CommandError
+from quecbind.cli.outcome import DONE, USAGE, CommandError
+from quecbind.cli.output import print_json
 from quecbind.cli.password import password_of
 from quecbind.wire import lan
 
 if TYPE_CHECKING:
     from quecbind.app.client import AppClient
+    from quecbind.app.pairing import Step
+    from quecbind.app.results import Binding
+    from quecbind.app.way import Found
 
 # dest, flag, variable, metavar, help
 _CREDENTIALS = (
@@ -54,12 +60,42 @@ def signed_in(args: argparse.Namespace, act: "Callable[[AppClient], Awaitable[T]
         raise CommandError(USAGE, f"missing: {', '.join(missing)}")
     password = password_of(args.password, f"Password for {values['email']}: ")
 
+    for talkative in ("httpx", "httpcore"):  # of every request they tell the URL, and some have a share code in it
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+
     async def session() -> T:
         async with AppClient(values["url"], values["domain"], values["domain_secret"]) as client:
             await client.sign_in(values["email"], password)
             return await act(client)
 
     return asyncio.run(session())
+
+
+def tell(step: "Step") -> None:
+    """A step of a binding, for whoever waits."""
+    print(step.sentence, file=sys.stderr, flush=True)
+
+
+def binding_facts(device: "Found", binding: "Binding | None" = None) -> dict[str, Any]:
+    """What there is to show of a device that has just been bound; the platform says nothing of one with BLE only."""
+    facts: dict[str, Any] = {
+        "product_key": device.product_key,
+        "device_key": device.device_key,
+        "address": device.address,
+    }
+    if (tcp_port := getattr(device, "port", None)) is not None:
+        facts["port"] = tcp_port
+    if binding is not None:
+        facts |= {"bind_mode": binding.bind_mode, "product_name": binding.product_name}
+    return facts
+
+
+def show_bound(args: argparse.Namespace, facts: dict[str, Any]) -> int:
+    if args.json:
+        print_json(facts)
+    else:
+        print(f"{facts['product_key']} {facts['device_key']} is yours")
+    return DONE
 
 
 def ipv4(text: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quecbind.cli.app_account import binding_facts, tell
 from quecbind.cli.arguments import seconds
 from quecbind.cli.outcome import UNREACHABLE, USAGE, CommandError
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from quecbind.app.client import AppClient
     from quecbind.app.device import Way
     from quecbind.app.keys import Keys
-    from quecbind.app.pairing import Step
 
 SSID_VARIABLE = "QUECBIND_WIFI_SSID"
 PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
+PIN_VARIABLE = "QUECBIND_APP_PIN"
 COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _BUMBLE = "bumble:"
 
@@ -44,8 +45,17 @@ def add_pin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin",
         metavar="DIGITS",
-        help="the device's PIN: its bind code does not cross the air in the clear; needs --dk",
+        help=f"the device's PIN: its bind code does not cross the air in the clear; needs --dk [{PIN_VARIABLE}]",
     )
+
+
+def pin_of(args: argparse.Namespace) -> str | None:
+    """The PIN of the device that is named; None when pairing is not sealed."""
+    # An empty --pin stays one, and is refused: whoever asks for a PIN does not get to pair in the clear.
+    pin = args.pin if args.pin is not None else os.environ.get(PIN_VARIABLE) or None
+    if pin is not None and not args.dk:
+        raise CommandError(USAGE, f"--pin ({PIN_VARIABLE}) needs --dk: a PIN belongs to one device")
+    return pin
 
 
 def add_provision(parser: argparse.ArgumentParser) -> None:
@@ -132,41 +142,32 @@ def scanned(radio_name: str, scan_s: float) -> "list[FoundBle]":
     return asyncio.run(session())
 
 
-def tell(step: "Step") -> None:
-    print(step.sentence, file=sys.stderr, flush=True)
-
-
-async def provision(client: "AppClient", args: argparse.Namespace, ssid: str, password: str) -> dict[str, Any]:
+async def provision(
+    client: "AppClient", args: argparse.Namespace, ssid: str, password: str, pin: str | None
+) -> dict[str, Any]:
     """Finds the device, gives it the network, binds it."""
     from quecbind.app.ble import pairing  # noqa: PLC0415 - of the extras `app` and `ble`
 
     async with radio_of(args.radio) as radio:
-        device = await _one(radio, args)
-        binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=args.pin, tell=tell)
-    return {
-        "product_key": device.product_key,
-        "device_key": device.device_key,
-        "address": device.address,
-        "bind_mode": binding.bind_mode,
-        "product_name": binding.product_name,
-    }
+        device = await _one(radio, args.pk, args.dk, args.seconds)
+        binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=pin, tell=tell)
+    return binding_facts(device, binding)
 
 
-async def pair(client: "AppClient", args: argparse.Namespace) -> dict[str, Any]:
+async def pair(client: "AppClient", args: argparse.Namespace, pin: str | None) -> dict[str, Any]:
     """Finds the device and binds it, with or without a network of its own."""
     from quecbind.app.ble.binding import bind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
     from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415
 
     async with radio_of(args.radio) as radio:
-        device = await _one(radio, args)
+        device = await _one(radio, args.pk, args.dk, args.seconds)
         if device.is_ble_only:
-            await bind_ble_only(client, radio, device, args.name, tell=tell)
-        else:
-            network = BleNetwork(radio, args.pin)
-            keys = device.product_key, device.device_key
-            await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
-    return {"product_key": device.product_key, "device_key": device.device_key, "address": device.address}
+            await bind_ble_only(client, radio, device, args.name, pin=pin, tell=tell)
+            return binding_facts(device)
+        network, keys = BleNetwork(radio, pin), (device.product_key, device.device_key)
+        done = await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
+    return binding_facts(done.device, done.binding)
 
 
 async def unbind(client: "AppClient", args: argparse.Namespace) -> int:
@@ -174,24 +175,24 @@ async def unbind(client: "AppClient", args: argparse.Namespace) -> int:
     from quecbind.app.ble.binding import unbind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
 
     async with radio_of(args.radio) as radio:
-        meant = argparse.Namespace(pk=args.product_key, dk=args.device_key, seconds=15.0)
-        return await unbind_ble_only(client, radio, await _one(radio, meant))
+        device = await _one(radio, args.product_key, args.device_key)
+        return await unbind_ble_only(client, radio, device)
 
 
-async def _one(radio: "Radio", args: argparse.Namespace) -> "FoundBle":
+async def _one(radio: "Radio", product_key: str | None, device_key: str | None, look_s: float = 15.0) -> "FoundBle":
     """The device that is meant: the one named, else the only one in its bind window."""
     from quecbind.app.ble.scan import scan  # noqa: PLC0415
     from quecbind.app.errors import NothingFoundError, PairingError  # noqa: PLC0415
 
     def is_meant(device: "FoundBle") -> bool:
-        if args.dk is None and not device.is_bindable:
+        if device_key is None and not device.is_bindable:
             return False
-        return args.pk in {None, device.product_key} and args.dk in {None, device.device_key}
+        return product_key in {None, device.product_key} and device_key in {None, device.device_key}
 
     print("looking for devices over BLE", file=sys.stderr, flush=True)
     # One that is named need not be waited for; the only one has to be the only one.
-    look_s = min(args.seconds, 15.0) if args.dk else min(args.seconds, 5.0)
-    found = [one for one in await scan(radio, look_s, is_meant if args.dk else None) if is_meant(one)]
+    look_s = min(look_s, 15.0 if device_key else 5.0)
+    found = [one for one in await scan(radio, look_s, is_meant if device_key else None) if is_meant(one)]
     if not found:
         raise NothingFoundError("no such device was heard over BLE")
     if len({(one.product_key, one.device_key) for one in found}) > 1:

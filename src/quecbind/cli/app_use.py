@@ -99,6 +99,16 @@ def run_scan(args: argparse.Namespace) -> int:
         else:
             print_table(heard, app_ble.COLUMNS, "no devices heard")
         return DONE
+    rows = [{"path": LAN, **dataclasses.asdict(device)} for device in found_on_lan(args)]
+    if args.json:
+        print_json(rows)
+    else:
+        print_table(rows, ("path", "product_key", "device_key", "address", "port"), "no devices answered")
+    return DONE
+
+
+def found_on_lan(args: argparse.Namespace) -> list[FoundDevice]:
+    """Who answers within the time that was asked for."""
     found: list[FoundDevice] = []
 
     def tell(device: FoundDevice) -> bool:
@@ -114,12 +124,7 @@ def run_scan(args: argparse.Namespace) -> int:
         await shown(discover(args.lan_port, address, args.seconds, enough=tell), progress)
 
     asyncio.run(search())
-    rows = [{"path": LAN, **dataclasses.asdict(device)} for device in found]
-    if args.json:
-        print_json(rows)
-    else:
-        print_table(rows, ("path", "product_key", "device_key", "address", "port"), "no devices answered")
-    return DONE
+    return found
 
 
 def run_control(args: argparse.Namespace) -> int:
@@ -199,8 +204,12 @@ async def _connected(device: Device) -> None:
 
 
 def _with_device(args: argparse.Namespace, act: Callable[[Device], Awaitable[T]]) -> T:
+    if args.path == BLE and not args.radio:
+        raise CommandError(USAGE, "--path ble needs --radio: bleak or bumble:TRANSPORT")
+    if args.path == CLOUD and args.auth_key:
+        raise CommandError(USAGE, "--auth-key opens LAN and BLE alone: --path cloud is for who signs in")
     network = LocalNetwork(args.lan_port, ipv4(args.lan_address))
-    key = args.auth_key or os.environ.get(_KEY, "")
+    key = args.auth_key or ("" if args.path == CLOUD else os.environ.get(_KEY, ""))
     if key:
         return asyncio.run(_with_key(args, network, _key(key), act))
 

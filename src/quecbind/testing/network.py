@@ -11,7 +11,7 @@ from quecbind.app.errors import PairingError
 from quecbind.app.lan.search import FoundDevice, Search
 from quecbind.app.lan.session import PairingSession
 from quecbind.testing.clock import FakeClock
-from quecbind.wire import commands, frame, lan
+from quecbind.wire import ble_advertising, commands, frame, lan
 
 
 @dataclass
@@ -61,6 +61,7 @@ class MemoryNetwork:
 
     searching = "searching the local network"
     nowhere = "on the local network"
+    capabilities = ble_advertising.WAN | ble_advertising.LAN
 
     def __init__(self, clock: FakeClock, *devices: MemoryDevice) -> None:
         self.devices = list(devices)

@@ -7,8 +7,8 @@
      +-- TopicError    a topic, or a client id that cannot be one
      +-- CipherError   a key, or ciphertext that is not what it should be
      +-- LoginError    a log-in that proves nothing; `code` is the platform's number for it
-     +-- LanError      a LAN message whose fields are not what its command promises
-     +-- BleError      likewise over BLE, and an advertisement
+     +-- LanError      a message of LAN or BLE whose fields are not what its command promises
+     +-- BleError      likewise one that only BLE has, and an advertisement
 
 A sentence says which rule was broken. It never holds payload, key or password, so it may go to a log.
 """

@@ -15,13 +15,20 @@ from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
-from quecbind.app.errors import ControlError, KeyRefusedError, PairingError, RefusedError
+from quecbind.app.errors import (
+    ControlError,
+    KeyRefusedError,
+    NoBindCodeError,
+    PairingError,
+    RefusedError,
+    WrongPinError,
+)
 from quecbind.wire import ble, commands, lan
 from tests.air import CODE, Air, BleDevice, Lossy, found, room
 from tests.app.conftest import Scene
 from tests.center.services.world import PASSWORD
 
-DEVICE_KEY = "aabbccddeeff"
+DEVICE_KEY, PIN = "aabbccddeeff", "271828"
 
 
 @dataclass
@@ -35,9 +42,9 @@ class Tag:
     async def seen(self, radio: Any) -> FoundBle:
         return await found(radio, lambda one: one.device_key == DEVICE_KEY)
 
-    async def bind(self, client: AppClient, radio: Any = None) -> bytes:
+    async def bind(self, client: AppClient, radio: Any = None, pin: str | None = None) -> bytes:
         radio = radio or await self.air.app()
-        return await bind_ble_only(client, radio, await self.seen(radio), "Tag")
+        return await bind_ble_only(client, radio, await self.seen(radio), "Tag", pin=pin)
 
     async def write(self, key: bytes) -> None:
         """As the App of the owner: raises when the device does not take the key."""
@@ -85,7 +92,7 @@ async def test_it_is_bound_and_its_owner_uses_it_with_the_code_as_key(tag: Tag) 
     assert len(key) == 16
     assert key.isalnum()
     await tag.write(key)
-    assert tag.device.device._auth_key() == key
+    assert tag.device.device._near.auth_key() == key
     assert (await found(await tag.air.app(), lambda one: one.is_bound)).is_bindable is False
 
 
@@ -97,6 +104,42 @@ async def test_outside_the_window_the_device_takes_no_code(tag: Tag) -> None:
 
     assert refused.value.code == CODE_REFUSED
     assert (await tag.scene.app.devices()).devices == ()
+    assert tag.kept("ble_offers") == []
+
+
+async def test_a_device_with_a_pin_takes_no_code_of_an_app_that_has_not_proved_it(tag: Tag) -> None:
+    assert tag.device.device.set_pairing_pin(PIN)
+
+    with pytest.raises(PairingError) as refused:
+        await tag.bind(tag.scene.app)
+
+    assert refused.value.code == CODE_REFUSED
+    assert (await tag.scene.app.devices()).devices == ()
+    assert tag.kept("ble_offers") == []
+
+
+async def test_with_its_pin_the_device_is_bound(tag: Tag) -> None:
+    assert tag.device.device.set_pairing_pin(PIN)
+
+    await tag.write(await tag.bind(tag.scene.app, pin=PIN))
+
+    assert [one.name for one in (await tag.scene.app.devices()).devices] == ["Tag"]
+
+
+async def test_a_wrong_pin_costs_one_try_and_binds_nobody(tag: Tag) -> None:
+    assert tag.device.device.set_pairing_pin(PIN)
+
+    with pytest.raises(WrongPinError) as refused:
+        await tag.bind(tag.scene.app, pin="271829")
+
+    assert refused.value.tries_left == 9
+    assert tag.kept("ble_offers") == []
+
+
+async def test_an_app_with_a_pin_binds_no_device_that_asks_for_none(tag: Tag) -> None:
+    with pytest.raises(NoBindCodeError):
+        await tag.bind(tag.scene.app, pin=PIN)
+
     assert tag.kept("ble_offers") == []
 
 

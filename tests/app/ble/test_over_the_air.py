@@ -105,7 +105,7 @@ async def test_an_app_reads_writes_and_is_told(mtu: int) -> None:
         assert [one[:2] for one in events] == [(5, 10211), (5, 10210), (5, 10200)]
         assert events[1][2] == {2: 7, 3: b"y" * 300} or events[1][2] == {2: 7, 3: "y" * 300}
         assert events[2][2] == bytes(range(256))
-        device.device._tell_apps(0x0024, b"\xaa\x55" * 200)
+        device.device._near.report(0x0024, b"\xaa\x55" * 200)
         assert await anext(watch) == Raw(b"\xaa\x55" * 200)
         await link.close()
 
@@ -132,7 +132,7 @@ async def test_two_apps_hold_sessions_at_once_and_both_are_told() -> None:
         links = [await opened(await air.app(), device) for _ in range(2)]
         watches = [link.watch() for link in links]
 
-        device.device._tell_apps(0x0014, bytes.fromhex("0009"))
+        device.device._near.report(0x0014, bytes.fromhex("0009"))
 
         assert [await anext(watch) for watch in watches] == [Change({1: True})] * 2
         for link in links:
@@ -144,7 +144,7 @@ async def test_lan_and_ble_share_one_door() -> None:
     async with room() as (_, device):
         door = device.peripheral._host.door
 
-        assert door is device.device._door
+        assert door is device.device._near.door
         assert [door.number_read(1001) for _ in range(3)] == [1001, 1002, 1003]
         door.read_is_answered(1002)
         assert door.number_read(1001) == 1002
@@ -181,7 +181,7 @@ async def test_indications_that_come_twice_do_no_harm() -> None:
         watch = link.watch()
 
         await link.write({1: True})
-        device.device._tell_apps(0x0014, bytes.fromhex("0009"))
+        device.device._near.report(0x0014, bytes.fromhex("0009"))
 
         assert await anext(watch) == Change({1: True})
         await link.write({1: False})
@@ -196,8 +196,8 @@ async def test_a_lost_piece_costs_its_frame_and_not_the_session(lost: int) -> No
         link = await opened(Lossy(await air.app(64), lose(1 + lost)), device)
         watch = link.watch()
 
-        device.device._tell_apps(0x0024, b"r" * 400)
-        device.device._tell_apps(0x0014, bytes.fromhex("0009"))
+        device.device._near.report(0x0024, b"r" * 400)
+        device.device._near.report(0x0014, bytes.fromhex("0009"))
 
         assert await anext(watch) == Change({1: True})
         await link.write({1: True})

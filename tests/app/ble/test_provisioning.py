@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from quecbind.app.ble.pairing import BleNetwork, pair, provision
+from quecbind.app.client import AppClient
 from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError
 from quecbind.app.pairing import bind_nearby
 from quecbind.testing.clock import FakeClock
@@ -159,5 +160,29 @@ async def test_a_device_with_a_network_is_paired_over_ble_as_over_lan(lamp: Lamp
         lamp.scene.app, device_key=DEVICE_KEY, device_name="Lamp", network=BleNetwork(await lamp.air.app())
     )
 
-    assert bound.device.address.startswith(lamp.device.address)
+    assert bound.device.address == lamp.device.address
     assert [one.name for one in (await lamp.scene.app.devices()).devices] == ["Lamp"]
+
+
+async def test_both_ways_tell_the_platform_the_same_of_what_the_device_can_talk_over(
+    lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    bind_by_code = AppClient.bind_by_code
+
+    async def listened(client: AppClient, *arguments: Any) -> Any:
+        told.append(arguments[-1])
+        return await bind_by_code(client, *arguments)
+
+    monkeypatch.setattr(AppClient, "bind_by_code", listened)
+    lamp.listen()
+    lamp.device.device.bindcode_set(CODE, 60)
+    entry = await lamp.scene.device_with_code(DEVICE_KEY, CODE)
+    radio, steps = await lamp.air.app(), []
+    await bind_nearby(lamp.scene.app, device_key=DEVICE_KEY, network=BleNetwork(radio), tell=steps.append)
+    await lamp.scene.app.unbind(entry.product_key, entry.device_key)
+    await lamp.scene.world.report(entry, CODE)
+    await provision(lamp.scene.app, radio, await found(radio), SSID, PASSWORD)
+
+    assert told == [1 | 2 | 4] * 2
+    assert steps[1].sentence.endswith(f"at {lamp.device.address}")

@@ -13,7 +13,9 @@ from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
 from quecbind.app.lan import FoundDevice, LocalNetwork, discover, pair
 from quecbind.wire import commands, frame, lan
 from quecIot import _lan, _platform
+from quecIot._conversation import Host
 from quecIot._device import Device
+from quecIot._session import Door
 
 pytestmark = pytest.mark.enable_socket
 
@@ -35,7 +37,7 @@ def device() -> Iterator[dict[str, str | int | None]]:
     }
     server = _lan.LanServer(
         _lan.Settings(lambda name: environment.get(name, "")),
-        _lan.Host(lambda: ("p11abc", "aabbccddeeff", state["code"]), lambda: None, lambda decision: b""),  # type: ignore[arg-type,return-value]
+        Host(lambda: ("p11abc", "aabbccddeeff", state["code"]), Door(lambda: None), lambda decision: b""),  # type: ignore[arg-type,return-value]
         _platform.Files(),
     )
     server.start()
@@ -86,8 +88,8 @@ class TestWithAPin:
         assert device.set_productinfo("p11abc", "secret")
         assert device.bindcode_set(CODE, 120)
         assert device.set_pairing_pin("271828")
-        assert device._lan is not None
-        yield device, FoundDevice("p11abc", "aabbccddeeff", LOOPBACK, device._lan.tcp_port, None, 1)
+        assert device._near.lan is not None
+        yield device, FoundDevice("p11abc", "aabbccddeeff", LOOPBACK, device._near.lan.tcp_port, None, 1)
         device.close()
 
     async def test_the_app_that_knows_it_gets_the_code(self, pinned: tuple[Device, FoundDevice]) -> None:

@@ -4,11 +4,10 @@ The story (short-range.md D.5): the device gives a random; the Developer Center 
 reads the code and gives a new bind secret, and the one it had, encrypted alike; the App posts them. Then it logs in
 once with the key that the Developer Center gives it now: until somebody does, the device does not know that it is
 bound. A try that fails on the way to the device is begun anew, with another random and code, by turns with the one and
-the other pair of commands that devices understand.
+the other pair of commands that devices understand. A device with a PIN wants the proof of it first, on the same
+connection.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,8 +16,8 @@ from quecbind.app.ble.link import open_link
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
-from quecbind.app.errors import AnswerError, PairingError
-from quecbind.app.pairing import Step
+from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.pairing import Step, silent
 from quecbind.wire import ble, commands, lan
 from quecbind.wire.errors import WireError
 
@@ -61,27 +60,25 @@ class _Carried:
     answer: ble.Authenticated = field(repr=False)
 
 
-def _silent(step: Step) -> None:
-    """Nobody waits for the steps."""
-
-
 async def bind_ble_only(
     client: AppClient,
     radio: Radio,
     device: FoundBle,
     device_name: str | None = None,
     *,
-    tell: Callable[[Step], None] = _silent,
+    pin: str | None = None,
+    tell: Callable[[Step], None] = silent,
 ) -> bytes:
     """Binds a BLE-only device to the user who is signed in at `client`; the key that opens sessions with it.
 
     Raises:
+        WrongPinError: `pin` is not the device's.
         PairingError: 307 the device gave no random, 309 it did not take the code: its bind window is closed, or it has
-            another product secret; 306 otherwise.
+            another product secret, or wants a PIN; 306 otherwise.
         RefusedError: the platform said no.
-        ControlError: it is bound, but the device did not let the owner log in.
+        ControlError: it is bound, but the platform has no key, or the device did not let the owner log in.
     """
-    carried = await _carry(client, radio, device)
+    carried = await _carry(client, radio, device, pin)
     tell(Step("code", "the device took the bind code"))
     await client.bind_by_ble(
         device.product_key,
@@ -92,22 +89,23 @@ async def bind_ble_only(
         carried.answer.old_secret,
         device_name,
     )
-    try:
-        key = base64.b64decode(await client.auth_key(device.product_key, device.device_key), validate=True)
-    except binascii.Error:
-        raise AnswerError(client.base_url, "the auth key is no Base64") from None
+    key = await client.session_key(device.product_key, device.device_key)
     link = await open_link(radio, device.address, key)
     await link.close()
     tell(Step("bound", "the device is bound"))
     return key
 
 
-async def _carry(client: AppClient, radio: Radio, device: FoundBle) -> _Carried:
+async def _carry(client: AppClient, radio: Radio, device: FoundBle, pin: str | None) -> _Carried:
     failure = PairingError("the device was not tried")
     for number in range(TRIES):
         try:
             async with exchange(radio, device.address) as asking:
+                if pin is not None:
+                    await asking.prove(pin, device.product_key, device.device_key)
                 return await _once(client, asking, device, *_PAIRS[number % 2])
+        except (NoBindCodeError, WrongPinError):
+            raise  # another try would cost the device one of its own
         except PairingError as error:
             if error.code == CODE_REFUSED:
                 raise

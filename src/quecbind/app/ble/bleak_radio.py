@@ -10,16 +10,11 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
-from quecbind.app.ble.radio import CONNECT_S, RadioError, Sighting
+from quecbind.app.ble.radio import CONNECT_S, Indications, Sighting, failed
 from quecbind.wire import ble_advertising
 
 DATA_UUID = "00009c40-0000-1000-8000-00805f9b34fb"
-_MAX_WAITING = 1024
 _FAILURES = (BleakError, OSError, EOFError, asyncio.TimeoutError)
-
-
-def _failed(what: str, error: BaseException) -> RadioError:
-    return RadioError(f"{what}: {str(error) or type(error).__name__}")
 
 
 class BleakRadio:
@@ -46,7 +41,7 @@ class BleakRadio:
                 except TimeoutError:
                     pass
         except _FAILURES as error:
-            raise _failed("the radio cannot scan", error) from error
+            raise failed("the radio cannot scan", error) from error
 
     async def connect(self, address: str, seconds: float = CONNECT_S) -> "BleakConnection":
         connection = BleakConnection(self._seen.get(address, address), seconds)
@@ -55,7 +50,7 @@ class BleakRadio:
                 await connection.open()
         except _FAILURES as error:
             await connection.close()
-            raise _failed(f"{address} cannot be connected to", error) from error
+            raise failed(f"{address} cannot be connected to", error) from error
         except BaseException:
             await connection.close()
             raise
@@ -64,8 +59,7 @@ class BleakRadio:
 
 class BleakConnection:
     def __init__(self, peer: BLEDevice | str, seconds: float) -> None:
-        self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
-        self._is_over = False
+        self._indications = Indications()
         self._client = BleakClient(peer, disconnected_callback=self._ended, timeout=seconds)
 
     async def open(self) -> None:
@@ -84,21 +78,17 @@ class BleakConnection:
         try:
             await self._client.write_gatt_char(DATA_UUID, data, response=True)
         except _FAILURES as error:
-            raise _failed("the device takes no data", error) from error
+            raise failed("the device takes no data", error) from error
 
     async def indication(self) -> bytes:
-        if self._is_over and self._arrived.empty():
-            return b""
-        return await self._arrived.get()
+        return await self._indications.next()
 
     async def close(self) -> None:
         with contextlib.suppress(*_FAILURES):
             await self._client.disconnect()
 
     def _take(self, _: Any, data: bytearray) -> None:
-        if data and self._arrived.qsize() < _MAX_WAITING:
-            self._arrived.put_nowait(bytes(data))
+        self._indications.put(bytes(data))
 
     def _ended(self, _: BleakClient) -> None:
-        self._is_over = True
-        self._arrived.put_nowait(b"")
+        self._indications.end()

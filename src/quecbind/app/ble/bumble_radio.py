@@ -13,17 +13,12 @@ from bumble.hci import Address
 from bumble.transport import open_transport
 from bumble.transport.common import TransportSink, TransportSource
 
-from quecbind.app.ble.radio import CONNECT_S, WANTED_MTU, RadioError, Sighting
+from quecbind.app.ble.radio import CONNECT_S, WANTED_MTU, Indications, RadioError, Sighting, failed
 from quecbind.wire import ble_advertising
 
 OWN_NAME = "quecbind App"
 _GOODBYE_S = 1.0
-_MAX_WAITING = 1024  # indications nobody has read
 _FAILURES = (BaseBumbleError, OSError, asyncio.TimeoutError, asyncio.CancelledError)
-
-
-def _failed(what: str, error: BaseException) -> RadioError:
-    return RadioError(f"{what}: {str(error) or type(error).__name__}")
 
 
 class BumbleRadio:
@@ -44,7 +39,7 @@ class BumbleRadio:
         try:
             opened = await open_transport(transport)
         except Exception as error:  # each transport raises exceptions of its own library
-            raise _failed(f"the radio {transport} cannot be opened", error) from error
+            raise failed(f"the radio {transport} cannot be opened", error) from error
         async with opened:
             radio = cls(opened.source, opened.sink, mtu)
             await radio.start()
@@ -55,7 +50,7 @@ class BumbleRadio:
             await self._device.power_on()
         except _FAILURES as error:
             _raise_own_cancel(error)
-            raise _failed("the radio does not start", error) from error
+            raise failed("the radio does not start", error) from error
 
     async def scan(self, seconds: float, seen: Callable[[Sighting], bool]) -> None:
         is_enough = asyncio.Event()
@@ -74,7 +69,7 @@ class BumbleRadio:
                 pass
             await self._device.stop_scanning()
         except BaseBumbleError as error:
-            raise _failed("the radio cannot scan", error) from error
+            raise failed("the radio cannot scan", error) from error
         finally:
             self._device.remove_listener(Device.EVENT_ADVERTISEMENT, heard)
 
@@ -84,14 +79,14 @@ class BumbleRadio:
                 connection = await self._device.connect(address, PhysicalTransport.LE, timeout=seconds)
         except _FAILURES as error:
             _raise_own_cancel(error)
-            raise _failed(f"{address} cannot be connected to", error) from error
+            raise failed(f"{address} cannot be connected to", error) from error
         try:
             async with asyncio.timeout(seconds):
                 return await GattConnection.over(connection, self._mtu)
         except _FAILURES as error:
             await _hang_up(connection)
             _raise_own_cancel(error)
-            raise error if isinstance(error, RadioError) else _failed(f"{address} is no such device", error) from error
+            raise error if isinstance(error, RadioError) else failed(f"{address} is no such device", error) from error
 
 
 def _raise_own_cancel(error: BaseException) -> None:
@@ -122,7 +117,7 @@ class GattConnection:
     def __init__(self, connection: BumbleConnection, data: "CharacteristicProxy[bytes]") -> None:
         self._connection = connection
         self._data = data
-        self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
+        self._indications = Indications()
         self._is_over = False
         connection.on(BumbleConnection.EVENT_DISCONNECTION, self._ended)
 
@@ -141,30 +136,27 @@ class GattConnection:
         return self._connection.att_mtu
 
     async def write(self, data: bytes) -> None:
-        if self._is_over:
+        if self._indications.is_over:
             raise RadioError("the device has hung up")
         try:
             await self._data.write_value(data, with_response=True)
         except _FAILURES as error:
             _raise_own_cancel(error)
-            raise _failed("the device takes no data", error) from error
+            raise failed("the device takes no data", error) from error
 
     async def indication(self) -> bytes:
-        if self._is_over and self._arrived.empty():
-            return b""
-        return await self._arrived.get()
+        return await self._indications.next()
 
     async def close(self) -> None:
         if not self._is_over:
             await _hang_up(self._connection)
 
     def _take(self, data: bytes) -> None:
-        if data and self._arrived.qsize() < _MAX_WAITING:
-            self._arrived.put_nowait(bytes(data))
+        self._indications.put(bytes(data))
 
     def _ended(self, _: Any) -> None:
         self._is_over = True
-        self._arrived.put_nowait(b"")
+        self._indications.end()
 
 
 async def _find(peer: Peer) -> "CharacteristicProxy[bytes]":

@@ -5,17 +5,20 @@ arrives is skipped, up to a limit.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from quecbind.app.ble.line import GattLine
 from quecbind.app.ble.radio import CONNECT_S, Radio, RadioError
-from quecbind.app.bounded import MAX_ANSWER, BoundedExchange
+from quecbind.app.bounded import MAX_ANSWER
 from quecbind.app.errors import PairingError
 from quecbind.app.line import carry
+from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import frame, lan
 
 ANSWER_S = 3.0
+SEALED_S = 15.0
 _FIRST_PACKET_ID = 1000
 
 
@@ -48,12 +51,16 @@ class Exchange:
             raise PairingError(f"the connection with the device broke: {error}") from error
         raise PairingError("the device did not answer in time")
 
-    async def run(self, session: BoundedExchange) -> lan.Pairing:
-        """A whole exchange that keeps its own time.
+    async def prove(self, pin: str, product_key: str, device_key: str) -> lan.Pairing:
+        """Sealed pairing: what the device says to who knows its PIN, and lets do on this connection.
 
         Raises:
-            PairingError: what it ended with.
+            WrongPinError: the PIN is not the device's.
+            NoBindCodeError: its bind window is closed, or it has no PIN.
+            PairingError: no answer, or none that can be read.
         """
+        now = asyncio.get_running_loop().time()
+        session = SealedSession(pin, product_key, device_key, os.urandom, now, SEALED_S)
         return await carry(session, self._line)
 
     async def _answer(self, command: int) -> bytes:

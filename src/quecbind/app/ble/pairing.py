@@ -5,26 +5,19 @@ window, gives its bind code (0x7011), joins the network, and reports the code to
 to bind, and asks again every 2 s, 9 times at most, while the device has not been heard of yet (5460).
 """
 
-import asyncio
-import os
 from collections.abc import Callable
 
 from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle, scan
-from quecbind.app.client import CAPABILITY_BLE, CAPABILITY_LAN, CAPABILITY_WAN, AppClient
-from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError
-from quecbind.app.lan.search import FoundDevice
-from quecbind.app.pairing import Clock, Step, SystemClock
+from quecbind.app.client import AppClient
+from quecbind.app.errors import PairingError
+from quecbind.app.pairing import Clock, Step, SystemClock, bind_when_reported, offer_of, silent
 from quecbind.app.results import Binding
-from quecbind.app.sealed_session import SealedSession
-from quecbind.wire import commands, lan
+from quecbind.wire import ble_advertising, commands, lan
 from quecbind.wire.errors import WireError
 
-RETRY_EVERY_S = 2.0
 MAX_TRIES = 9
-SEALED_S = 15.0
-_CODE_NOT_REPORTED = 5460
 _REFUSED = "the device refused: it takes no network, or not this one"
 
 
@@ -46,7 +39,7 @@ async def pair(
 
 
 async def pair_sealed(
-    radio: Radio, device: FoundDevice, pin: str, ssid: str | None = None, password: str | None = None
+    radio: Radio, device: FoundBle, pin: str, ssid: str | None = None, password: str | None = None
 ) -> lan.Pairing:
     """The bind code of a device that hands it over for its PIN only; it takes the network after that.
 
@@ -55,10 +48,8 @@ async def pair_sealed(
         NoBindCodeError: its bind window is closed, or it has no PIN.
         PairingError: no connection, no answer, none that can be read, or the device cannot take the network.
     """
-    now = asyncio.get_running_loop().time()
-    session = SealedSession(pin, device.product_key, device.device_key, os.urandom, now, SEALED_S)
     async with exchange(radio, device.address) as asking:
-        paired = await asking.run(session)
+        paired = await asking.prove(pin, device.product_key, device.device_key)
         if ssid is None:
             return paired
         request = lan.provision_request(ssid, password)
@@ -80,28 +71,20 @@ class BleNetwork:
 
     searching = "looking for devices over BLE"
     nowhere = "over BLE"
+    capabilities = ble_advertising.WAN | ble_advertising.LAN | ble_advertising.BLE
 
     def __init__(self, radio: Radio, pin: str | None = None) -> None:
         self._radio = radio
         self._pin = pin
 
-    async def discover(self, seconds: float, enough: Callable[[FoundDevice], bool] | None = None) -> list[FoundDevice]:
+    async def discover(self, seconds: float, enough: Callable[[FoundBle], bool] | None = None) -> list[FoundBle]:
         """Devices in their bind window first: the others have nothing to give."""
-        found = await scan(self._radio, seconds, None if enough is None else lambda device: enough(_as_found(device)))
-        return [_as_found(device) for device in sorted(found, key=lambda device: not device.is_bindable)]
+        return sorted(await scan(self._radio, seconds, enough), key=lambda device: not device.is_bindable)
 
-    async def pair(self, device: FoundDevice, seconds: float) -> lan.Pairing:
+    async def pair(self, device: FoundBle, seconds: float) -> lan.Pairing:
         if self._pin is None:
             return await pair(self._radio, device.address)
         return await pair_sealed(self._radio, device, self._pin)
-
-
-def _as_found(device: FoundBle) -> FoundDevice:
-    return FoundDevice(device.product_key, device.device_key, device.address, 0, None, 1)
-
-
-def _silent(step: Step) -> None:
-    """Nobody waits for the steps."""
 
 
 async def provision(
@@ -114,7 +97,7 @@ async def provision(
     *,
     pin: str | None = None,
     clock: Clock | None = None,
-    tell: Callable[[Step], None] = _silent,
+    tell: Callable[[Step], None] = silent,
 ) -> Binding:
     """Gives the device a network and binds it to the user who is signed in at `client`.
 
@@ -130,27 +113,17 @@ async def provision(
     if pin is None:
         pairing = await pair(radio, device.address, ssid, password)
     else:
-        pairing = await pair_sealed(radio, _as_found(device), pin, ssid, password)
-    if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
-        raise PairingError("the device says to be another one than it advertised")
-    if pairing.bind_code is None:
-        raise NoBindCodeError(f"device {device.device_key} is not in pairing mode and took no network")
+        pairing = await pair_sealed(radio, device, pin, ssid, password)
+    offer = offer_of(device, pairing)
     tell(Step("code", f"the device has the network {ssid!r} and handed over its bind code"))
-    for left in reversed(range(MAX_TRIES)):
-        try:
-            binding = await client.bind_by_code(
-                device.product_key,
-                device.device_key,
-                pairing.bind_code,
-                device_name,
-                CAPABILITY_WAN | CAPABILITY_LAN | CAPABILITY_BLE,
-            )
-        except RefusedError as error:
-            if error.code != _CODE_NOT_REPORTED or not left:
-                raise
-        else:
-            tell(Step("bound", "the device is bound"))
-            return binding
-        tell(Step("waiting", f"waiting for the device to join the network and report ({left} tries left)"))
-        await clock.sleep(RETRY_EVERY_S)
-    raise AssertionError("the last try raises")
+    waits = iter(range(MAX_TRIES - 1))
+    bound = await bind_when_reported(
+        client,
+        [offer],
+        device_name,
+        BleNetwork.capabilities,
+        clock=clock,
+        may_wait=lambda: next(waits, None) is not None,
+        tell=tell,
+    )
+    return bound.binding

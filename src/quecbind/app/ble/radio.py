@@ -4,12 +4,14 @@ Everything above this port is the same for both. Whatever goes wrong with a radi
 which is an OSError; the adapters translate at one place each.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 WANTED_MTU = 256  # a log-in then fits one write
 CONNECT_S = 10.0
+MAX_WAITING = 1024  # indications that nobody has read
 
 
 class RadioError(ConnectionError):
@@ -24,6 +26,44 @@ class Sighting:
     name: str
     data: bytes  # manufacturer data behind the company id, b"" when there is none of it
     rssi: int | None
+
+
+def failed(what: str, error: BaseException) -> RadioError:
+    """What a radio's library said, in the words of this port."""
+    return RadioError(f"{what}: {str(error) or type(error).__name__}")
+
+
+class Indications:
+    """What a connection has indicated and nobody has read yet.
+
+    A session cannot know what it has missed, so more than is kept ends it: what came before is read, then the end.
+
+    Attributes:
+        is_over: whether nothing more will come.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def put(self, data: bytes) -> None:
+        if not data or self.is_over:
+            return
+        if self._waiting.qsize() >= MAX_WAITING:
+            self.end()
+        else:
+            self._waiting.put_nowait(data)
+
+    def end(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self._waiting.put_nowait(b"")
+
+    async def next(self) -> bytes:
+        """The next one, b"" when there will be none; cancelling it loses none."""
+        if self.is_over and self._waiting.empty():
+            return b""
+        return await self._waiting.get()
 
 
 class Connection(Protocol):

@@ -30,6 +30,10 @@ class FoundBle:
     is_ble_only: bool | None
     rssi: int | None
 
+    @property
+    def where(self) -> str:
+        return self.address
+
 
 def found_in(sighting: Sighting) -> FoundBle | None:
     """The device that a sighting shows; None when it shows none of this kind."""

@@ -2,19 +2,19 @@
 
 import asyncio
 
+from quecbind.app.control_session import LOG_IN_S
 from quecbind.app.errors import PathLostError
 from quecbind.app.lan.tcp_line import open_line
-from quecbind.app.link import FIRST_ASK_AFTER_S, LOG_IN_S, Link
+from quecbind.app.link import FIRST_ASK_AFTER_S, Link
 from quecbind.app.path import LAN
-from quecbind.wire import lan
 
 CONNECT_S = 5.0
 
 
 async def open_link(
     host: str,
-    port: int = lan.TCP_PORT,
-    key: bytes = b"",
+    port: int,
+    key: bytes,
     *,
     connect_s: float = CONNECT_S,
     seconds: float = LOG_IN_S,

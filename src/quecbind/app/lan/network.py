@@ -15,7 +15,7 @@ from quecbind.app.lan.session import PairingSession
 from quecbind.app.lan.tcp_line import open_line
 from quecbind.app.line import carry
 from quecbind.app.sealed_session import SealedSession
-from quecbind.wire import lan
+from quecbind.wire import ble_advertising, lan
 
 BROADCAST = "255.255.255.255"
 
@@ -84,6 +84,7 @@ class LocalNetwork:
 
     searching = "searching the local network"
     nowhere = "on the local network"
+    capabilities = ble_advertising.WAN | ble_advertising.LAN
 
     def __init__(self, port: int = lan.UDP_PORT, address: str = BROADCAST, pin: str | None = None) -> None:
         self._port = port

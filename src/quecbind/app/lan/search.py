@@ -28,6 +28,10 @@ class FoundDevice:
     announced_address: str | None
     version: int
 
+    @property
+    def where(self) -> str:
+        return f"{self.address}:{self.port}"
+
 
 class Search:
     """One search; begins with a probe that is due at once.
