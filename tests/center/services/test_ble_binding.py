@@ -380,6 +380,19 @@ async def test_an_owner_who_binds_again_renews_secret_and_key_and_nothing_else(w
     await bind(world, domain, ann, tag)  # the secret before this one is the one on file
 
 
+async def test_an_owner_who_binds_again_changes_the_key_the_device_is_told_with_its_next_log_in(world) -> None:
+    product, domain, ann, _bob = await scene(world, bind_mode="single")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    entry = world.center.registry.entry("qd" + tag.pk + tag.dk)
+    told = world.changes()
+
+    await bind(world, domain, ann, tag)
+
+    assert base64.b64decode(entry.auth_key.reveal()) == await key_of(world, ann, tag)
+    assert told == []
+
+
 async def test_a_device_that_was_given_up_is_bound_anew_without_an_old_secret(world) -> None:
     product, domain, ann, bob = await scene(world, bind_mode="single")
     tag = Tag(product)

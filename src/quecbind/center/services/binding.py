@@ -52,11 +52,19 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What became of a wish to bind.
+
+    Attributes:
+        is_new: the user did not own the device before.
+        is_key_new: the device has another auth key although the user owned it before.
+    """
+
     request: BindRequest
     product: Product
     auth_key: Secret
     leaving: tuple[Uid, ...]
     is_new: bool
+    is_key_new: bool = False
     members: tuple[Member, ...] = ()
     changed_hands: Device | None = None
 
@@ -216,14 +224,17 @@ class Binding:
         return self._bound(wish, await self._storage.transact(work, self._tell))
 
     def _tell(self, outcome: Outcome | Refused) -> None:
-        if isinstance(outcome, Refused) or not outcome.is_new:
+        if isinstance(outcome, Refused):
             return
         request = outcome.request
         # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
         keys, domain = (request.product_key, request.device_key), request.who.user_domain
         if outcome.changed_hands is not None:
             self._registry.put(outcome.changed_hands)
-        self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
+        if outcome.is_new or outcome.is_key_new:
+            self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
+        if not outcome.is_new:
+            return
         gone = [owner_changed(*keys, uid, domain, REMOVED, UNBOUND) for uid in outcome.leaving]
         members = members_lost(outcome.members, UNBOUND)
         self._changes.tell([*gone, *members, owner_changed(*keys, request.who.uid, domain, ADDED, None)])

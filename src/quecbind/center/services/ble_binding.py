@@ -108,7 +108,7 @@ class BleBinding(Binding):
         """Own a BLE-only device (`deviceBindingByPureBt`).
 
         The code is used up when it is right, whatever comes after. An owner who binds again changes the bind secret
-        and nothing else.
+        and the auth key, and nothing else.
         """
         request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_BLE)
         _check_parts(parts)
@@ -270,7 +270,7 @@ def _bind(
     if isinstance(outcome, Refused):
         return outcome, created
     tx.devices.set_auth_key(device.id, key)  # also where it has owners: the device knows no other from now on
-    return replace(outcome, auth_key=key), created
+    return replace(outcome, auth_key=key, is_key_new=not outcome.is_new), created
 
 
 def _check_random(random: str | None) -> None:
