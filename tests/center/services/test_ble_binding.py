@@ -338,6 +338,24 @@ async def test_a_wrong_old_secret_keeps_others_out_and_not_the_owner(world) -> N
     assert sorted(await owners(world, tag)) == sorted([ann.uid, bob.uid])
 
 
+async def test_a_wrong_old_secret_is_a_guess_written_down_once_and_stopped_after_ten(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    before, kept = await world.actions(), tag.secret
+
+    for number in range(10):
+        tag.secret = f"{number:016X}"
+        assert await code_of(bind(world, domain, bob, tag)) == 5009
+
+    tag.secret = kept
+    assert await code_of(bind(world, domain, bob, tag)) == 8429
+    assert (await world.actions())[len(before) :] == ["owner.refused", "owner.refused"]
+    tag.secret = kept
+    await bind(world, domain, ann, tag)
+    assert await owners(world, tag) == [ann.uid]
+
+
 async def key_of(world, who, tag) -> bytes:
     return base64.b64decode((await world.center.ownership.auth_key(who, tag.pk, tag.dk)).reveal())
 

@@ -23,7 +23,6 @@ from quecbind.center.services.binding import (
     Binding,
     BindRequest,
     Outcome,
-    audit_bind,
     bind_request,
     carry_out,
     check_permission,
@@ -128,7 +127,11 @@ class BleBinding(Binding):
                 refused = self._ble_codes.take(who.uid, target, parts.random, read.code, now)
             if isinstance(read, _Read) and refused is None:
                 mac = self._storage.mac("BLE bind secret", request.product_key, read.new_secret.reveal())
-                return _bind(tx, request, product, read, mac, device_secret, to_ms(now))
+                outcome, created = _bind(tx, request, product, read, mac, device_secret, to_ms(now))
+                if isinstance(outcome, Refused) and outcome.code == refusal.VERIFICATION_FAILED:
+                    # The old bind secret can be guessed, too.
+                    self._guesses.wrong(tx, guess, outcome, now)
+                return outcome, created
             refused = read if isinstance(read, Refused) else refused
             assert refused is not None, "one of the two has refused"
             if refused.code not in (refusal.BIND_CODE_NOT_REPORTED, refusal.BIND_CODE_EXPIRED):
@@ -240,12 +243,9 @@ def _bind(
         product.bind_mode,
     )
     if isinstance(decision, Refused):
-        tx.audit.append(audit_bind(request, "owner.refused", now_ms, f"refused {decision.code}"))
         return decision, None
     if tx.devices.is_bind_secret_of_another(product.product_key, secret_mac, None if device is None else device.id):
-        refused = Refused(refusal.VERIFICATION_FAILED)
-        tx.audit.append(audit_bind(request, "owner.refused", now_ms, f"refused {refused.code}"))
-        return refused, None
+        return Refused(refusal.VERIFICATION_FAILED), None
     if device is None:
         if not product.dynamic_enrolment:
             return Refused(refusal.MAY_NOT_BIND), None
