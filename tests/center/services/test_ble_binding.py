@@ -12,7 +12,7 @@ from quecbind.center.services.ble_binding import BleParts
 from quecbind.center.services.views import DeviceImport
 from quecbind.wire import ble, signing
 from tests.center.services.test_ownership import code_of
-from tests.center.services.world import CODE, OPERATOR, PASSWORD
+from tests.center.services.world import CODE, OPERATOR, PASSWORD, World
 
 RANDOM = "A1b2C3d4E5f6G7h8"
 DK = "aabbccddeeff"
@@ -434,6 +434,36 @@ async def test_unknown_devices_only_where_they_may_come_and_within_the_limit(wor
     full = Tag(await world.product(ble_only=True, device_limit=0))
     assert await code_of(bind(world, domain, bob, full)) == 5422
     assert await is_unknown(world, full)
+
+
+async def test_a_device_that_is_new_is_written_down_with_who_brought_it(world) -> None:
+    product, domain, ann, _bob = await scene(world)
+    tag = Tag(product)
+
+    await bind(world, domain, ann, tag)
+
+    (found,) = [each for each in (await world.center.operators.audit(1, 100)).items if each.action == "device.enrolled"]
+    assert (found.who, found.product_key, found.device_key, found.peer) == (f"user {ann.uid}", tag.pk, DK, "10.1.1.1")
+
+
+async def test_new_devices_are_held_up_by_the_caps_on_enrolments_and_known_ones_are_not(tmp_path) -> None:
+    world = await World.open(tmp_path, Limits(max_enrolments_per_product=2))
+    try:
+        product, domain, ann, bob = await scene(world, bind_mode="multi")
+        tags = [Tag(product, f"D{number}") for number in range(3)]
+        for tag in tags[:2]:
+            await bind(world, domain, ann, tag)
+
+        assert await code_of(bind(world, domain, ann, tags[2])) == 8429
+        assert await is_unknown(world, tags[2])
+        await bind(world, domain, bob, tags[0])
+        assert await code_of(post(world, bob, tags[2], signed(domain, tags[2], tags[2].bind()[0], code=CODE))) == 5460
+        world.clock.move(3_600)
+        await bind(world, domain, ann, tags[2])
+
+        assert await owners(world, tags[2]) == [ann.uid]
+    finally:
+        await world.center.close()
 
 
 async def test_a_disabled_device_is_not_bound(world) -> None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
-from quecbind.center.domain.ble_codes import BleCodes
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
-from quecbind.center.domain.limits import Counted, Limits
+from quecbind.center.domain.limits import Counted
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
@@ -84,7 +83,6 @@ class Binding:
         changes: Changes,
         entropy: Entropy,
         guesses: Guesses,
-        limits: Limits,
     ) -> None:
         self._entropy = entropy
         self._storage = storage
@@ -95,8 +93,7 @@ class Binding:
         self._events = events
         self._changes = changes
         self._guesses = guesses
-        self._ble_codes = BleCodes(limits)
-        self.limit_counters: dict[str, Counted] = {**guesses.counters, **self._ble_codes.counters}
+        self.limit_counters: dict[str, Counted] = {**guesses.counters}
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quecbind.center.domain.binding import Window
-from quecbind.center.domain.device import NO_AUTH_KEY, Device, DeviceFacts
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, NO_AUTH_KEY, Device, DeviceFacts
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.services.records import DeviceRow, Presence
 from quecbind.center.storage.seal import Seal
@@ -82,7 +82,6 @@ _PRESENCE = """
 
 FACT_COLUMNS = _FACTS
 _STATE_SIZE = 17
-_DECOY_LENGTH = 32  # as long as the secrets that are issued
 
 
 class SqliteDevices:
@@ -91,7 +90,7 @@ class SqliteDevices:
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self._connection = connection
         self._seal = seal
-        decoy = seal.seal(Secret("0" * _DECOY_LENGTH), _place("device_secret", "decoy"))
+        decoy = seal.seal(Secret("0" * DEVICE_SECRET_LENGTH), _place("device_secret", "decoy"))
         self._decoy_key = seal.seal(NO_AUTH_KEY, _place("auth_key", 0))
         self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0, 0, None, None)
 
