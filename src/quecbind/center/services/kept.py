@@ -2,8 +2,10 @@
 
 A command is stored in the transaction that reads the right once more. What ends that right takes it along
 (`storage.downlinks`), so none reaches a device after a reset or after its user has left; the right is read again when
-it is sent. It arrives at least once: one whose PUBACK did not come, or was not noted before the process died, is sent
-again on the device's next connection, and not before.
+it is sent. What was given later than the clock shows, after a start with one that is behind, is held back; it still
+takes its place and can be covered, because it counts again once the clock is right. A command arrives at least once:
+one whose PUBACK did not come, or was not noted before the process died, is sent again on the device's next connection,
+and not before.
 
 Which devices are waited for is known in memory: a log-in of any other costs no SELECT.
 """
@@ -175,7 +177,10 @@ class Kept:
         while (room := WINDOW - len(lane.in_flight)) > 0:
             rows = self._storage.read(lambda tx: _due(tx, client_id, lane.sent_up_to, now_ms, room))
             for kept, target in rows:
-                if target is None:
+                if not control.is_due(kept.queued_at, kept.expires_at, now_ms):
+                    # It stays on file, for the first connection after the clock is right again.
+                    self._count_by_result["held"] += 1
+                elif target is None:
                     # The share it was given by is over.
                     self._delete(kept.id)
                     self._count_by_result["refused"] += 1
