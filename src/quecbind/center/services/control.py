@@ -154,10 +154,7 @@ class Control:
         asked = [(keys, self._ask_named(who, command, *keys)) for keys in dict.fromkeys(devices)]
         outcomes = []
         for keys, answer in asked:
-            try:
-                handed = await answer if isinstance(answer, asyncio.Future) else answer
-            except StorageError:
-                handed = self._refused(NotHanded("failed"))
+            handed = await answer if isinstance(answer, asyncio.Future) else answer
             if isinstance(handed, Handed):
                 outcomes.append(Outcome(*keys, ticket=handed.ticket))
             else:
@@ -169,10 +166,7 @@ class Control:
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         """Hand a command, or a frame that an App made, to one device, or keep it, if the user has a right to it now.
 
-        A future only for what is to be kept; it raises StorageError when nothing could be stored.
-
-        Raises:
-            StorageError: nobody knows whether there is a right.
+        A future only for what is to be kept. What storage cannot tell or store has failed, and nothing else with it.
         """
         target = self._target(who.uid, client_id)
         return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, asked, sender)
@@ -192,10 +186,7 @@ class Control:
         self, who: SignedIn, command: Command, product_key: str, device_key: str
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         name = client_id_of(product_key, device_key)
-        try:
-            target = self._target(who.uid, name or ClientId(""), product_key, device_key)
-        except StorageError:
-            target = NotHanded("failed")
+        target = self._target(who.uid, name or ClientId(""), product_key, device_key)
         return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, command, ALL_OF_THE_USER)
 
     def _ask(
@@ -217,7 +208,7 @@ class Control:
         return kept
 
     def _count_refused(self, kept: "asyncio.Future[Handed | NotHanded]") -> None:
-        if not kept.cancelled() and kept.exception() is None and isinstance(answer := kept.result(), NotHanded):
+        if not kept.cancelled() and isinstance(answer := kept.result(), NotHanded):
             self._refused(answer)
 
     def _target(
@@ -235,7 +226,11 @@ class Control:
                 return NotHanded("no right")
             return Target(device.client_id, device.product_key, device.device_key, hold)
 
-        return self._storage.read(look)
+        try:
+            return self._storage.read(look)
+        except StorageError:
+            # Nobody knows whether there is a right.
+            return NotHanded("failed")
 
     def _refused(self, answer: NotHanded) -> NotHanded:
         self.count_by_result["offline" if answer.why == "offline" else "refused"] += 1

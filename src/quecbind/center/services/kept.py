@@ -93,10 +93,7 @@ class Kept:
         return len(self._waiting)
 
     def keep(self, target: Target, frame: Downlink, keep: Keep, ticket: str) -> "asyncio.Future[Handed | NotHanded]":
-        """Store a command until the device has it; then send it if the device is here.
-
-        The future raises StorageError when nothing could be stored.
-        """
+        """Store a command until the device has it; then send it if the device is here."""
         client_id, uid, now_ms = target.client_id, target.hold.uid, to_ms(self._clock.now())
         expired_counts: list[int] = []
 
@@ -270,15 +267,16 @@ def _kept(hold: Hold, frame: Downlink, ticket: str, now_ms: int, expires_at: int
 
 
 def _answer(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> "asyncio.Future[Handed | NotHanded]":
-    """What was stored, or that there was no room."""
+    """What was stored; what could not be has failed, or found no room."""
     answer: asyncio.Future[Handed | NotHanded] = asyncio.get_running_loop().create_future()
 
     def done(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> None:
         if answer.done():
             return
-        if stored.cancelled():
-            answer.cancel()
-        elif (error := stored.exception()) is not None:
+        error = None if stored.cancelled() else stored.exception()
+        if stored.cancelled() or isinstance(error, StorageError):
+            answer.set_result(NotHanded("failed"))
+        elif error is not None:
             answer.set_exception(error)
         else:
             result = stored.result()

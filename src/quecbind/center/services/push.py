@@ -225,21 +225,13 @@ class Subscriber:
         if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
             answer(NotHanded("no right"))
             return
-        try:
-            handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
-        except StorageError:
-            self.end("unavailable", TRY_LATER)
-            return
+        handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
         if not isinstance(handed, asyncio.Future):
             answer(handed)
             return
 
         def done(kept: "asyncio.Future[Handed | NotHanded]") -> None:
-            if self.is_over:
-                return
-            if kept.cancelled() or kept.exception() is not None:
-                self.end("unavailable", TRY_LATER)
-            else:
+            if not self.is_over and not kept.cancelled():
                 answer(kept.result())
 
         handed.add_done_callback(done)
