@@ -25,7 +25,7 @@ from typing import Final, TypeAlias
 from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
 from quecbind.center.domain.ids import Secret
-from quecbind.center.services.ports import Delivery
+from quecbind.center.services.ports import PUBACK_S, Delivery
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import CipherError, FrameError, MqttError
@@ -46,7 +46,6 @@ HIGHEST_DOWNLINK_ID = 255
 HIGHEST_FRAME_ID = 0xFFFE
 COMPLAINT_S = 5.0  # the device is expected to hang up itself by then
 LINGER_S = 5.0  # time a closed connection has to take its last bytes
-FORGET_DOWNLINK_S = 30.0  # a PUBACK that did not come by then never will
 
 _KINDS = ("sys", "bus", "ota")
 _CONNACK_ACCEPTED = b"\x20\x02\x00\x00"
@@ -472,7 +471,7 @@ class Session:
             in_flight = self._in_flight = {}
         elif len(in_flight) >= MAX_IN_FLIGHT:
             for packet_id, (sent_at, _) in tuple(in_flight.items()):
-                if sent_at < now - FORGET_DOWNLINK_S:
+                if sent_at < now - PUBACK_S:
                     del in_flight[packet_id]
             if len(in_flight) >= MAX_IN_FLIGHT:
                 return False

@@ -26,7 +26,6 @@ from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
-    ANSWER_S,
     Handed,
     NotHanded,
     Sender,
@@ -38,7 +37,7 @@ from quecbind.center.services.handed import (
 )
 from quecbind.center.services.kept import Kept
 from quecbind.center.services.links import Links
-from quecbind.center.services.ports import Clock, Entropy, Storage
+from quecbind.center.services.ports import PUBACK_S, Clock, Entropy, Storage
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.rights import hold_of
 from quecbind.center.services.rows import Tx
@@ -256,7 +255,7 @@ class Control:
                 times = to_ms(sent_at), to_ms(sent_at)
                 self._changes.tell([result(target, ticket, sender, times, is_acknowledged=is_acknowledged)])
 
-        sent = _Sent(sent_at + ANSWER_S, target.hold.uid, size, lambda: finish(False, "unanswered"))
+        sent = _Sent(sent_at + PUBACK_S, target.hold.uid, size, lambda: finish(False, "unanswered"))
         self._sent[sent] = None
         self._sent_by_device.setdefault(client_id, set()).add(sent)
         if not hand(self._links, client_id, frame, lambda is_so: finish(is_so, "acknowledged" if is_so else "gone")):

@@ -27,7 +27,6 @@ from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
-    ANSWER_S,
     WINDOW,
     Handed,
     NotHanded,
@@ -37,7 +36,7 @@ from quecbind.center.services.handed import (
     result,
 )
 from quecbind.center.services.links import Links
-from quecbind.center.services.ports import Clock, Storage
+from quecbind.center.services.ports import PUBACK_S, Clock, Storage
 from quecbind.center.services.records import KeptDownlink
 from quecbind.center.services.rights import Hold, hold_of, still_holds
 from quecbind.center.services.rows import Tx
@@ -206,7 +205,7 @@ class Kept:
             self._changes.tell([result(target, kept.ticket, ALL_OF_THE_USER, times, is_acknowledged=True)])
             self.send(target.client_id)
 
-        lane.in_flight[kept.id] = sent_at + ANSWER_S, len(kept.payload)
+        lane.in_flight[kept.id] = sent_at + PUBACK_S, len(kept.payload)
         frame = Downlink(downlink.kept_command(kept.kind), kept.payload)
         if hand(self._links, target.client_id, frame, delivery):
             self._count_by_result["sent"] += 1
