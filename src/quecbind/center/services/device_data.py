@@ -2,7 +2,8 @@
 
 Each answer is decided by what the caller owns or uses at that moment. A device that is not theirs is answered like one
 that does not exist. Nobody sees what was reported before their hold of the device began: an owner's begins with the
-binding, and with what the device told while it waited for it; a member's with the share. History is for owners alone.
+binding, the first one's with what a device that nobody had owned told just before it; a member's with the share.
+History is for owners alone.
 """
 
 import json

@@ -101,7 +101,7 @@ class DeviceRows(Protocol):
         ...
 
     def change_hands(self, device_id: int) -> Device:
-        """Epoch one higher: bind code, approval and what the device has told about itself are gone.
+        """Epoch one higher: bind code, approval, last values and what the device has told about itself are gone.
 
         The owners must have gone before, in the same transaction: the database refuses otherwise.
         """

@@ -53,6 +53,7 @@ _ISSUE = f"""
 """  # noqa: S608
 _OWE_RESET = f"UPDATE devices SET {_END_EPOCH}, owes_reset = 1, bind_secret = NULL WHERE id = ?"  # noqa: S608
 _CHANGE_HANDS = f"UPDATE devices SET {_END_EPOCH} WHERE id = ?"  # noqa: S608
+_FORGET_VALUES = "DELETE FROM last_values WHERE device_id = ?"
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
 _SET_DISABLED = "UPDATE devices SET disabled_at = ? WHERE id = ?"
 _APPROVE = "UPDATE devices SET approved_until = ? WHERE id = ?"
@@ -161,6 +162,7 @@ class SqliteDevices:
 
     def change_hands(self, device_id: int) -> Device:
         self._connection.execute(_CHANGE_HANDS, (device_id,))
+        self._connection.execute(_FORGET_VALUES, (device_id,))
         return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
 
     def activate(self, device_id: int, generation: int) -> bool:
