@@ -13,7 +13,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.control import Command
@@ -113,6 +113,19 @@ class _Subscription:
     epoch: int
 
 
+class _Waiting(NamedTuple):
+    """A message in the queue.
+
+    Attributes:
+        about: the device it tells of; None for what is said in any case.
+        epoch: that of the device in which its user had the right to hear this; None where the subscription knows.
+    """
+
+    message: Message
+    about: ClientId | None
+    epoch: int | None
+
+
 class Subscriber:
     """One App connection. Made by `Hub.admit`; ends once."""
 
@@ -125,7 +138,7 @@ class Subscriber:
         self._line = line
         self._name = ""
         self._subscription_by_device: dict[ClientId, _Subscription] = {}
-        self._queue: deque[tuple[ClientId | None, Message]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._queue_size = 0
         self._is_flushing = False
 
@@ -189,7 +202,9 @@ class Subscriber:
         if left:
             self._subscription_by_device[client_id] = _Subscription(left, earlier.epoch)
         else:
-            self.forget(client_id)
+            self._end_subscription(client_id)
+            # The result of a command is no part of a subscription.
+            self._drop(lambda waiting: waiting.about == client_id and waiting.epoch is None)
         return True
 
     def is_subscribed(self, client_id: ClientId, kind: Kind | None = None) -> bool:
@@ -199,13 +214,18 @@ class Subscriber:
 
     def forget(self, client_id: ClientId) -> None:
         """The subscription is over, and what waits about the device is not said any more."""
+        self._end_subscription(client_id)
+        self._drop(lambda waiting: waiting.about == client_id)
+
+    def _end_subscription(self, client_id: ClientId) -> None:
         self._hub.drop_interest(self, client_id)
-        if self._subscription_by_device.pop(client_id, None) is None:
-            return
-        kept = [item for item in self._queue if item[0] != client_id]
+        self._subscription_by_device.pop(client_id, None)
+
+    def _drop(self, is_over: Callable[[_Waiting], bool]) -> None:
+        kept = [waiting for waiting in self._queue if not is_over(waiting)]
         if len(kept) != len(self._queue):
             self._queue = deque(kept)
-            self._queue_size = sum(map(_size, (message for _, message in kept)))
+            self._queue_size = sum(_size(waiting.message) for waiting in kept)
 
     def devices(self) -> Iterator[ClientId]:
         """What it is subscribed to."""
@@ -251,11 +271,15 @@ class Subscriber:
         """The time in UTC milliseconds, and a name for one more message."""
         return self._hub.stamp()
 
-    def put(self, message: Message, about: ClientId | None = None) -> None:
-        """Say something. What is `about` a device is said only while the user has a right to it."""
+    def put(self, message: Message, about: ClientId | None = None, epoch: int | None = None) -> None:
+        """Say something. What is `about` a device is said only while the user has a right to it.
+
+        Args:
+            epoch: of the device, in which the user may hear it; None for that of the subscription.
+        """
         if self.is_over:
             return
-        self._queue.append((about, message))
+        self._queue.append(_Waiting(message, about, epoch))
         self._queue_size += _size(message)
         self.flush()
         if self._queue_size > self.limits.push_queue_size:
@@ -268,9 +292,9 @@ class Subscriber:
         self._is_flushing = True
         try:
             while self._queue and not self.is_over and self._line.is_ready():
-                about, message = self._queue.popleft()
+                message, about, epoch = self._queue.popleft()
                 self._queue_size -= _size(message)
-                if about is None or self._hub.may_hear(self, about):
+                if about is None or self._hub.may_hear(self, about, epoch):
                     self._line.write(message)
                     self._hub.sent_count += 1
         finally:
@@ -430,13 +454,17 @@ class Hub:
             subscriber.end("signed_out")
         return epoch
 
-    def may_hear(self, subscriber: Subscriber, client_id: ClientId) -> bool:
-        """Whether a message about the device may go out now. A right that has gone takes its subscription along."""
+    def may_hear(self, subscriber: Subscriber, client_id: ClientId, epoch: int | None) -> bool:
+        """Whether a message about the device, of that epoch or of the subscription's, may go out now.
+
+        A right that has gone takes its subscription along.
+        """
         subscribed_epoch = subscriber.epoch_of(client_id)
-        if subscribed_epoch is not None and self.epoch_if_allowed(subscriber, client_id) == subscribed_epoch:
-            return True
-        subscriber.forget(client_id)
-        return False
+        wanted_epoch = subscribed_epoch if epoch is None else epoch
+        present_epoch = None if wanted_epoch is None else self.epoch_if_allowed(subscriber, client_id)
+        if present_epoch is None or subscribed_epoch not in {None, present_epoch}:
+            subscriber.forget(client_id)
+        return present_epoch is not None and present_epoch == wanted_epoch
 
     def stamp(self) -> tuple[int, str]:
         """See `Subscriber.stamp`."""
@@ -475,10 +503,11 @@ class Hub:
             if change.connection is None:
                 if subscriber.is_subscribed(change.client_id):
                     self._say(subscriber, change, change.client_id)
-            elif change.connection is subscriber and self.epoch_if_allowed(subscriber, change.client_id) is not None:
+            elif change.connection is subscriber:
                 # Whoever sends need not have subscribed.
-                for message in self._rendered(subscriber, change):
-                    subscriber.put(message)
+                epoch = self.epoch_if_allowed(subscriber, change.client_id)
+                for message in self._rendered(subscriber, change) if epoch is not None else ():
+                    subscriber.put(message, change.client_id, epoch)
 
     def _say(self, subscriber: Subscriber, change: Change, about: ClientId) -> None:
         for message in self._rendered(subscriber, change):
