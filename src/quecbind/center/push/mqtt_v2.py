@@ -16,6 +16,7 @@ from quecbind.center.domain import control
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId
+from quecbind.center.domain.rates import Pace
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
@@ -32,7 +33,7 @@ from quecbind.center.services.changes import (
 )
 from quecbind.center.services.control import Handed, NotHanded, Why
 from quecbind.center.services.downlink import Downlink
-from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.center.services.subscriber import Kind, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
 
@@ -146,7 +147,7 @@ class MqttV2Session:
             self._subscriber.end("unreadable")
 
     def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[bytes]:
-        """How a change reads; see `services.push.Render`."""
+        """How a change reads; see `services.subscriber.Render`."""
         if isinstance(change, SessionEnded):
             return
         client_id = change.client_id

@@ -14,11 +14,12 @@ from quecbind.center.domain import control
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
+from quecbind.center.domain.rates import Pace
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
 from quecbind.center.services.control import Handed, NotHanded, Why
-from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.center.services.subscriber import Kind, Subscriber
 from quecbind.wire import commands
 
 SILENCE_S: Final = 130
@@ -169,7 +170,7 @@ class WsV1Session:
             self._error(refused.code, refused.detail)
 
     def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[str]:
-        """How a change reads; see `services.push.Render`."""
+        """How a change reads; see `services.subscriber.Render`."""
         online = 1
         if isinstance(change, Controlled):
             yield _command("send_ack", _result(change, now_ms))
