@@ -12,9 +12,10 @@ import pytest
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.changes import Controlled
-from quecbind.center.services.control import NotHanded, Outcome, Sender
+from quecbind.center.services.control import Outcome
 from quecbind.center.services.downlink import Downlink, UnsendableError, encode
 from quecbind.center.services.errors import Rejected, StorageError
+from quecbind.center.services.handed import NotHanded, Sender
 from quecbind.wire import ttlv
 from tests.center.domain.power_station import power_station
 from tests.center.services.world import OPERATOR, World

@@ -31,8 +31,8 @@ from quecbind.center.services.changes import (
     RightChanged,
     SessionEnded,
 )
-from quecbind.center.services.control import Handed, NotHanded, Why
 from quecbind.center.services.downlink import Downlink
+from quecbind.center.services.handed import Handed, NotHanded, Why
 from quecbind.center.services.subscriber import Kind, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError

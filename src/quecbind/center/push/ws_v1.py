@@ -18,7 +18,7 @@ from quecbind.center.domain.rates import Pace
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
-from quecbind.center.services.control import Handed, NotHanded, Why
+from quecbind.center.services.handed import Handed, NotHanded, Why
 from quecbind.center.services.subscriber import Kind, Subscriber
 from quecbind.wire import commands
 

@@ -126,6 +126,7 @@ class BleBinding(Binding):
         code = Secret(self._entropy.octets(8).hex().upper())
         target = client_id(product.product_key, DeviceKey(request.device_key))
 
+        # Nothing is written: this is how one comes into the writer's thread, where the codes are taken, too.
         def work(_: Tx) -> Refused | None:
             return self._ble_codes.put(who.uid, target, random or "", code, self._clock.now())
 

@@ -30,7 +30,6 @@ from quecbind.center.services.handed import (
     NotHanded,
     Sender,
     Target,
-    Why,
     hand,
     has_room,
     result,
@@ -277,6 +276,3 @@ class Control:
     def _sweep_on(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_on)
         self.give_up_unanswered()
-
-
-__all__ = ("Control", "Handed", "NotHanded", "Outcome", "Sender", "Why")

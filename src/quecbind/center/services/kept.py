@@ -217,7 +217,7 @@ class Kept:
         self._acknowledged.add(row)
         deleted = self._storage.transact(lambda tx: tx.downlinks.delete(row))
 
-        def done(answer: "asyncio.Future[bool]") -> None:
+        def done(answer: "asyncio.Future[None]") -> None:
             self._acknowledged.discard(row)
             if not answer.cancelled() and answer.exception() is not None:
                 logger.warning("control.not_deleted reason=%s", answer.exception())

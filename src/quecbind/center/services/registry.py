@@ -158,8 +158,7 @@ class Registry:
         self, products: Iterable[Product], devices: Iterable[Device], models: Mapping[ProductKey, ThingModel]
     ) -> None:
         """Fill the registry at start."""
-        for product_key, model in models.items():
-            self._model_by_key[product_key] = model
+        self._model_by_key.update(models.items())
         for product in products:
             self._product_by_key[product.product_key] = product
         for device in devices:
