@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from quecbind.center.domain import control
-from quecbind.center.domain.control import Command, Keep
-from quecbind.center.domain.control import Kind as ControlKind
+from quecbind.center.domain.control import Command, Keep, Kind
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.rates import Pace
 from quecbind.center.domain.refusal import Refused
@@ -33,7 +32,7 @@ from quecbind.center.services.changes import (
 )
 from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.handed import Handed, NotHanded, Why
-from quecbind.center.services.subscriber import Kind, Subscriber
+from quecbind.center.services.subscriber import MessageKind, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
 
@@ -66,7 +65,7 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "failed": NOT_SENT,
 }
 
-_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+_KIND_BY_OPERATION: Final[dict[str, Kind]] = {
     "READ-ATTR": "read",
     "WRITE-ATTR": "properties",
     "EXE-SERV": "service",
@@ -80,7 +79,7 @@ _SUFFIX_BY_COMMAND: Final = {
     commands.STATUS_REPORT: "sys",
     commands.INFO_REPORT: "inf",
 }
-_ALL_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_ALL_KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
 
 
 class MqttV2Session:

@@ -11,15 +11,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from quecbind.center.domain import control
-from quecbind.center.domain.control import Command
-from quecbind.center.domain.control import Kind as ControlKind
+from quecbind.center.domain.control import Command, Kind
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.domain.rates import Pace
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
 from quecbind.center.services.handed import Handed, NotHanded, Why
-from quecbind.center.services.subscriber import Kind, Subscriber
+from quecbind.center.services.subscriber import MessageKind, Subscriber
 from quecbind.wire import commands
 
 SILENCE_S: Final = 130
@@ -82,7 +81,7 @@ SENTENCE_BY_CODE: Final = {
     OFFLINE: "the device is not online",
 }
 
-_KIND_BY_TYPE: Final[dict[str, Kind]] = {
+_KIND_BY_TYPE: Final[dict[str, MessageKind]] = {
     "ONLINE": "presence",
     "STATUS": "status",
     "RAW-UPLINK": "raw",
@@ -103,7 +102,7 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "full": NOT_SENT,
     "failed": NOT_SENT,
 }
-_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
+_KIND_BY_OPERATION: Final[dict[str, Kind]] = {
     "READ-ATTR": "read",
     "WRITE-ATTR": "properties",
     "EXE-SERV": "service",

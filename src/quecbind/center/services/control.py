@@ -121,7 +121,7 @@ class Control:
 
     @property
     def awaited_count(self) -> int:
-        """Devices for which something is kept."""
+        """See `Kept.awaited_count`."""
         return self._kept.awaited_count
 
     def start(self) -> None:

@@ -88,7 +88,7 @@ class Kept:
 
     @property
     def awaited_count(self) -> int:
-        """Devices for which something is kept."""
+        """Devices that are looked at when they come: something is kept for them, or was until its time was over."""
         return len(self._waiting)
 
     def keep(self, target: Target, frame: Downlink, keep: Keep, ticket: str) -> "asyncio.Future[Handed | NotHanded]":

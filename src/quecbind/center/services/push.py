@@ -34,18 +34,18 @@ from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.sessions import is_signed_in
-from quecbind.center.services.subscriber import TRY_LATER, Kind, Line, Message, Render, Subscriber
+from quecbind.center.services.subscriber import TRY_LATER, Line, Message, MessageKind, Render, Subscriber
 from quecbind.center.services.views import SignedIn
 from quecbind.wire import commands
 
-KIND_BY_COMMAND: Final[dict[int, Kind]] = {
+KIND_BY_COMMAND: Final[dict[int, MessageKind]] = {
     commands.STATUS_REPORT: "status",
     commands.TRANSPARENT_UP: "raw",
     commands.TSL_REPORT: "properties",
     commands.TSL_READ_ANSWER: "properties",
     commands.INFO_REPORT: "information",
 }
-KIND_BY_LEVEL: Final[dict[Level, Kind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
+KIND_BY_LEVEL: Final[dict[Level, MessageKind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
 
 
 class Hub:
@@ -245,7 +245,7 @@ class Hub:
         return list(subscriber.render(change, *self.stamp()))
 
 
-def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> Kind | None:
+def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> MessageKind | None:
     if isinstance(change, Reported):
         return KIND_BY_COMMAND.get(change.command)
     if isinstance(change, EventReported):

@@ -5,8 +5,8 @@ itself for the owners' history, is committed; then its users are told, and the d
 comes again on the same connection is stored and told once. One that was under way while the device was reset is neither
 stored nor told: it belongs to an earlier epoch.
 
-Without a model nobody can say what a number means: such reports are told by number and not kept. A report that cannot
-be read is counted and forgotten.
+Without a model nobody can say what a number means: such reports are told by number, at once and each time they come,
+and not kept; where a device is needs no model. A report that cannot be read is counted and forgotten.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ from quecbind.center.services.views import SignedIn
 if TYPE_CHECKING:
     from quecbind.center.services.push import Hub
 
-Kind = Literal[
+MessageKind = Literal[
     "presence", "status", "raw", "properties", "information", "event_info", "event_warn", "event_error", "location"
 ]
 Message: TypeAlias = str | bytes
@@ -61,7 +61,7 @@ Render: TypeAlias = Callable[[Change, int, str], Iterable[Message]]
 
 @dataclass(frozen=True, slots=True)
 class _Subscription:
-    kinds: frozenset[Kind]
+    kinds: frozenset[MessageKind]
     epoch: int
 
 
@@ -132,7 +132,7 @@ class Subscriber:
         """The name it logged in with."""
         return self._name
 
-    def subscribe(self, client_id: ClientId, kinds: Iterable[Kind]) -> Literal["ok", "no right", "full"]:
+    def subscribe(self, client_id: ClientId, kinds: Iterable[MessageKind]) -> Literal["ok", "no right", "full"]:
         """Hear of a device from now on, in addition to what was subscribed to before."""
         earlier = self._subscription_by_device.get(client_id)
         epoch = self._hub.epoch_if_allowed(self, client_id)
@@ -140,12 +140,12 @@ class Subscriber:
             return "no right"
         if earlier is None and len(self._subscription_by_device) >= self.limits.max_push_subscriptions:
             return "full"
-        known = earlier.kinds if earlier is not None and earlier.epoch == epoch else frozenset[Kind]()
+        known = earlier.kinds if earlier is not None and earlier.epoch == epoch else frozenset[MessageKind]()
         self._subscription_by_device[client_id] = _Subscription(known | frozenset(kinds), epoch)
         self._hub.note_interest(self, client_id)
         return "ok"
 
-    def unsubscribe(self, client_id: ClientId, kinds: Iterable[Kind]) -> bool:
+    def unsubscribe(self, client_id: ClientId, kinds: Iterable[MessageKind]) -> bool:
         """Hear no more of that; False when it was not subscribed to."""
         earlier = self._subscription_by_device.get(client_id)
         if earlier is None:
@@ -159,7 +159,7 @@ class Subscriber:
             self._drop(lambda waiting: waiting.about == client_id and waiting.epoch is None)
         return True
 
-    def is_subscribed(self, client_id: ClientId, kind: Kind | None = None) -> bool:
+    def is_subscribed(self, client_id: ClientId, kind: MessageKind | None = None) -> bool:
         """Whether it hears of the device, or of this about it."""
         found = self._subscription_by_device.get(client_id)
         return found is not None and (kind is None or kind in found.kinds)
