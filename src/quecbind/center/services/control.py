@@ -93,8 +93,8 @@ class Control:
         self._entropy = entropy
         self._changes = changes
         self._limits = limits
-        self._devices_per_call = Ceiling(limits.max_control_devices + 1)
-        self._size = Ceiling(limits.max_control_size + 1)
+        self._devices_per_call = Ceiling(limits.max_control_devices)
+        self._size = Ceiling(limits.max_control_size)
         self.count_by_result: Counter[str] = Counter()
         self._kept = Kept(
             storage, links, clock=clock, changes=changes, limits=limits, count_by_result=self.count_by_result
@@ -144,9 +144,9 @@ class Control:
         """
         if not devices:
             raise Rejected(refusal.DEVICE_LIST_MISSING)
-        if not self._devices_per_call.has_room(len(devices)):
+        if not self._devices_per_call.fits(len(devices)):
             raise Rejected(refusal.DEVICE_LIST_TOO_LONG, f"at most {self._limits.max_control_devices} devices at once")
-        if not self._size.has_room(len(command.raw)):
+        if not self._size.fits(len(command.raw)):
             raise Rejected(refusal.CONTROL_DATA_FORMAT, f"at most {self._limits.max_control_size} bytes at once")
         # The same device twice is asked once.
         asked = [(keys, self._ask_named(who, command, *keys)) for keys in dict.fromkeys(devices)]
@@ -199,7 +199,7 @@ class Control:
             return self._refused(NotHanded("no model" if error.is_named else "malformed", str(error)))
         if asked.keep is None or asked.kind == "read":
             return self._send(target, frame, sender)
-        if not self._size.has_room(len(frame.payload)):
+        if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
         kept = self._kept.keep(target, frame, asked.keep, self._entropy.text(TICKET_LENGTH))
         kept.add_done_callback(self._count_refused)
@@ -238,7 +238,7 @@ class Control:
         client_id = target.client_id
         if frame.command not in USER_COMMANDS:
             return self._refused(NotHanded("not allowed"))
-        if not self._size.has_room(len(frame.payload)):
+        if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
         if not self._links.is_online(client_id):
             return self._refused(NotHanded("offline"))

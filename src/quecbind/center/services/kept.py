@@ -71,7 +71,6 @@ class Kept:
         self._links = links
         self._clock = clock
         self._changes = changes
-        self._limits = limits
         self._count_by_result = count_by_result
         self.per_device = Ceiling(limits.max_queued_per_device)
         self.per_user = Ceiling(limits.max_queued_per_user)
@@ -96,17 +95,17 @@ class Kept:
         client_id, uid, now_ms = target.client_id, target.hold.uid, to_ms(self._clock.now())
         expired_counts: list[int] = []
 
-        def work(tx: Tx) -> Handed | NotHanded | Ceiling:
+        def work(tx: Tx) -> Handed | NotHanded:
             hold = hold_of(tx, uid, client_id, now_ms)
             if hold is None:
                 return NotHanded("no right")
             waiting = tx.downlinks.of_user(uid, hold.device_id, now_ms)
             gone = _covered(waiting, frame) if keep.covers else {}
             freed_count = sum(payload is None for payload in gone.values())
-            if len(waiting) - freed_count >= self._limits.max_queued_per_device:
-                return self.per_device
-            if tx.downlinks.count_of_user(uid, now_ms) - freed_count >= self._limits.max_queued_per_user:
-                return self.per_user
+            of_device = len(waiting) - freed_count
+            in_all = tx.downlinks.count_of_user(uid, now_ms) - freed_count
+            if not self.per_device.has_room(of_device) or not self.per_user.has_room(in_all):
+                return NotHanded("full")
             expired_counts.append(tx.downlinks.delete_over(uid, hold.device_id, now_ms))
             for row, payload in gone.items():
                 if payload is None:
@@ -116,16 +115,14 @@ class Kept:
             tx.downlinks.insert(_kept(hold, frame, ticket, now_ms, now_ms + keep.seconds * 1000))
             return Handed(ticket, is_kept=True)
 
-        def applied(stored: Handed | NotHanded | Ceiling) -> None:
+        def applied(stored: Handed | NotHanded) -> None:
             self._count_by_result["expired"] += sum(expired_counts)
-            if isinstance(stored, Ceiling):
-                stored.refused_count += 1
-            elif isinstance(stored, Handed):
+            if isinstance(stored, Handed):
                 self._count_by_result["kept"] += 1
                 self._waiting.add(client_id)
                 self.send(client_id)
 
-        return _answer(self._storage.transact(work, applied))
+        return _or_failed(self._storage.transact(work, applied))
 
     def catch_up(self, client_id: ClientId) -> bool:
         """Send what is kept for the device; whether all of it is on its way, so that nothing can be overtaken."""
@@ -265,11 +262,11 @@ def _kept(hold: Hold, frame: Downlink, ticket: str, now_ms: int, expires_at: int
     )
 
 
-def _answer(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> "asyncio.Future[Handed | NotHanded]":
-    """What was stored; what could not be has failed, or found no room."""
+def _or_failed(stored: "asyncio.Future[Handed | NotHanded]") -> "asyncio.Future[Handed | NotHanded]":
+    """What became of it; what could not be stored has failed."""
     answer: asyncio.Future[Handed | NotHanded] = asyncio.get_running_loop().create_future()
 
-    def done(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> None:
+    def done(stored: "asyncio.Future[Handed | NotHanded]") -> None:
         if answer.done():
             return
         error = None if stored.cancelled() else stored.exception()
@@ -278,8 +275,7 @@ def _answer(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> "asyncio.
         elif error is not None:
             answer.set_exception(error)
         else:
-            result = stored.result()
-            answer.set_result(NotHanded("full") if isinstance(result, Ceiling) else result)
+            answer.set_result(stored.result())
 
     stored.add_done_callback(done)
     return answer
