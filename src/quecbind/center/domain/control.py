@@ -117,14 +117,6 @@ def keep_for(seconds: int, *, covers: bool) -> Keep | Refused:
     return Keep(seconds, covers) if 1 <= seconds <= MAX_CACHE_S else Refused(refusal.CACHE_TIME_RANGE)
 
 
-def is_due(asked_at: int, expires_at: int, now_ms: int) -> bool:
-    """Whether what was kept may go out at `now_ms`: from when it was asked for until before its end.
-
-    Before it was asked for is not in time: then the clock was set back.
-    """
-    return asked_at <= now_ms < expires_at
-
-
 def loads(text: object) -> object:
     """JSON of an App.
 

@@ -20,7 +20,7 @@ from quecbind.center.domain import control
 from quecbind.center.domain.control import Keep, Waiting
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.limits import Ceiling, Limits
-from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.moment import is_within, to_ms
 from quecbind.center.services import downlink
 from quecbind.center.services.changes import Change, Changes, PresenceChanged
 from quecbind.center.services.downlink import Downlink
@@ -170,7 +170,7 @@ class Kept:
         while (room := WINDOW - len(lane.in_flight)) > 0:
             rows = self._storage.read(lambda tx: _due(tx, client_id, lane.sent_up_to, now_ms, room))
             for kept, target in rows:
-                if not control.is_due(kept.queued_at, kept.expires_at, now_ms):
+                if not is_within(kept.queued_at, kept.expires_at, now_ms):
                     # It stays on file, for the first connection after the clock is right again.
                     self._count_by_result["held"] += 1
                 elif target is None:
