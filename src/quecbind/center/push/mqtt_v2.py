@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, get_args
 
-from quecbind.center.domain import control
+from quecbind.center.domain import control, json_text
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.rates import Pace
@@ -269,13 +269,13 @@ class MqttV2Session:
             if payload[:2] == b"\xaa\xaa" and kind == "bus":
                 message_id, command, content = frame.decode(payload)
                 return message_id, Downlink(command, content)
-            asked = control.loads(payload)
+            asked = json_text.loads(payload)
             if not isinstance(asked, dict):
                 return 0, _MALFORMED
             message_id = _message_id(asked.get("msgId", 0))
             if self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey"))) != client_id:
                 return message_id, _NO_RIGHT
-            operation, kv = asked.get("type"), control.loads(asked.get("kv"))
+            operation, kv = asked.get("type"), json_text.loads(asked.get("kv"))
             asked_kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
             if asked_kind is None:
                 return message_id, _UNKNOWN

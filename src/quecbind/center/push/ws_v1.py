@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from quecbind.center.domain import control
+from quecbind.center.domain import json_text
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.domain.rates import Pace
@@ -182,7 +182,7 @@ class WsV1Session:
 
     def _serve(self, data: str | bytes, now: float) -> None:
         try:
-            request = control.loads(data)
+            request = json_text.loads(data)
         except ValueError:
             raise _RefusedError(JSON_FORMAT) from None
         if not isinstance(request, dict):
@@ -336,7 +336,7 @@ def _command_of(operation: object, asked: Json) -> Command:
     if kind is None:
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        return Command(kind, asked=control.loads(asked.get("kv")))
+        return Command(kind, asked=json_text.loads(asked.get("kv")))
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 
