@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quecbind.center.access import session as access
 from quecbind.center.access.arrivals import Message
+from quecbind.center.access.departures import MAX_IN_FLIGHT, Acknowledged, Departures
 from quecbind.center.access.session import Ask, Session, SessionLimits, Verdict
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
 from quecbind.center.domain.device import Device
@@ -797,7 +798,8 @@ def test_downlink_uses_qos_1_and_ids_that_devices_can_take() -> None:
 
 def test_frame_packet_ids_skip_0_and_ffff() -> None:
     session = connected()
-    session._frame_id = 0xFFFD
+    session._departures = Departures()
+    session._departures._frame_id = 0xFFFD
     seen = []
 
     for _ in range(3):
@@ -811,7 +813,7 @@ def test_frame_packet_ids_skip_0_and_ffff() -> None:
 
 def test_unacknowledged_downlink_is_bounded_and_forgotten_after_a_while() -> None:
     session = connected()
-    for _ in range(access.MAX_IN_FLIGHT):
+    for _ in range(MAX_IN_FLIGHT):
         assert session.send_frame(commands.TSL_READ, b"", "bus", 1.0)
 
     assert not session.send_frame(commands.TSL_READ, b"", "bus", 2.0)
@@ -829,7 +831,7 @@ def test_a_puback_of_what_is_followed_is_asked_back_in_order() -> None:
 
     asks = session.receive_data(b"".join(mqtt.Puback(number).encode() for number in [*ids, *ids, 200]), 2.0)
 
-    assert all(isinstance(ask, access.Acknowledged) for ask in asks)
+    assert all(isinstance(ask, Acknowledged) for ask in asks)
     for ask in asks:
         ask.delivery(True)  # type: ignore[union-attr]
     assert told == [("a", True), ("b", True)]

@@ -176,6 +176,7 @@ def test_what_an_app_may_write_becomes_fields(asked, fields) -> None:
         ({"ac_data_output_hm": {}}, "ac_data_output_hm.live is missing"),
         ({"ac_data_output_hm": 1}, "ac_data_output_hm is an object"),
         ({"ac_data_output_hm": {"live": True, "x": 1}}, "ac_data_output_hm has a member"),
+        ({"ac_data_output_hm": '{"live":true,"live":false}'}, "ac_data_output_hm is an object"),
         ({"ac_data_output_hm": {"live": True, "voltage": 251}}, "ac_data_output_hm.voltage is at most 250"),
         ({"hours": []}, "hours is a list of 1 to 3"),
         ({"hours": [1, 2, 3, 4]}, "hours is a list of 1 to 3"),

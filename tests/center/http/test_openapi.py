@@ -111,6 +111,18 @@ def test_what_an_app_may_ask_without_a_token_is_what_comes_before_one() -> None:
     assert calls == {"sendEmail", "emailPwdRegister", "emailPwdLogin", "refreshToken"}
 
 
+def test_a_list_of_objects_within_a_body_is_described_with_what_each_of_them_holds() -> None:
+    content = DOCUMENT["paths"]["/v2/binding/enduserapi/batchControlDevice"]["post"]["requestBody"]["content"]
+
+    assert list(content) == ["application/json"]  # a form cannot hold it
+    fields = content["application/json"]["schema"]["properties"]
+    assert set(fields) >= {"data", "type", "isCache", "cacheTime", "isCover", "qos", "deviceList"}
+    assert fields["deviceList"] == {
+        "type": "array",
+        "items": {"type": "object", "properties": {name: {"type": "string"} for name in ("productKey", "deviceKey")}},
+    }
+
+
 def test_parameters_of_the_app_api_are_those_its_handlers_ask_for() -> None:
     binding = "/v2/binding/enduserapi/"
 

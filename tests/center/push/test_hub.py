@@ -53,11 +53,9 @@ async def test_a_right_that_ends_without_a_word_is_noticed_when_a_message_is_to_
     assert not app.subscriber.is_subscribed(audience.device.client_id)
 
 
-async def test_a_new_right_in_a_new_epoch_does_not_revive_an_old_subscription(audience):
-    app = await V1(audience).log_in(audience.owner)
-    app.subscribe(audience.device)
+async def begin_an_epoch_unheard(audience) -> None:
+    """As if nobody had told the hub: device and owner are simply those of a later epoch."""
     world, device = audience.world, audience.device
-    # As if nobody had told the hub: device and owner are simply those of a later epoch.
     owner = world.center.storage.read(lambda tx: tx.owners.get(device.id, audience.owner.uid))
 
     def reset(tx):
@@ -70,10 +68,63 @@ async def test_a_new_right_in_a_new_epoch_does_not_revive_an_old_subscription(au
     owner_key = world.center.storage.read(lambda tx: tx.devices.auth_key(device.id))
     await world.center.storage.transact(reset)
 
+
+async def with_a_result_that_waits(audience) -> V1:
+    """An App that sent a command without a subscription, and does not read its result."""
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+    keys = {"productKey": audience.device.product_key, "deviceKey": audience.device.device_key}
+    app.say("send", {**keys, "type": "RAW", "raw": "aGk="})
+    app.line.takes = False
+    audience.link.answer()
+    assert audience.hub.queued_size > 0
+    return app
+
+
+async def test_the_result_of_a_command_is_not_said_to_whoever_has_no_right_to_the_device_any_more(audience):
+    app = await with_a_result_that_waits(audience)
+
+    await audience.unbind()
+    app.line.takes = True
+    app.subscriber.flush()
+
+    assert notices(app.take()) == [(0, 1)]
+    assert audience.hub.queued_size == 0
+
+
+async def test_the_result_of_a_command_of_an_earlier_epoch_is_not_said_in_the_next(audience):
+    app = await with_a_result_that_waits(audience)
+    await begin_an_epoch_unheard(audience)
+
+    assert app.subscriber.subscribe(audience.device.client_id, ["properties"]) == "ok"
+    app.line.takes = True
+    app.subscriber.flush()
+
+    assert app.take() == []
+    assert app.subscriber.is_subscribed(audience.device.client_id)
+
+
+async def test_the_result_of_a_command_outlives_the_subscription(audience):
+    app = await with_a_result_that_waits(audience)
+    app.subscriber.subscribe(audience.device.client_id, ["properties"])
+    await audience.report(_1=5)
+
+    app.subscriber.unsubscribe(audience.device.client_id, ["properties"])
+    app.line.takes = True
+    app.subscriber.flush()
+
+    assert [each["cmd"] for each in app.take()] == ["send_ack"]
+
+
+async def test_a_new_right_in_a_new_epoch_does_not_revive_an_old_subscription(audience):
+    app = await V1(audience).log_in(audience.owner)
+    app.subscribe(audience.device)
+    await begin_an_epoch_unheard(audience)
+
     await audience.report(_1=5)
 
     assert app.take() == []
-    assert app.subscribe(device) == 1
+    assert app.subscribe(audience.device) == 1
     await audience.report(_1=6)
     assert [each["data"]["data"]["kv"] for each in app.take()] == [{"1": 6}]
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from quecbind.center.domain.control import Command
+from quecbind.center.services.errors import StorageError
 from quecbind.wire import frame, mqtt, ttlv
 from tests.center.push.audience import V2
 from tests.center.push.test_hub import notices
@@ -235,6 +236,27 @@ async def test_a_command_that_is_kept_is_told_of_twice(audience):
     assert (content(kept)["msg"], content(kept)["status"], content(kept)["msgId"]) == ("kept for the device", "succ", 7)
     assert (content(sent)["msg"], content(sent)["status"]) == ("success", "succ")
     assert content(sent)["ticket"] == content(kept)["ticket"]
+
+
+async def test_a_command_that_cannot_be_stored_has_failed_and_the_connection_stays(audience, monkeypatch):
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+
+    def no_disk(*_):
+        failed = asyncio.get_running_loop().create_future()
+        failed.set_exception(StorageError("no disk"))
+        return failed
+
+    monkeypatch.setattr(audience.world.center.storage, "transact", no_disk)
+    keep = {"isCache": True, "cacheTime": 60}
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    error, ack = app.take()
+    assert (content(error)["code"], content(ack)["status"], content(ack)["msgId"]) == (4017, "fail", 7)
+    assert app.line.is_open
+    assert audience.world.center.control.count_by_result == {"refused": 1}
 
 
 async def test_a_read_is_never_kept(audience):

@@ -12,7 +12,7 @@ from quecbind.center.services.ble_binding import BleParts
 from quecbind.center.services.views import DeviceImport
 from quecbind.wire import ble, signing
 from tests.center.services.test_ownership import code_of
-from tests.center.services.world import CODE, OPERATOR, PASSWORD
+from tests.center.services.world import CODE, OPERATOR, PASSWORD, World
 
 RANDOM = "A1b2C3d4E5f6G7h8"
 DK = "aabbccddeeff"
@@ -338,6 +338,24 @@ async def test_a_wrong_old_secret_keeps_others_out_and_not_the_owner(world) -> N
     assert sorted(await owners(world, tag)) == sorted([ann.uid, bob.uid])
 
 
+async def test_a_wrong_old_secret_is_a_guess_written_down_once_and_stopped_after_ten(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    before, kept = await world.actions(), tag.secret
+
+    for number in range(10):
+        tag.secret = f"{number:016X}"
+        assert await code_of(bind(world, domain, bob, tag)) == 5009
+
+    tag.secret = kept
+    assert await code_of(bind(world, domain, bob, tag)) == 8429
+    assert (await world.actions())[len(before) :] == ["owner.refused", "owner.refused"]
+    tag.secret = kept
+    await bind(world, domain, ann, tag)
+    assert await owners(world, tag) == [ann.uid]
+
+
 async def key_of(world, who, tag) -> bytes:
     return base64.b64decode((await world.center.ownership.auth_key(who, tag.pk, tag.dk)).reveal())
 
@@ -380,6 +398,19 @@ async def test_an_owner_who_binds_again_renews_secret_and_key_and_nothing_else(w
     await bind(world, domain, ann, tag)  # the secret before this one is the one on file
 
 
+async def test_an_owner_who_binds_again_changes_the_key_the_device_is_told_with_its_next_log_in(world) -> None:
+    product, domain, ann, _bob = await scene(world, bind_mode="single")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    entry = world.center.registry.entry("qd" + tag.pk + tag.dk)
+    told = world.changes()
+
+    await bind(world, domain, ann, tag)
+
+    assert base64.b64decode(entry.auth_key.reveal()) == await key_of(world, ann, tag)
+    assert told == []
+
+
 async def test_a_device_that_was_given_up_is_bound_anew_without_an_old_secret(world) -> None:
     product, domain, ann, bob = await scene(world, bind_mode="single")
     tag = Tag(product)
@@ -403,6 +434,36 @@ async def test_unknown_devices_only_where_they_may_come_and_within_the_limit(wor
     full = Tag(await world.product(ble_only=True, device_limit=0))
     assert await code_of(bind(world, domain, bob, full)) == 5422
     assert await is_unknown(world, full)
+
+
+async def test_a_device_that_is_new_is_written_down_with_who_brought_it(world) -> None:
+    product, domain, ann, _bob = await scene(world)
+    tag = Tag(product)
+
+    await bind(world, domain, ann, tag)
+
+    (found,) = [each for each in (await world.center.operators.audit(1, 100)).items if each.action == "device.enrolled"]
+    assert (found.who, found.product_key, found.device_key, found.peer) == (f"user {ann.uid}", tag.pk, DK, "10.1.1.1")
+
+
+async def test_new_devices_are_held_up_by_the_caps_on_enrolments_and_known_ones_are_not(tmp_path) -> None:
+    world = await World.open(tmp_path, Limits(max_enrolments_per_product=2))
+    try:
+        product, domain, ann, bob = await scene(world, bind_mode="multi")
+        tags = [Tag(product, f"D{number}") for number in range(3)]
+        for tag in tags[:2]:
+            await bind(world, domain, ann, tag)
+
+        assert await code_of(bind(world, domain, ann, tags[2])) == 8429
+        assert await is_unknown(world, tags[2])
+        await bind(world, domain, bob, tags[0])
+        assert await code_of(post(world, bob, tags[2], signed(domain, tags[2], tags[2].bind()[0], code=CODE))) == 5460
+        world.clock.move(3_600)
+        await bind(world, domain, ann, tags[2])
+
+        assert await owners(world, tags[2]) == [ann.uid]
+    finally:
+        await world.center.close()
 
 
 async def test_a_disabled_device_is_not_bound(world) -> None:

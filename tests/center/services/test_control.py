@@ -12,9 +12,10 @@ import pytest
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.changes import Controlled
-from quecbind.center.services.control import NotHanded, Outcome, Sender
+from quecbind.center.services.control import Outcome
 from quecbind.center.services.downlink import Downlink, UnsendableError, encode
 from quecbind.center.services.errors import Rejected, StorageError
+from quecbind.center.services.handed import NotHanded, Sender
 from quecbind.wire import ttlv
 from tests.center.domain.power_station import power_station
 from tests.center.services.world import OPERATOR, World
@@ -307,6 +308,39 @@ async def test_what_storage_cannot_tell_is_a_failure_of_that_device_alone(home, 
 
 
 # Kept
+
+
+@pytest.mark.parametrize("who", ["owner", "member"])
+async def test_what_was_kept_later_than_the_clock_shows_waits_for_the_right_time(home, who):
+    await home.share()
+    right = home.world.clock.now()
+    outcome = await home.keep(b"1", who=getattr(home, who))
+    home.world.clock.set(right - 3_600)
+    await home.comes()
+    assert await home.take() == []
+    home.goes()
+    home.world.clock.set(right)
+
+    await home.comes()
+
+    assert await home.take() == [b"1"]
+    assert home.results == [(outcome.ticket, True)]
+
+
+async def test_what_waits_for_the_right_time_holds_up_nothing_and_can_be_covered(home):
+    right = home.world.clock.now()
+    await home.keep({"1": 1, "2": 1})
+    home.world.clock.set(right - 3_600)
+    await home.comes()
+
+    await home.keep({"1": 2}, covers=True)
+    assert (await home.ask(raw(b"now"))).ticket
+    assert await home.take() == [[(1, 2)], b"now"]
+    home.goes()
+    home.world.clock.set(right)
+    await home.comes()
+
+    assert await home.take() == [[(2, 1)]]
 
 
 async def test_what_is_kept_goes_out_in_order_on_the_next_connection_and_is_gone_with_its_puback(home):

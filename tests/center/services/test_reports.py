@@ -269,6 +269,17 @@ async def test_the_next_owner_sees_nothing_of_the_one_before(world) -> None:
     assert (await scene.history(scene.bob)).total_count == 0
 
 
+async def test_what_a_device_told_after_its_owner_left_is_nothing_to_the_next_one(world) -> None:
+    scene = await Scene.set(world)
+    await world.center.ownership.unbind(scene.ann, *scene.keys)
+    await scene.tells((BATTERY, 90))
+
+    await scene.bind(scene.bob)
+
+    assert await scene.values(scene.bob) == {}
+    assert scene.rows("last_values") == 0
+
+
 async def test_an_owner_who_is_replaced_leaves_nothing(world) -> None:
     scene = await Scene.set(world, bind_mode="alternate")
     await scene.tells((BATTERY, 87))

@@ -206,8 +206,24 @@ async def test_shares_in_parallel_are_limited_for_each_member(scene: Scene) -> N
     assert refused_count(scene.world, "max_shares_per_member") == 1
     await scene.accept(scene.bob, await scene.invite(mark=REPLACE))
 
-    assert scene.world.center.storage.read(lambda tx: tx.shares.grant_count(scene.entry.id, 0)) == 1
+    assert granted_count(scene) == 1
     await scene.accept(scene.bob, code)
+
+
+def granted_count(scene: Scene) -> int:
+    now_ms = round(scene.world.clock.now() * 1000)
+    return scene.world.center.storage.read(lambda tx: tx.shares.grant_count(scene.entry.id, now_ms))
+
+
+async def test_a_share_that_was_accepted_later_than_the_clock_shows_is_not_counted_as_one(scene: Scene) -> None:
+    await scene.accept(scene.bob, await scene.invite(use=7_200))
+    right = scene.world.clock.now()
+
+    scene.world.clock.set(right - 3_600)
+    behind = granted_count(scene)
+    scene.world.clock.set(right)
+
+    assert (behind, granted_count(scene)) == (0, 1)
 
 
 async def test_shares_of_a_device_are_limited_in_all(scene: Scene) -> None:

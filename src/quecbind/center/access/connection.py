@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quecbind.center.access.arrivals import Message
-from quecbind.center.access.session import CLOSED, Acknowledged, Ask, Session, Verdict
+from quecbind.center.access.departures import Acknowledged
+from quecbind.center.access.session import CLOSED, Ask, Session, Verdict
 from quecbind.center.access.wheel import NO_SLOT
 from quecbind.center.domain import refusal
 from quecbind.center.domain.connection import Accepted, Unavailable

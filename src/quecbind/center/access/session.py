@@ -11,8 +11,8 @@ What a device gets is what real devices need, which is not all of MQTT:
 - The same CONNECT again on one connection is a device that got no answer in time; a different one is a violation.
 - Always a clean session; a will is ignored; nothing is retained; a device may subscribe to its own downlink and publish
   to its own uplink, and to nothing else.
-- Downlink is QoS 1 with packet ids 1..255 and frame packet ids 1..0xFFFE: devices mishandle QoS 2, longer packet ids
-  and the frame ids 0 and 0xFFFF. It does not depend on a subscription, because devices take what they did not ask for.
+- Downlink is QoS 1, which is all that devices handle well, with ids that they take: `departures`. It does not depend on
+  a subscription, because devices take what they did not ask for.
 - What it publishes is acknowledged in order, and only when it is safe: `arrivals`.
 - A refused SUBSCRIBE gets 0x80. MQTT 3.1 has no such code and a client would read it as granted, so there the
   connection is closed.
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
+from quecbind.center.access.departures import Acknowledged, Departures
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, StartOver, Unavailable
 from quecbind.center.domain.ids import Secret
 from quecbind.center.services.ports import Delivery
@@ -41,12 +42,8 @@ CLOSED: Final = "closed"
 MAX_CLIENT_ID = 66  # "qd" and two keys of 32
 MAX_PACKET_BEFORE_LOG_IN = 2048
 MAX_HELD_BEFORE_LOG_IN = 16
-MAX_IN_FLIGHT = 32
-HIGHEST_DOWNLINK_ID = 255
-HIGHEST_FRAME_ID = 0xFFFE
 COMPLAINT_S = 5.0  # the device is expected to hang up itself by then
 LINGER_S = 5.0  # time a closed connection has to take its last bytes
-FORGET_DOWNLINK_S = 30.0  # a PUBACK that did not come by then never will
 
 _KINDS = ("sys", "bus", "ota")
 _CONNACK_ACCEPTED = b"\x20\x02\x00\x00"
@@ -75,15 +72,6 @@ class SessionLimits:
         self.max_unanswered = max_unanswered
 
 
-class Acknowledged:
-    """A frame that `send_frame` was asked to follow: its PUBACK has come."""
-
-    __slots__ = ("delivery",)
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-
-
 Ask: TypeAlias = mqtt.Connect | Message | Acknowledged
 _NOTHING: Sequence[Ask] = ()
 
@@ -104,10 +92,8 @@ class Session:
         "_arrivals",
         "_connect_key",
         "_deadline",
-        "_frame_id",
+        "_departures",
         "_heard_at",
-        "_in_flight",
-        "_in_flight_id",
         "_is_fresh",
         "_keep_alive_s",
         "_level",
@@ -145,10 +131,8 @@ class Session:
         self._uplink = ""
         self._session_key: bytes | None = None
         self._secret_is_new = False
-        self._frame_id = 0
-        self._in_flight_id = 0
         # Most sessions never need these; an empty container for each of 100,000 would cost more than the sessions.
-        self._in_flight: dict[int, tuple[float, Delivery | None]] | None = None
+        self._departures: Departures | None = None
         self._waiting: deque[mqtt.Packet] | None = None
         self._arrivals: Arrivals | None = None
 
@@ -234,8 +218,8 @@ class Session:
 
     def take_undelivered(self) -> list[Delivery]:
         """What was sent, was to be followed and is not acknowledged; for when the session is over."""
-        in_flight, self._in_flight = self._in_flight, None
-        return [delivery for _, delivery in (in_flight or {}).values() if delivery is not None]
+        departures, self._departures = self._departures, None
+        return [] if departures is None else departures.undelivered()
 
     def close(self, reason: str, now: float) -> None:
         """End the session. What `data_to_send` still holds may go out before the connection is cut."""
@@ -311,9 +295,8 @@ class Session:
         if kind is mqtt.Pingreq:
             self._out.append(_PINGRESP)
         elif kind is mqtt.Puback:
-            if self._in_flight:
-                _, delivery = self._in_flight.pop(packet.packet_id, (now, None))  # type: ignore[attr-defined]
-                return None if delivery is None else Acknowledged(delivery)
+            if self._departures is not None:
+                return self._departures.acknowledge(packet.packet_id)  # type: ignore[attr-defined]
         elif kind is mqtt.Subscribe:
             self._subscribe(packet, now)  # type: ignore[arg-type]
         elif kind is mqtt.Pubrel:
@@ -467,26 +450,19 @@ class Session:
             self._out.append(head + packet_id.to_bytes(2, "big"))
 
     def _push(self, command: int, payload: bytes, kind: str, now: float, delivery: Delivery | None = None) -> bool:
-        in_flight = self._in_flight
-        if in_flight is None:
-            in_flight = self._in_flight = {}
-        elif len(in_flight) >= MAX_IN_FLIGHT:
-            for packet_id, (sent_at, _) in tuple(in_flight.items()):
-                if sent_at < now - FORGET_DOWNLINK_S:
-                    del in_flight[packet_id]
-            if len(in_flight) >= MAX_IN_FLIGHT:
-                return False
-        packet_id = self._in_flight_id % HIGHEST_DOWNLINK_ID + 1
-        while packet_id in in_flight:
-            packet_id = packet_id % HIGHEST_DOWNLINK_ID + 1
-        frame_id = self._frame_id % HIGHEST_FRAME_ID + 1
+        departures = self._departures
+        if departures is None:
+            departures = self._departures = Departures()
+        ids = departures.next_ids(now)
+        if ids is None:
+            return False
+        packet_id, frame_id = ids
         data = frame.encode(frame_id, command, payload)
         if self._session_key is not None:
             data = signing.session_encrypt(self._session_key, data)
         topic = topics.downlink(self.client_id, kind)
         self._out.append(mqtt.Publish(topic, data, 1, False, False, packet_id).encode())
-        self._frame_id, self._in_flight_id = frame_id, packet_id
-        in_flight[packet_id] = now, delivery
+        departures.add(packet_id, frame_id, now, delivery)
         return True
 
 

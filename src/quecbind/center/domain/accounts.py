@@ -6,6 +6,7 @@ Pure; hashing, tokens and storage live elsewhere.
 import re
 
 from quecbind.center.domain import refusal
+from quecbind.center.domain.moment import is_within
 from quecbind.center.domain.refusal import Refused
 
 MAX_TRIES = 5
@@ -58,11 +59,8 @@ def check_profile(lang: str, timezone: str, nationality: str) -> Refused | None:
 
 
 def is_code_in_time(expires_at: int, now_ms: int) -> bool:
-    """Whether a mailed code is good at `now_ms`: from when it was sent, which its end tells, until before its end.
-
-    Before it was sent is not in time: then the clock was set back.
-    """
-    return 0 < expires_at - now_ms <= CODE_LIFE_MS
+    """Whether a mailed code is good at `now_ms`. Its end tells when it was sent."""
+    return is_within(expires_at - CODE_LIFE_MS, expires_at, now_ms)
 
 
 def wrong_password(wrong_count: int) -> Refused:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.ids import Secret, Uid
+from quecbind.center.domain.moment import is_within
 from quecbind.center.domain.product import MAX_WINDOW_S, BindMode
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
@@ -26,9 +27,7 @@ _SERIAL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The bind code a device has reported, as a keyed hash, and when it is accepted (UTC ms): from the moment it was
-    reported until its end, not including that. Before it was reported is not in time: then the clock was set back.
-    """
+    """The bind code a device has reported, as a keyed hash, and when it is accepted (UTC ms)."""
 
     code_mac: bytes
     end_ms: int
@@ -36,7 +35,7 @@ class Window:
 
     def is_open(self, now_ms: int) -> bool:
         """Whether the code is accepted at `now_ms`."""
-        return self.opened_ms <= now_ms < self.end_ms
+        return is_within(self.opened_ms, self.end_ms, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +110,11 @@ def bind_by_device_key(
 ) -> Bound | AlreadyOwner | Refused:
     """What naming a device gets, without any code: nothing, unless its product allows that.
 
-    Raises nothing; an unknown device is refused as one the user may not bind.
+    An unknown device is refused as one the user may not bind.
     """
     if not is_allowed:
         return Refused(refusal.DEVICE_KEY_BINDING_OFF)
-    if not is_known:
-        return Refused(refusal.MAY_NOT_BIND)
-    if user in owners:
-        return AlreadyOwner()
-    return take_over(owners, bind_mode)
+    return _bind_named(is_known, refusal.MAY_NOT_BIND, owners, user, bind_mode)
 
 
 def is_serial(serial: str) -> bool:
@@ -143,11 +138,15 @@ def bind_by_serial(
     """
     if not is_allowed:
         return Refused(refusal.SERIAL_BINDING_OFF)
+    return _bind_named(is_known, refusal.SERIAL_INVALID, owners, user, bind_mode)
+
+
+def _bind_named(
+    is_known: bool, unknown: int, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+) -> Bound | AlreadyOwner | Refused:
     if not is_known:
-        return Refused(refusal.SERIAL_INVALID)
-    if user in owners:
-        return AlreadyOwner()
-    return take_over(owners, bind_mode)
+        return Refused(unknown)
+    return AlreadyOwner() if user in owners else take_over(owners, bind_mode)
 
 
 def is_bind_secret(secret: str) -> bool:

@@ -7,12 +7,11 @@ of raw data, a property of the same property. What waits is sent in the order in
 another user has waiting: a right to the device is no right to theirs.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from quecbind.center.domain import refusal
+from quecbind.center.domain import json_text, refusal
 from quecbind.center.domain.refusal import Refused
 
 Kind = Literal["raw", "properties", "service", "read"]
@@ -83,7 +82,7 @@ def parse(
         return Refused(refusal.QOS_RANGE)
     if _KIND_BY_TYPE[kind] != "raw":
         try:
-            return Command(_KIND_BY_TYPE[kind], asked=loads(data), keep=keep)
+            return Command(_KIND_BY_TYPE[kind], asked=json_text.loads(data), keep=keep)
         except ValueError:
             return Refused(refusal.CONTROL_DATA_FORMAT)
     if data_format not in {_HEX, _TEXT}:
@@ -115,32 +114,6 @@ def _keep(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | Non
 def keep_for(seconds: int, *, covers: bool) -> Keep | Refused:
     """Keeping for that long, if it may be that long."""
     return Keep(seconds, covers) if 1 <= seconds <= MAX_CACHE_S else Refused(refusal.CACHE_TIME_RANGE)
-
-
-def loads(text: object) -> object:
-    """JSON of an App.
-
-    Raises:
-        ValueError: it is none, or has numbers that JSON has not, or a key twice, or is nested too deep.
-    """
-    if not isinstance(text, str | bytes):
-        raise ValueError("not a text")  # noqa: TRY004 - one error for whatever an App sends
-    try:
-        value: object = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    return value
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a key is repeated")
-    return content
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def covered(waiting: Iterable[Waiting], kind: Kind, numbers: frozenset[int]) -> list[Covered]:

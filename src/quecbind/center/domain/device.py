@@ -8,6 +8,7 @@ from typing import Literal
 
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 
+DEVICE_SECRET_LENGTH = 32
 AUTH_KEY_SIZE = 16
 # Base64 of sixteen zero bytes: what a device is given in place of a key that must no longer open anything.
 NO_AUTH_KEY = Secret("A" * 22 + "==")

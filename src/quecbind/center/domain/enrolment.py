@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.device import Device
+from quecbind.center.domain.moment import is_within
 from quecbind.center.domain.product import Product
 from quecbind.center.domain.refusal import Refused
 
@@ -79,8 +80,6 @@ def decide_enrolment(
 
 
 def is_approved(device: Device, now_ms: int) -> bool:
-    """Whether an approval is good at `now_ms`: from when it was given, which its end tells, until before its end.
-
-    Before it was given is not in time: then the clock was set back.
-    """
-    return device.approved_until is not None and 0 < device.approved_until - now_ms <= APPROVAL_MS
+    """Whether an approval is good at `now_ms`. Its end tells when it was given."""
+    end_ms = device.approved_until
+    return end_ms is not None and is_within(end_ms - APPROVAL_MS, end_ms, now_ms)

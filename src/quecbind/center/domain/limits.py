@@ -101,7 +101,11 @@ class Ceiling:
 
     def has_room(self, count: int) -> bool:
         """Whether one more may be added to `count`."""
-        if count < self._limit:
+        return self.fits(count + 1)
+
+    def fits(self, count: int) -> bool:
+        """Whether there may be that many."""
+        if count <= self._limit:
             return True
         self.refused_count += 1
         return False

@@ -1,4 +1,4 @@
-"""How fast something may go: token buckets that are told the time. Reads no clock, sleeps for nobody, is bounded.
+"""How fast something may go: token buckets and a count, told the time. Reads no clock, sleeps for nobody, is bounded.
 
 A bucket holds `burst` tokens and regains `rate` of them a second; what finds none is over the limit. A clock that is
 set back takes nothing away and gives nothing.
@@ -9,8 +9,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
+from quecbind.center.domain.limits import PushLimits, SlidingCounter
+
 TELL_AGAIN_S = 60.0
 DAY_S = 86_400
+_PACE_S = 10
 
 
 class Rates:
@@ -53,6 +56,21 @@ class Rates:
 def refilled(tokens: float, at: float, now: float, rate: float, burst: float) -> float:
     """What a bucket holds at `now` that held `tokens` at `at`."""
     return min(burst, tokens + max(0.0, now - at) * rate)
+
+
+class Pace:
+    """How much one App may send: `max_push_rate` pieces a second, averaged over ten, so that a start is quick."""
+
+    def __init__(self, limits: PushLimits) -> None:
+        self._counter = SlidingCounter(limits.max_push_rate * _PACE_S, _PACE_S)
+
+    def take(self, now: float, count: int = 1) -> bool:
+        """Count that many; False when it was too much."""
+        for _ in range(count):
+            if self._counter.retry_after_s("", now) is not None:
+                return False
+            self._counter.add("", now)
+        return True
 
 
 class Meter:

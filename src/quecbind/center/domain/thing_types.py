@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal, TypeAlias
 
+from quecbind.center.domain import json_text
 from quecbind.center.domain.text import is_text
 
 NumberKind = Literal["INT", "FLOAT", "DOUBLE"]
@@ -307,8 +308,8 @@ def _unpacked(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_float=Decimal)
-    except (ValueError, RecursionError):
+        return json_text.loads(value, parse_float=Decimal)
+    except ValueError:
         return value
 
 

@@ -48,7 +48,7 @@ class Endpoint:
     """One row of the App API: what `handler` returns becomes `data` of the envelope.
 
     Attributes:
-        takes_list: the body is a JSON list; the handler finds it as `parameters.rows`.
+        takes_list: the body is a JSON list; the handler finds its objects in `AppCall.rows`.
         max_fields: for a body that holds a list; None for as many fields as any call may have.
     """
 

@@ -42,6 +42,11 @@ class _Asked(Parameters):
         self.schema_by_name.setdefault(name, _TEXT)
         return []
 
+    def objects(self, name: str) -> list[Parameters]:
+        row = _Asked(self._given)
+        self.schema_by_name.setdefault(name, _list_of(row))
+        return [row]
+
     def whole(self, *names: str, default: int, lowest: int, highest: int) -> int:
         for name in names:
             # What lies outside is read as the nearer bound, not refused.
@@ -51,6 +56,11 @@ class _Asked(Parameters):
     def flag(self, name: str, *, default: bool) -> bool:
         self.schema_by_name.setdefault(name, {"type": "boolean"})
         return default
+
+
+def _list_of(row: _Asked) -> dict[str, Any]:
+    """The schema of a list of objects; it learns what `row` is asked for from now on."""
+    return {"type": "array", "items": {"type": "object", "properties": row.schema_by_name}}
 
 
 class _Refusing:
@@ -120,13 +130,15 @@ def _operation(endpoint: Endpoint, tag: str, data: dict[str, Any]) -> dict[str, 
         "responses": {"200": {"description": "an envelope; `code` 200 is success", "content": _json(_envelope(data))}},
     }
     if endpoint.takes_list:
-        schema = {"type": "array", "items": {"type": "object", "properties": row.schema_by_name}}
-        described["requestBody"] = {"content": _json(schema)}
+        described["requestBody"] = {"content": _json(_list_of(row))}
     elif endpoint.method in {"GET", "DELETE"}:
         described["parameters"] = [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.items()]
     elif schemas:
-        form = {"schema": {"type": "object", "properties": schemas}}
-        described["requestBody"] = {"content": {"application/x-www-form-urlencoded": form, **_json(form["schema"])}}
+        form: dict[str, Any] = {"schema": {"type": "object", "properties": schemas}}
+        content = _json(form["schema"])
+        if not any("items" in schema for schema in schemas.values()):
+            content = {"application/x-www-form-urlencoded": form, **content}
+        described["requestBody"] = {"content": content}
     return described
 
 

@@ -43,6 +43,7 @@ class ControlAnswer(msgspec.Struct, rename="camel"):
 async def control_devices(call: AppCall) -> ControlAnswer:
     """Send raw data, set properties or call a service, on each device of a list."""
     who, take = await call.signed_in(), call.parameters
+    devices = [(each.text("productKey"), each.text("deviceKey")) for each in take.objects("deviceList")]
     command = control.parse(
         take.text("data"),
         take.text("type"),
@@ -54,7 +55,6 @@ async def control_devices(call: AppCall) -> ControlAnswer:
     )
     if isinstance(command, Refused):
         raise Rejected(command.code)
-    devices = [(each.text("productKey"), each.text("deviceKey")) for each in take.objects("deviceList")]
     answer = ControlAnswer([], [])
     for outcome in await call.center.control.batch(who, command, devices):
         device = Device(outcome.product_key, outcome.device_key)

@@ -20,7 +20,8 @@ from websockets.http11 import Request
 
 from quecbind.center.push.mqtt_v2 import MqttV2Session
 from quecbind.center.push.ws_v1 import WsV1Session
-from quecbind.center.services.push import TRY_LATER, Hub, Message
+from quecbind.center.services.push import Hub
+from quecbind.center.services.subscriber import TRY_LATER, Message
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ Session: TypeAlias = WsV1Session | MqttV2Session
 
 
 class PushProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket; a `services.push.Line`."""
+    """One WebSocket; a `services.subscriber.Line`."""
 
     on_heard: Callable[[], None] | None = None
     on_ready: Callable[[], None] | None = None
@@ -93,11 +94,11 @@ class PushProtocol(WebSocketsSansIOProtocol):
     # Line
 
     def is_ready(self) -> bool:
-        """See `services.push.Line`."""
+        """See `services.subscriber.Line`."""
         return self.handshake_complete and self.writable.is_set()
 
     def write(self, message: Message) -> None:
-        """See `services.push.Line`."""
+        """See `services.subscriber.Line`."""
         if self.disconnected or self.close_sent or self.transport.is_closing():
             return
         with contextlib.suppress(InvalidState):
@@ -108,7 +109,7 @@ class PushProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
 
     def close(self, code: int) -> None:
-        """See `services.push.Line`."""
+        """See `services.subscriber.Line`."""
         if self.disconnected or self.close_sent or self.transport.is_closing():
             return
         with contextlib.suppress(InvalidState):
@@ -120,7 +121,7 @@ class PushProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(CLOSE_TIME_S, self.transport.abort)
 
     def abort(self) -> None:
-        """See `services.push.Line`."""
+        """See `services.subscriber.Line`."""
         self.transport.abort()
 
 

@@ -6,8 +6,9 @@ model properties have their numbers for names, and numbers are numbers.
 
 import base64
 import json
-from typing import Any
+from typing import Any, Final
 
+from quecbind.center.domain.control import Kind
 from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
 from quecbind.center.services.changes import Change, EventReported, Located, PresenceChanged, Reported, RightChanged
@@ -15,6 +16,8 @@ from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
 
 Json = dict[str, Any]
+
+KIND_BY_OPERATION: Final[dict[str, Kind]] = {"READ-ATTR": "read", "WRITE-ATTR": "properties", "EXE-SERV": "service"}
 
 # authStatus: the binding was proven with a bind code, or is one that counts like that.
 _REAL = 1

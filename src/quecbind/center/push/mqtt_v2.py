@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable
 from typing import Final, get_args
 
-from quecbind.center.domain import control
+from quecbind.center.domain import control, json_text
 from quecbind.center.domain.control import Command, Keep
-from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId
+from quecbind.center.domain.rates import Pace
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
@@ -30,9 +30,9 @@ from quecbind.center.services.changes import (
     RightChanged,
     SessionEnded,
 )
-from quecbind.center.services.control import Handed, NotHanded, Why
 from quecbind.center.services.downlink import Downlink
-from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.center.services.handed import Handed, NotHanded, Why
+from quecbind.center.services.subscriber import MessageKind, Subscriber
 from quecbind.wire import commands, frame, mqtt
 from quecbind.wire.errors import FrameError, MqttError
 
@@ -45,14 +45,6 @@ WRONG_LEVEL, BAD_CREDENTIALS, UNAVAILABLE = 1, 4, 3  # CONNACK return codes
 REFUSED: Final = 0x80
 
 NOT_BOUND, OPERATION_UNKNOWN, NOT_SENT, NO_MODEL, PROPERTY_FORMAT, OFFLINE = 4007, 4015, 4017, 4020, 4028, 4030
-_SENTENCE_BY_CODE: Final = {
-    NOT_BOUND: "device is not bound",
-    OPERATION_UNKNOWN: "there is no such type of operation",
-    NOT_SENT: "the device takes no more now, or too many commands wait for it",
-    NO_MODEL: "this needs a thing model, which is not known; use property numbers",
-    PROPERTY_FORMAT: "the message is malformed",
-    OFFLINE: "the device is not online",
-}
 _CODE_BY_WHY: Final[dict[Why, int]] = {
     "no right": NOT_BOUND,
     "not allowed": OPERATION_UNKNOWN,
@@ -64,12 +56,10 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "full": NOT_SENT,
     "failed": NOT_SENT,
 }
+_NO_RIGHT: Final = NotHanded("no right", "device is not bound")
+_UNKNOWN: Final = NotHanded("not allowed", "there is no such type of operation")
+_MALFORMED: Final = NotHanded("malformed", "the message is malformed")
 
-_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
-    "READ-ATTR": "read",
-    "WRITE-ATTR": "properties",
-    "EXE-SERV": "service",
-}
 _TOPIC: Final = re.compile(r"q/([12])/d/(qd[0-9A-Za-z]{2,64})/(bus|ack|onl|ota|inf|loc|sys)(_?)")
 _CLIENT_ID: Final = re.compile(r"qu_([0-9A-Za-z]{1,64})_[0-9]{1,20}")
 _SUFFIX_BY_COMMAND: Final = {
@@ -79,7 +69,7 @@ _SUFFIX_BY_COMMAND: Final = {
     commands.STATUS_REPORT: "sys",
     commands.INFO_REPORT: "inf",
 }
-_ALL_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_ALL_KINDS: Final[tuple[MessageKind, ...]] = get_args(MessageKind)
 
 
 class MqttV2Session:
@@ -146,7 +136,7 @@ class MqttV2Session:
             self._subscriber.end("unreadable")
 
     def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[bytes]:
-        """How a change reads; see `services.push.Render`."""
+        """How a change reads; see `services.subscriber.Render`."""
         if isinstance(change, SessionEnded):
             return
         client_id = change.client_id
@@ -261,49 +251,49 @@ class MqttV2Session:
             return
         if packet.qos:
             self._put(mqtt.Puback(packet.packet_id))
-        if isinstance(asked, int):
+        if isinstance(asked, NotHanded):
             self._answer(client_id, message_id, asked)
         else:
             self._subscriber.ask(
                 client_id, asked, message_id, lambda handed: self._answer(client_id, message_id, handed)
             )
 
-    def _asked(self, client_id: ClientId, kind: str, payload: bytes) -> tuple[int | str, int | Command | Downlink]:
-        """What was published; the App's own number for it, and a code where it is refused."""
+    def _asked(
+        self, client_id: ClientId, kind: str, payload: bytes
+    ) -> tuple[int | str, NotHanded | Command | Downlink]:
+        """What was published, and the App's own number for it."""
         if not self._subscriber.has_right(client_id):
-            return 0, NOT_BOUND
+            return 0, _NO_RIGHT
         message_id: int | str = 0
         try:
             if payload[:2] == b"\xaa\xaa" and kind == "bus":
                 message_id, command, content = frame.decode(payload)
                 return message_id, Downlink(command, content)
-            asked = control.loads(payload)
+            asked = json_text.loads(payload)
             if not isinstance(asked, dict):
-                return 0, PROPERTY_FORMAT
+                return 0, _MALFORMED
             message_id = _message_id(asked.get("msgId", 0))
             if self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey"))) != client_id:
-                return message_id, NOT_BOUND
-            operation, kv = asked.get("type"), control.loads(asked.get("kv"))
-            asked_kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+                return message_id, _NO_RIGHT
+            operation, kv = asked.get("type"), json_text.loads(asked.get("kv"))
+            asked_kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
             if asked_kind is None:
-                return message_id, OPERATION_UNKNOWN
+                return message_id, _UNKNOWN
             return message_id, Command(asked_kind, asked=kv, keep=_keep(asked))
         except (ValueError, FrameError):
-            return message_id, PROPERTY_FORMAT
+            return message_id, _MALFORMED
 
-    def _answer(self, client_id: ClientId, message_id: int | str, answer: int | Handed | NotHanded) -> None:
+    def _answer(self, client_id: ClientId, message_id: int | str, answer: Handed | NotHanded) -> None:
         """Say what became of a command. What was handed over has its result when the device has acknowledged it."""
         if isinstance(answer, Handed):
             if answer.is_kept:
                 content = {"status": "succ", "msg": "kept for the device", "msgId": message_id, "ticket": answer.ticket}
                 self._acknowledge(client_id, content)
             return
-        code = _CODE_BY_WHY[answer.why] if isinstance(answer, NotHanded) else answer
-        detail = answer.detail if isinstance(answer, NotHanded) else ""
-        sentence = detail or _SENTENCE_BY_CODE[code]
-        self._say(client_id, "sys_", {"code": code, "msg": sentence, "msgId": message_id})
+        code = _CODE_BY_WHY[answer.why]
+        self._say(client_id, "sys_", {"code": code, "msg": answer.sentence, "msgId": message_id})
         if code != NOT_BOUND:
-            self._acknowledge(client_id, {"status": "fail", "msg": sentence, "msgId": message_id, "code": code})
+            self._acknowledge(client_id, {"status": "fail", "msg": answer.sentence, "msgId": message_id, "code": code})
 
     def _acknowledge(self, client_id: ClientId, content: Json) -> None:
         for name in sorted({"ack", "ack_"} & self._topics_by_device.get(client_id, set())):

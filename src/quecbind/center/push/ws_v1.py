@@ -10,15 +10,15 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from quecbind.center.domain import control
+from quecbind.center.domain import json_text
 from quecbind.center.domain.control import Command
-from quecbind.center.domain.control import Kind as ControlKind
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
+from quecbind.center.domain.rates import Pace
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
-from quecbind.center.services.control import Handed, NotHanded, Why
-from quecbind.center.services.push import Kind, Pace, Subscriber
+from quecbind.center.services.handed import Handed, NotHanded, Why
+from quecbind.center.services.subscriber import MessageKind, Subscriber
 from quecbind.wire import commands
 
 SILENCE_S: Final = 130
@@ -66,9 +66,7 @@ SENTENCE_BY_CODE: Final = {
     TYPE_UNKNOWN: "there is no such messageType",
     NOT_SUBSCRIBED: "this is not subscribed to",
     OPERATION_UNKNOWN: "there is no such type of operation",
-    NOT_SENT: "the device takes no more now, try again",
     TOO_FAST: "too many messages",
-    NO_MODEL: "this needs a thing model, which is not known; use property numbers",
     PRODUCT_KEY_EMPTY: "the product key is missing",
     PRODUCT_KEY_FORMAT: "the product key is malformed",
     DEVICE_KEY_EMPTY: "the device key is missing",
@@ -78,10 +76,9 @@ SENTENCE_BY_CODE: Final = {
     TOO_MANY: "too many subscriptions",
     PROPERTY_FORMAT: "the properties are malformed",
     MESSAGE_ID: "msgId is a whole number from 0 to 2147483647",
-    OFFLINE: "the device is not online",
 }
 
-_KIND_BY_TYPE: Final[dict[str, Kind]] = {
+_KIND_BY_TYPE: Final[dict[str, MessageKind]] = {
     "ONLINE": "presence",
     "STATUS": "status",
     "RAW-UPLINK": "raw",
@@ -101,11 +98,6 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "busy": NOT_SENT,
     "full": NOT_SENT,
     "failed": NOT_SENT,
-}
-_KIND_BY_OPERATION: Final[dict[str, ControlKind]] = {
-    "READ-ATTR": "read",
-    "WRITE-ATTR": "properties",
-    "EXE-SERV": "service",
 }
 _MAX_ITEMS: Final = 100
 _MAX_MESSAGE_ID: Final = 2_147_483_647
@@ -169,7 +161,7 @@ class WsV1Session:
             self._error(refused.code, refused.detail)
 
     def render(self, change: Change, now_ms: int, ticket: str) -> Iterable[str]:
-        """How a change reads; see `services.push.Render`."""
+        """How a change reads; see `services.subscriber.Render`."""
         online = 1
         if isinstance(change, Controlled):
             yield _command("send_ack", _result(change, now_ms))
@@ -190,7 +182,7 @@ class WsV1Session:
 
     def _serve(self, data: str | bytes, now: float) -> None:
         try:
-            request = control.loads(data)
+            request = json_text.loads(data)
         except ValueError:
             raise _RefusedError(JSON_FORMAT) from None
         if not isinstance(request, dict):
@@ -286,7 +278,7 @@ class WsV1Session:
     def _sent(self, handed: Handed | NotHanded) -> None:
         # The answer to what is handed over is its result, when the device has acknowledged it or has not.
         if isinstance(handed, NotHanded):
-            self._error(_CODE_BY_WHY[handed.why], handed.detail)
+            self._error(_CODE_BY_WHY[handed.why], handed.sentence)
 
     def _device(self, asked: Json) -> ClientId:
         product_key, device_key = asked.get("productKey"), asked.get("deviceKey")
@@ -340,11 +332,11 @@ def _result(change: Controlled, now_ms: int) -> Json:
 def _command_of(operation: object, asked: Json) -> Command:
     if operation == "RAW":
         return Command("raw", raw=_raw(asked))
-    kind = _KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+    kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
     if kind is None:
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        return Command(kind, asked=control.loads(asked.get("kv")))
+        return Command(kind, asked=json_text.loads(asked.get("kv")))
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 

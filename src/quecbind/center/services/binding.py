@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
-from quecbind.center.domain.ble_codes import BleCodes
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
-from quecbind.center.domain.limits import Counted, Limits
+from quecbind.center.domain.limits import Counted
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
 from quecbind.center.domain.refusal import Refused
@@ -52,11 +51,19 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What became of a wish to bind.
+
+    Attributes:
+        is_new: the user did not own the device before.
+        is_key_new: the device has another auth key although the user owned it before.
+    """
+
     request: BindRequest
     product: Product
     auth_key: Secret
     leaving: tuple[Uid, ...]
     is_new: bool
+    is_key_new: bool = False
     members: tuple[Member, ...] = ()
     changed_hands: Device | None = None
 
@@ -76,7 +83,6 @@ class Binding:
         changes: Changes,
         entropy: Entropy,
         guesses: Guesses,
-        limits: Limits,
     ) -> None:
         self._entropy = entropy
         self._storage = storage
@@ -87,8 +93,7 @@ class Binding:
         self._events = events
         self._changes = changes
         self._guesses = guesses
-        self._ble_codes = BleCodes(limits)
-        self.limit_counters: dict[str, Counted] = {**guesses.counters, **self._ble_codes.counters}
+        self.limit_counters: dict[str, Counted] = {**guesses.counters}
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
         """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
@@ -216,14 +221,17 @@ class Binding:
         return self._bound(wish, await self._storage.transact(work, self._tell))
 
     def _tell(self, outcome: Outcome | Refused) -> None:
-        if isinstance(outcome, Refused) or not outcome.is_new:
+        if isinstance(outcome, Refused):
             return
         request = outcome.request
         # Owners of one App only are in each other's way, so those who leave are of the caller's domain.
         keys, domain = (request.product_key, request.device_key), request.who.user_domain
         if outcome.changed_hands is not None:
             self._registry.put(outcome.changed_hands)
-        self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
+        if outcome.is_new or outcome.is_key_new:
+            self._auth_keys.tell(client_id(ProductKey(keys[0]), DeviceKey(keys[1])), outcome.auth_key)
+        if not outcome.is_new:
+            return
         gone = [owner_changed(*keys, uid, domain, REMOVED, UNBOUND) for uid in outcome.leaving]
         members = members_lost(outcome.members, UNBOUND)
         self._changes.tell([*gone, *members, owner_changed(*keys, request.who.uid, domain, ADDED, None)])

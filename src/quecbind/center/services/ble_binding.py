@@ -13,17 +13,19 @@ import base64
 from dataclasses import dataclass, replace
 
 from quecbind.center.domain import binding, refusal
-from quecbind.center.domain.device import Device
+from quecbind.center.domain.ble_codes import BleCodes
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, client_id
+from quecbind.center.domain.limits import Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import Product
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.binding import (
     BY_BLE,
     Binding,
     BindRequest,
     Outcome,
-    audit_bind,
     bind_request,
     carry_out,
     check_permission,
@@ -34,8 +36,14 @@ from quecbind.center.services.binding import (
     uids_in,
     user_did,
 )
+from quecbind.center.services.changes import Changes
+from quecbind.center.services.enrolling import EnrolmentCaps, create_device
 from quecbind.center.services.errors import NotFound, Rejected
 from quecbind.center.services.find import find_device, row_of
+from quecbind.center.services.guesses import Guesses
+from quecbind.center.services.ports import Clock, Entropy, Events, Storage
+from quecbind.center.services.registry import Registry
+from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import ResetCredentials, SignedIn
 from quecbind.wire import ble, signing
@@ -43,7 +51,6 @@ from quecbind.wire.errors import CipherError
 
 MAX_LAST_USE_MS = 2**53
 MAX_PASSWORD = 64
-DEVICE_SECRET_LENGTH = 32
 RANDOM_LENGTH = 16
 
 _UNREADABLE = Refused(refusal.BIND_SECRET_FORMAT)
@@ -74,6 +81,36 @@ class _Read:
 class BleBinding(Binding):
     """Binding without a network. Every method is a coroutine and raises Rejected with the platform's code."""
 
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        auth_keys: AuthKeys,
+        resets: Resets,
+        caps: EnrolmentCaps,
+        *,
+        clock: Clock,
+        events: Events,
+        changes: Changes,
+        entropy: Entropy,
+        guesses: Guesses,
+        limits: Limits,
+    ) -> None:
+        super().__init__(
+            storage,
+            registry,
+            auth_keys,
+            resets,
+            clock=clock,
+            events=events,
+            changes=changes,
+            entropy=entropy,
+            guesses=guesses,
+        )
+        self._caps = caps
+        self._ble_codes = BleCodes(limits)
+        self.limit_counters |= self._ble_codes.counters
+
     async def make_ble_code(
         self, who: SignedIn, product_key: str | None, device_key: str | None, random: str | None
     ) -> str:
@@ -89,6 +126,7 @@ class BleBinding(Binding):
         code = Secret(self._entropy.octets(8).hex().upper())
         target = client_id(product.product_key, DeviceKey(request.device_key))
 
+        # Nothing is written: this is how one comes into the writer's thread, where the codes are taken, too.
         def work(_: Tx) -> Refused | None:
             return self._ble_codes.put(who.uid, target, random or "", code, self._clock.now())
 
@@ -108,13 +146,15 @@ class BleBinding(Binding):
         """Own a BLE-only device (`deviceBindingByPureBt`).
 
         The code is used up when it is right, whatever comes after. An owner who binds again changes the bind secret
-        and nothing else.
+        and the auth key, and nothing else.
         """
         request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_BLE)
         _check_parts(parts)
         self._check_signature(request, parts)
         target = client_id(ProductKey(request.product_key), DeviceKey(request.device_key))
         device_secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
+        # Asked whether or not there is such a device, and told only to who has shown that there is.
+        wait_s = self._caps.wait_s(ProductKey(request.product_key), peer, self._clock.now())
 
         def work(tx: Tx) -> tuple[Outcome | Refused, Device | None]:
             now = self._clock.now()
@@ -128,7 +168,11 @@ class BleBinding(Binding):
                 refused = self._ble_codes.take(who.uid, target, parts.random, read.code, now)
             if isinstance(read, _Read) and refused is None:
                 mac = self._storage.mac("BLE bind secret", request.product_key, read.new_secret.reveal())
-                return _bind(tx, request, product, read, mac, device_secret, to_ms(now))
+                outcome, created = _bind(tx, request, product, read, mac, device_secret, wait_s, to_ms(now))
+                if isinstance(outcome, Refused) and outcome.code == refusal.VERIFICATION_FAILED:
+                    # The old bind secret can be guessed, too.
+                    self._guesses.wrong(tx, guess, outcome, now)
+                return outcome, created
             refused = read if isinstance(read, Refused) else refused
             assert refused is not None, "one of the two has refused"
             if refused.code not in (refusal.BIND_CODE_NOT_REPORTED, refusal.BIND_CODE_EXPIRED):
@@ -140,6 +184,7 @@ class BleBinding(Binding):
             outcome, created = result
             if created is not None:
                 self._registry.put(created)
+                self._caps.add(created.product_key, peer, self._clock.now())
             self._tell(outcome)
 
         outcome, _ = await self._storage.transact(work, applied)
@@ -224,6 +269,7 @@ def _bind(
     read: _Read,
     secret_mac: bytes,
     device_secret: Secret,
+    wait_s: int | None,
     now_ms: int,
 ) -> tuple[Outcome | Refused, Device | None]:
     target = client_id(product.product_key, DeviceKey(request.device_key))
@@ -240,26 +286,25 @@ def _bind(
         product.bind_mode,
     )
     if isinstance(decision, Refused):
-        tx.audit.append(audit_bind(request, "owner.refused", now_ms, f"refused {decision.code}"))
         return decision, None
     if tx.devices.is_bind_secret_of_another(product.product_key, secret_mac, None if device is None else device.id):
-        refused = Refused(refusal.VERIFICATION_FAILED)
-        tx.audit.append(audit_bind(request, "owner.refused", now_ms, f"refused {refused.code}"))
-        return refused, None
+        return Refused(refusal.VERIFICATION_FAILED), None
     if device is None:
         if not product.dynamic_enrolment:
             return Refused(refusal.MAY_NOT_BIND), None
-        if not tx.products.take_place(product.product_key):
-            return Refused(refusal.NO_PLACE_LEFT), None
-        new = Device(
-            id=0,
-            product_key=product.product_key,
-            device_key=DeviceKey(request.device_key),
-            client_id=target,
-            device_secret=device_secret,
-            created_at=now_ms,
+        if wait_s is not None:
+            return Refused(refusal.TOO_MANY_GUESSES, wait_s, "too many new devices, wait a while"), None
+        device = created = create_device(
+            tx,
+            product.product_key,
+            DeviceKey(request.device_key),
+            device_secret,
+            now_ms,
+            who=f"user {request.who.uid}",
+            peer=request.peer,
         )
-        device = created = tx.devices.insert(new)
+        if device is None:
+            return Refused(refusal.NO_PLACE_LEFT), None
     tx.devices.claim_bind_secret(device, secret_mac)
     tx.devices.set_bind_secret(device.id, read.new_secret)
     if isinstance(decision, binding.AlreadyOwner):
@@ -270,7 +315,7 @@ def _bind(
     if isinstance(outcome, Refused):
         return outcome, created
     tx.devices.set_auth_key(device.id, key)  # also where it has owners: the device knows no other from now on
-    return replace(outcome, auth_key=key), created
+    return replace(outcome, auth_key=key, is_key_new=not outcome.is_new), created
 
 
 def _check_random(random: str | None) -> None:

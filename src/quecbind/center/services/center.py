@@ -13,6 +13,7 @@ from quecbind.center.services.changes import Changes
 from quecbind.center.services.code_check import CodeCheck
 from quecbind.center.services.control import Control
 from quecbind.center.services.device_data import DeviceData
+from quecbind.center.services.enrolling import EnrolmentCaps
 from quecbind.center.services.events import LoggedEvents
 from quecbind.center.services.gate import DeviceGate
 from quecbind.center.services.guesses import Guesses
@@ -61,12 +62,13 @@ class Center:
         self.changes = Changes()
         self.clock = clock
         auth_keys, resets = AuthKeys(registry, links, entropy), Resets(storage, links, clock)
-        guesses = Guesses(limits)
+        guesses, caps = Guesses(limits), EnrolmentCaps(limits)
         self.gate = DeviceGate(
             storage,
             registry,
             links,
             resets,
+            caps,
             clock=clock,
             entropy=entropy,
             events=events,
@@ -95,6 +97,7 @@ class Center:
             registry,
             auth_keys,
             resets,
+            caps,
             clock=clock,
             events=events,
             changes=self.changes,

@@ -26,19 +26,17 @@ from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
-    ANSWER_S,
     Handed,
     NotHanded,
     Sender,
     Target,
-    Why,
     hand,
     has_room,
     result,
 )
 from quecbind.center.services.kept import Kept
 from quecbind.center.services.links import Links
-from quecbind.center.services.ports import Clock, Entropy, Storage
+from quecbind.center.services.ports import PUBACK_S, Clock, Entropy, Storage
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.rights import hold_of
 from quecbind.center.services.rows import Tx
@@ -95,8 +93,8 @@ class Control:
         self._entropy = entropy
         self._changes = changes
         self._limits = limits
-        self._devices_per_call = Ceiling(limits.max_control_devices + 1)
-        self._size = Ceiling(limits.max_control_size + 1)
+        self._devices_per_call = Ceiling(limits.max_control_devices)
+        self._size = Ceiling(limits.max_control_size)
         self.count_by_result: Counter[str] = Counter()
         self._kept = Kept(
             storage, links, clock=clock, changes=changes, limits=limits, count_by_result=self.count_by_result
@@ -123,7 +121,7 @@ class Control:
 
     @property
     def awaited_count(self) -> int:
-        """Devices for which something is kept."""
+        """See `Kept.awaited_count`."""
         return self._kept.awaited_count
 
     def start(self) -> None:
@@ -146,18 +144,15 @@ class Control:
         """
         if not devices:
             raise Rejected(refusal.DEVICE_LIST_MISSING)
-        if not self._devices_per_call.has_room(len(devices)):
+        if not self._devices_per_call.fits(len(devices)):
             raise Rejected(refusal.DEVICE_LIST_TOO_LONG, f"at most {self._limits.max_control_devices} devices at once")
-        if not self._size.has_room(len(command.raw)):
+        if not self._size.fits(len(command.raw)):
             raise Rejected(refusal.CONTROL_DATA_FORMAT, f"at most {self._limits.max_control_size} bytes at once")
         # The same device twice is asked once.
         asked = [(keys, self._ask_named(who, command, *keys)) for keys in dict.fromkeys(devices)]
         outcomes = []
         for keys, answer in asked:
-            try:
-                handed = await answer if isinstance(answer, asyncio.Future) else answer
-            except StorageError:
-                handed = self._refused(NotHanded("failed"))
+            handed = await answer if isinstance(answer, asyncio.Future) else answer
             if isinstance(handed, Handed):
                 outcomes.append(Outcome(*keys, ticket=handed.ticket))
             else:
@@ -169,10 +164,7 @@ class Control:
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         """Hand a command, or a frame that an App made, to one device, or keep it, if the user has a right to it now.
 
-        A future only for what is to be kept; it raises StorageError when nothing could be stored.
-
-        Raises:
-            StorageError: nobody knows whether there is a right.
+        A future only for what is to be kept. What storage cannot tell or store has failed, and nothing else with it.
         """
         target = self._target(who.uid, client_id)
         return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, asked, sender)
@@ -192,10 +184,7 @@ class Control:
         self, who: SignedIn, command: Command, product_key: str, device_key: str
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         name = client_id_of(product_key, device_key)
-        try:
-            target = self._target(who.uid, name or ClientId(""), product_key, device_key)
-        except StorageError:
-            target = NotHanded("failed")
+        target = self._target(who.uid, name or ClientId(""), product_key, device_key)
         return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, command, ALL_OF_THE_USER)
 
     def _ask(
@@ -210,14 +199,14 @@ class Control:
             return self._refused(NotHanded("no model" if error.is_named else "malformed", str(error)))
         if asked.keep is None or asked.kind == "read":
             return self._send(target, frame, sender)
-        if not self._size.has_room(len(frame.payload)):
+        if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
         kept = self._kept.keep(target, frame, asked.keep, self._entropy.text(TICKET_LENGTH))
         kept.add_done_callback(self._count_refused)
         return kept
 
     def _count_refused(self, kept: "asyncio.Future[Handed | NotHanded]") -> None:
-        if not kept.cancelled() and kept.exception() is None and isinstance(answer := kept.result(), NotHanded):
+        if not kept.cancelled() and isinstance(answer := kept.result(), NotHanded):
             self._refused(answer)
 
     def _target(
@@ -235,7 +224,11 @@ class Control:
                 return NotHanded("no right")
             return Target(device.client_id, device.product_key, device.device_key, hold)
 
-        return self._storage.read(look)
+        try:
+            return self._storage.read(look)
+        except StorageError:
+            # Nobody knows whether there is a right.
+            return NotHanded("failed")
 
     def _refused(self, answer: NotHanded) -> NotHanded:
         self.count_by_result["offline" if answer.why == "offline" else "refused"] += 1
@@ -245,7 +238,7 @@ class Control:
         client_id = target.client_id
         if frame.command not in USER_COMMANDS:
             return self._refused(NotHanded("not allowed"))
-        if not self._size.has_room(len(frame.payload)):
+        if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
         if not self._links.is_online(client_id):
             return self._refused(NotHanded("offline"))
@@ -261,7 +254,7 @@ class Control:
                 times = to_ms(sent_at), to_ms(sent_at)
                 self._changes.tell([result(target, ticket, sender, times, is_acknowledged=is_acknowledged)])
 
-        sent = _Sent(sent_at + ANSWER_S, target.hold.uid, size, lambda: finish(False, "unanswered"))
+        sent = _Sent(sent_at + PUBACK_S, target.hold.uid, size, lambda: finish(False, "unanswered"))
         self._sent[sent] = None
         self._sent_by_device.setdefault(client_id, set()).add(sent)
         if not hand(self._links, client_id, frame, lambda is_so: finish(is_so, "acknowledged" if is_so else "gone")):
@@ -283,6 +276,3 @@ class Control:
     def _sweep_on(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_on)
         self.give_up_unanswered()
-
-
-__all__ = ("Control", "Handed", "NotHanded", "Outcome", "Sender", "Why")

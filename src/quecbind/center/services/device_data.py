@@ -2,7 +2,8 @@
 
 Each answer is decided by what the caller owns or uses at that moment. A device that is not theirs is answered like one
 that does not exist. Nobody sees what was reported before their hold of the device began: an owner's begins with the
-binding, and with what the device told while it waited for it; a member's with the share. History is for owners alone.
+binding, the first one's with what a device that nobody had owned told just before it; a member's with the share.
+History is for owners alone.
 """
 
 import json
@@ -11,7 +12,6 @@ from typing import Any, Final
 
 from quecbind.center.domain import location, refusal
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.domain.sharing import is_granted
 from quecbind.center.domain.thing_model import Property, ThingModel, read_events, read_fields
 from quecbind.center.domain.thing_types import as_text, data_type, pushed
 from quecbind.center.domain.tsl_document import render
@@ -22,6 +22,7 @@ from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.records import LastValue, OwnedRow
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.reports import PLACE_ID, decoded
+from quecbind.center.services.rights import granted
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import (
     Attributes,
@@ -160,8 +161,8 @@ class DeviceData:
 
 def _held_since(tx: Tx, who: SignedIn, row: OwnedRow, now_ms: int) -> int:
     """When the longest of the holds the user has now began: somebody may hold several shares, or own it too by now."""
-    shares = tx.shares.of_member(row.owner.device_id, who.uid)
-    accepted = [share.accepted_at for share in shares if is_granted(share, now_ms) and share.accepted_at is not None]
+    shares = granted(tx, who.uid, row.owner.device_id, now_ms)
+    accepted = [share.accepted_at for share in shares if share.accepted_at is not None]
     return min([row.owner.bound_at, *accepted])
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Command, Kind
 from quecbind.center.domain.thing_model import ThingModel, call_fields, read_ids, write_fields
-from quecbind.center.domain.thing_types import WriteError
+from quecbind.center.domain.thing_types import WriteError, id_of
 from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
 
@@ -125,13 +125,10 @@ def _fields(value: object, depth: int) -> Any:
 
 
 def _id(name: object) -> int:
-    if isinstance(name, int) and not isinstance(name, bool):
-        number = name
-    elif isinstance(name, str) and name.isascii() and name.isdigit() and len(name) <= 4:
-        number = int(name)
-    elif isinstance(name, str):
+    number = id_of(name)
+    if number is None and isinstance(name, str):
         raise UnsendableError("properties have names only with a thing model; use their numbers", is_named=True)
-    else:
+    if number is None:
         raise UnsendableError("a property is named by its number")
     if not 1 <= number <= ttlv.MAX_ID:
         raise UnsendableError(f"a property has a number from 1 to {ttlv.MAX_ID}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from quecbind.center.domain import binding, refusal
-from quecbind.center.domain.device import Device
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, client_id, is_device_key
 from quecbind.center.services.changes import UNBOUND, RightChanged
 from quecbind.center.services.desk import Desk, entry
@@ -24,7 +24,6 @@ from quecbind.center.services.views import (
     bounded_page,
 )
 
-DEVICE_SECRET_LENGTH = 32
 # Large enough to be fast, small enough that a device which connects meanwhile hardly waits.
 IMPORT_BATCH = 2000
 MAX_IMPORT = 1_000_000

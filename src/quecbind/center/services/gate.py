@@ -33,7 +33,7 @@ from quecbind.center.domain.connection import (
     check_certificate,
     decide_connection,
 )
-from quecbind.center.domain.device import Device
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, Device
 from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
 from quecbind.center.domain.ids import client_id as client_id_for
@@ -43,6 +43,7 @@ from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.changes import RESET, Changes, RightChanged
 from quecbind.center.services.endings import members_lost, owners_lost
+from quecbind.center.services.enrolling import EnrolmentCaps, create_device, note_enrolled
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
@@ -58,7 +59,6 @@ Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Un
 
 logger = logging.getLogger(__name__)
 
-DEVICE_SECRET_LENGTH = 32
 SESSION_KEY_SIZE = 16
 
 
@@ -66,7 +66,7 @@ SESSION_KEY_SIZE = 16
 class _Enrolled:
     device: Device
     reason: str
-    lost: tuple[Owner, ...]
+    lost: tuple[Owner, ...] = ()
     members: tuple[Member, ...] = ()
 
 
@@ -83,6 +83,7 @@ class DeviceGate:
         registry: Registry,
         links: Links,
         resets: Resets,
+        caps: EnrolmentCaps,
         *,
         clock: Clock,
         entropy: Entropy,
@@ -95,6 +96,7 @@ class DeviceGate:
         self._registry = registry
         self._links = links
         self._resets = resets
+        self._caps = caps
         self._clock = clock
         self._entropy = entropy
         self._events = events
@@ -102,11 +104,9 @@ class DeviceGate:
         self.requires_certificates = False
         self._first_uses: dict[ClientId, asyncio.Future[bool]] = {}
         self._log_ins = Rates(limits.log_in_rate_per_address, limits.log_in_burst_per_address)
-        span, hour = limits.failed_log_in_window_s, limits.enrolment_window_s
+        span = limits.failed_log_in_window_s
         self._failed_by_device = SlidingCounter(limits.max_failed_log_ins_per_device, span)
         self._failed_by_address = SlidingCounter(limits.max_failed_log_ins_per_address, span)
-        self._enrolled_by_product = SlidingCounter(limits.max_enrolments_per_product, hour)
-        self._enrolled_by_address = SlidingCounter(limits.max_enrolments_per_address, hour)
 
     @property
     def limit_counters(self) -> dict[str, SlidingCounter | Rates]:
@@ -115,8 +115,7 @@ class DeviceGate:
             "log_in_rate_per_address": self._log_ins,
             "max_failed_log_ins_per_device": self._failed_by_device,
             "max_failed_log_ins_per_address": self._failed_by_address,
-            "max_enrolments_per_product": self._enrolled_by_product,
-            "max_enrolments_per_address": self._enrolled_by_address,
+            **self._caps.counters,
         }
 
     def connect(
@@ -304,17 +303,11 @@ class DeviceGate:
 
     def _enrols_too_often(self, decision: Create | IssueAgain, product_key: ProductKey, peer: str) -> bool:
         """Whether a cap stands against it; counted before it is stored, so that many at once do not get past."""
-        now, where = self._clock.now(), counted_address(peer)
-        if not isinstance(decision, IssueAgain) or decision.reason in ("unused", "open"):
-            waits = [
-                self._enrolled_by_product.retry_after_s(product_key, now),
-                self._enrolled_by_address.retry_after_s(where, now),
-            ]
-            if longest_wait_s(waits) is not None:
-                return True
-        self._enrolled_by_product.add(product_key, now)
-        if where:
-            self._enrolled_by_address.add(where, now)
+        now = self._clock.now()
+        is_capped = not isinstance(decision, IssueAgain) or decision.reason in ("unused", "open")
+        if is_capped and self._caps.wait_s(product_key, peer, now) is not None:
+            return True
+        self._caps.add(product_key, peer, now)
         return False
 
     def _fails_too_often(self, client_id: str, peer: str) -> bool:
@@ -410,38 +403,22 @@ class _Attempt:
         if isinstance(decision, Refused):
             return decision
         if isinstance(decision, Create) or device is None:
-            if not tx.products.take_place(self.product_key):
-                return Refused(refusal.DEVICE_LIMIT_REACHED)
-            new = Device(
-                id=0,
-                product_key=self.product_key,
-                device_key=self.device_key,
-                client_id=self.client_id,
-                device_secret=secret,
-                created_at=now_ms,
-            )
-            enrolled = _Enrolled(tx.devices.insert(new), "new", ())
-        else:
-            members = tuple(tx.shares.granted_by(device.id))
-            lost = tuple(tx.owners.delete_all(device.id))
-            enrolled = _Enrolled(tx.devices.issue(device.id, secret, now_ms), decision.reason, lost, members)
-        is_reset = isinstance(decision, IssueAgain) and decision.is_reset
-        tx.audit.append(
-            AuditEntry(
-                at=now_ms,
-                who="device",
-                action="device.reset" if is_reset else "device.enrolled",
-                product_key=self.product_key,
-                device_key=self.device_key,
-                peer=self.peer,
-                details={
-                    "reason": enrolled.reason,
-                    "epoch": enrolled.device.epoch,
-                    "lost_owners": [owner.uid for owner in enrolled.lost],
-                },
-            )
+            created = create_device(tx, self.product_key, self.device_key, secret, now_ms, who="device", peer=self.peer)
+            return _Enrolled(created, "new") if created is not None else Refused(refusal.DEVICE_LIMIT_REACHED)
+        members = tuple(tx.shares.granted_by(device.id))
+        lost = tuple(tx.owners.delete_all(device.id))
+        issued = tx.devices.issue(device.id, secret, now_ms)
+        note_enrolled(
+            tx,
+            issued,
+            decision.reason,
+            now_ms,
+            who="device",
+            peer=self.peer,
+            lost_owners=[owner.uid for owner in lost],
+            is_reset=decision.is_reset,
         )
-        return enrolled
+        return _Enrolled(issued, decision.reason, lost, members)
 
     def _is_proof(self, device: Device | None) -> bool:
         if device is None or self.user_name is None or not self.user_name.startswith(b"rst;"):

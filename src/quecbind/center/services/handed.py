@@ -17,8 +17,6 @@ from quecbind.wire import commands
 
 Why = Literal["no right", "not allowed", "malformed", "no model", "too large", "offline", "busy", "full", "failed"]
 
-# A device that has not acknowledged by then will not.
-ANSWER_S: Final = 30
 # How much may be under way to one device, of what is kept and, apart, of what is not: with both a session has room left
 # for frames of the Developer Center itself, and its write buffer for all of it, twice as long if each byte is escaped.
 WINDOW: Final = 12

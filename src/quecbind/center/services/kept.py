@@ -2,8 +2,10 @@
 
 A command is stored in the transaction that reads the right once more. What ends that right takes it along
 (`storage.downlinks`), so none reaches a device after a reset or after its user has left; the right is read again when
-it is sent. It arrives at least once: one whose PUBACK did not come, or was not noted before the process died, is sent
-again on the device's next connection, and not before.
+it is sent. What was given later than the clock shows, after a start with one that is behind, is held back; it still
+takes its place and can be covered, because it counts again once the clock is right. A command arrives at least once:
+one whose PUBACK did not come, or was not noted before the process died, is sent again on the device's next connection,
+and not before.
 
 Which devices are waited for is known in memory: a log-in of any other costs no SELECT.
 """
@@ -18,14 +20,13 @@ from quecbind.center.domain import control
 from quecbind.center.domain.control import Keep, Waiting
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.limits import Ceiling, Limits
-from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.moment import is_within, to_ms
 from quecbind.center.services import downlink
 from quecbind.center.services.changes import Change, Changes, PresenceChanged
 from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
-    ANSWER_S,
     WINDOW,
     Handed,
     NotHanded,
@@ -35,7 +36,7 @@ from quecbind.center.services.handed import (
     result,
 )
 from quecbind.center.services.links import Links
-from quecbind.center.services.ports import Clock, Storage
+from quecbind.center.services.ports import PUBACK_S, Clock, Storage
 from quecbind.center.services.records import KeptDownlink
 from quecbind.center.services.rights import Hold, hold_of, still_holds
 from quecbind.center.services.rows import Tx
@@ -70,7 +71,6 @@ class Kept:
         self._links = links
         self._clock = clock
         self._changes = changes
-        self._limits = limits
         self._count_by_result = count_by_result
         self.per_device = Ceiling(limits.max_queued_per_device)
         self.per_user = Ceiling(limits.max_queued_per_user)
@@ -87,28 +87,25 @@ class Kept:
 
     @property
     def awaited_count(self) -> int:
-        """Devices for which something is kept."""
+        """Devices that are looked at when they come: something is kept for them, or was until its time was over."""
         return len(self._waiting)
 
     def keep(self, target: Target, frame: Downlink, keep: Keep, ticket: str) -> "asyncio.Future[Handed | NotHanded]":
-        """Store a command until the device has it; then send it if the device is here.
-
-        The future raises StorageError when nothing could be stored.
-        """
+        """Store a command until the device has it; then send it if the device is here."""
         client_id, uid, now_ms = target.client_id, target.hold.uid, to_ms(self._clock.now())
         expired_counts: list[int] = []
 
-        def work(tx: Tx) -> Handed | NotHanded | Ceiling:
+        def work(tx: Tx) -> Handed | NotHanded:
             hold = hold_of(tx, uid, client_id, now_ms)
             if hold is None:
                 return NotHanded("no right")
             waiting = tx.downlinks.of_user(uid, hold.device_id, now_ms)
             gone = _covered(waiting, frame) if keep.covers else {}
             freed_count = sum(payload is None for payload in gone.values())
-            if len(waiting) - freed_count >= self._limits.max_queued_per_device:
-                return self.per_device
-            if tx.downlinks.count_of_user(uid, now_ms) - freed_count >= self._limits.max_queued_per_user:
-                return self.per_user
+            of_device = len(waiting) - freed_count
+            in_all = tx.downlinks.count_of_user(uid, now_ms) - freed_count
+            if not self.per_device.has_room(of_device) or not self.per_user.has_room(in_all):
+                return NotHanded("full")
             expired_counts.append(tx.downlinks.delete_over(uid, hold.device_id, now_ms))
             for row, payload in gone.items():
                 if payload is None:
@@ -118,16 +115,14 @@ class Kept:
             tx.downlinks.insert(_kept(hold, frame, ticket, now_ms, now_ms + keep.seconds * 1000))
             return Handed(ticket, is_kept=True)
 
-        def applied(stored: Handed | NotHanded | Ceiling) -> None:
+        def applied(stored: Handed | NotHanded) -> None:
             self._count_by_result["expired"] += sum(expired_counts)
-            if isinstance(stored, Ceiling):
-                stored.refused_count += 1
-            elif isinstance(stored, Handed):
+            if isinstance(stored, Handed):
                 self._count_by_result["kept"] += 1
                 self._waiting.add(client_id)
                 self.send(client_id)
 
-        return _answer(self._storage.transact(work, applied))
+        return _or_failed(self._storage.transact(work, applied))
 
     def catch_up(self, client_id: ClientId) -> bool:
         """Send what is kept for the device; whether all of it is on its way, so that nothing can be overtaken."""
@@ -175,7 +170,10 @@ class Kept:
         while (room := WINDOW - len(lane.in_flight)) > 0:
             rows = self._storage.read(lambda tx: _due(tx, client_id, lane.sent_up_to, now_ms, room))
             for kept, target in rows:
-                if target is None:
+                if not is_within(kept.queued_at, kept.expires_at, now_ms):
+                    # It stays on file, for the first connection after the clock is right again.
+                    self._count_by_result["held"] += 1
+                elif target is None:
                     # The share it was given by is over.
                     self._delete(kept.id)
                     self._count_by_result["refused"] += 1
@@ -204,7 +202,7 @@ class Kept:
             self._changes.tell([result(target, kept.ticket, ALL_OF_THE_USER, times, is_acknowledged=True)])
             self.send(target.client_id)
 
-        lane.in_flight[kept.id] = sent_at + ANSWER_S, len(kept.payload)
+        lane.in_flight[kept.id] = sent_at + PUBACK_S, len(kept.payload)
         frame = Downlink(downlink.kept_command(kept.kind), kept.payload)
         if hand(self._links, target.client_id, frame, delivery):
             self._count_by_result["sent"] += 1
@@ -216,7 +214,7 @@ class Kept:
         self._acknowledged.add(row)
         deleted = self._storage.transact(lambda tx: tx.downlinks.delete(row))
 
-        def done(answer: "asyncio.Future[bool]") -> None:
+        def done(answer: "asyncio.Future[None]") -> None:
             self._acknowledged.discard(row)
             if not answer.cancelled() and answer.exception() is not None:
                 logger.warning("control.not_deleted reason=%s", answer.exception())
@@ -264,20 +262,20 @@ def _kept(hold: Hold, frame: Downlink, ticket: str, now_ms: int, expires_at: int
     )
 
 
-def _answer(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> "asyncio.Future[Handed | NotHanded]":
-    """What was stored, or that there was no room."""
+def _or_failed(stored: "asyncio.Future[Handed | NotHanded]") -> "asyncio.Future[Handed | NotHanded]":
+    """What became of it; what could not be stored has failed."""
     answer: asyncio.Future[Handed | NotHanded] = asyncio.get_running_loop().create_future()
 
-    def done(stored: "asyncio.Future[Handed | NotHanded | Ceiling]") -> None:
+    def done(stored: "asyncio.Future[Handed | NotHanded]") -> None:
         if answer.done():
             return
-        if stored.cancelled():
-            answer.cancel()
-        elif (error := stored.exception()) is not None:
+        error = None if stored.cancelled() else stored.exception()
+        if stored.cancelled() or isinstance(error, StorageError):
+            answer.set_result(NotHanded("failed"))
+        elif error is not None:
             answer.set_exception(error)
         else:
-            result = stored.result()
-            answer.set_result(NotHanded("full") if isinstance(result, Ceiling) else result)
+            answer.set_result(stored.result())
 
     stored.add_done_callback(done)
     return answer

@@ -5,7 +5,7 @@ Adapters implement them; nothing here does. `rows.Tx` is the shape of one transa
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from quecbind.center.domain.ids import ClientId, Secret
 from quecbind.center.services.rows import Tx
@@ -77,6 +77,10 @@ class Mailer(Protocol):
 class MailError(Exception):
     """The mail could not be handed over; the sentence is for the log."""
 
+
+# How long a PUBACK of a device is waited for. Then whoever follows the frame gives it up, and a session that has too
+# much under way makes room; one that comes later may find nobody who waits for it.
+PUBACK_S: Final = 30
 
 # Told once what became of a frame: True when the device has acknowledged it, False when its session ended before.
 Delivery: TypeAlias = Callable[[bool], None]

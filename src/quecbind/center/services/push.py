@@ -1,24 +1,17 @@
-"""Who hears what happens to a device, while it happens: the subscribers, their limits, their queues.
+"""Who hears what happens to a device, while it happens: all subscribers, and what is counted of them together.
 
 The story of a message: a change has been committed; every subscriber of the device puts what its protocol makes of it
 into its queue; when the line takes it, and only then, the right is read from committed data once more. When a right
 ends, what waits about that device is thrown away, the subscription is gone, and a notice is the last thing said. A
 right that comes again begins with a new subscription, never with the old one.
-
-Knows no protocol and no socket: a `Line` carries, a session renders.
 """
 
-import asyncio
-import logging
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from collections import Counter
+from typing import Final
 
 from quecbind.center.domain.addresses import counted_address
-from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, Uid
-from quecbind.center.domain.limits import PushLimits, SlidingCounter
+from quecbind.center.domain.limits import PushLimits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.thing_model import Level
 from quecbind.center.services.accounts import Accounts
@@ -34,274 +27,25 @@ from quecbind.center.services.changes import (
     RightChanged,
     SessionEnded,
 )
-from quecbind.center.services.control import Control, Handed, NotHanded, Sender
-from quecbind.center.services.downlink import Downlink
-from quecbind.center.services.errors import Rejected, StorageError
-from quecbind.center.services.find import client_id_of, find_device
+from quecbind.center.services.control import Control
+from quecbind.center.services.errors import StorageError
+from quecbind.center.services.find import find_device
 from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.rights import right_of
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.sessions import is_signed_in
+from quecbind.center.services.subscriber import TRY_LATER, Line, Message, MessageKind, Render, Subscriber
 from quecbind.center.services.views import SignedIn
 from quecbind.wire import commands
 
-logger = logging.getLogger(__name__)
-
-Kind = Literal[
-    "presence", "status", "raw", "properties", "information", "event_info", "event_warn", "event_error", "location"
-]
-Message: TypeAlias = str | bytes
-LogIn = Literal["ok", "refused", "full", "again"]
-
-KIND_BY_COMMAND: Final[dict[int, Kind]] = {
+KIND_BY_COMMAND: Final[dict[int, MessageKind]] = {
     commands.STATUS_REPORT: "status",
     commands.TRANSPARENT_UP: "raw",
     commands.TSL_REPORT: "properties",
     commands.TSL_READ_ANSWER: "properties",
     commands.INFO_REPORT: "information",
 }
-KIND_BY_LEVEL: Final[dict[Level, Kind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
-
-GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013  # WebSocket close codes
-# Beside its text a message costs its place in the queue.
-_MESSAGE_COST = 64
-_PACE_S = 10
-
-
-class Pace:
-    """How much one App may send: `max_push_rate` pieces a second, averaged over ten, so that a start is quick."""
-
-    def __init__(self, limits: PushLimits) -> None:
-        self._counter = SlidingCounter(limits.max_push_rate * _PACE_S, _PACE_S)
-
-    def take(self, now: float, count: int = 1) -> bool:
-        """Count that many; False when it was too much."""
-        for _ in range(count):
-            if self._counter.retry_after_s("", now) is not None:
-                return False
-            self._counter.add("", now)
-        return True
-
-
-class Line(Protocol):
-    """The way to one App. None of its methods waits or raises."""
-
-    def is_ready(self) -> bool:
-        """Whether it takes a message now without keeping it long."""
-        ...
-
-    def write(self, message: Message) -> None:
-        """Send one message."""
-        ...
-
-    def close(self, code: int) -> None:
-        """End the connection; what was written still goes out if the peer reads it soon."""
-        ...
-
-    def abort(self) -> None:
-        """End the connection at once, for a peer that does not read."""
-        ...
-
-
-# How a protocol puts a change, at a time in UTC milliseconds; nothing when it does not show it.
-Render: TypeAlias = Callable[[Change, int, str], Iterable[Message]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Subscription:
-    kinds: frozenset[Kind]
-    epoch: int
-
-
-class Subscriber:
-    """One App connection. Made by `Hub.admit`; ends once."""
-
-    def __init__(self, hub: "Hub", peer: str, line: Line, render: Render) -> None:
-        self.peer = peer
-        self.who: SignedIn | None = None
-        self.render = render
-        self.is_over = False
-        self._hub = hub
-        self._line = line
-        self._name = ""
-        self._subscription_by_device: dict[ClientId, _Subscription] = {}
-        self._queue: deque[tuple[ClientId | None, Message]] = deque()
-        self._queue_size = 0
-        self._is_flushing = False
-
-    @property
-    def limits(self) -> PushLimits:
-        """Those of the hub."""
-        return self._hub.limits
-
-    def log_in(self, authorization: str, *, uid: str | None = None, name: str = "") -> tuple[LogIn, float]:
-        """Become the user whose access token this is; the second value is how many seconds the token is still good.
-
-        Args:
-            uid: whom the peer claims to be; None when it does not say.
-            name: a name that only one connection of this user has: an earlier one of that name ends.
-        """
-        if self.who is not None:
-            return "again", 0
-        try:
-            who, ends_at = self._hub.accounts.signed_in(authorization)
-        except Rejected:
-            return "refused", 0
-        except StorageError:
-            self.end("unavailable", TRY_LATER)
-            return "refused", 0
-        if uid is not None and uid != who.uid:
-            return "refused", 0
-        if not self._hub.take_user(self, who, name):
-            return "full", 0
-        self.who, self._name = who, name
-        return "ok", ends_at - self._hub.clock.now()
-
-    @property
-    def queued_size(self) -> int:
-        """Bytes that wait for the App to read."""
-        return self._queue_size
-
-    @property
-    def name(self) -> str:
-        """The name it logged in with."""
-        return self._name
-
-    def subscribe(self, client_id: ClientId, kinds: Iterable[Kind]) -> Literal["ok", "no right", "full"]:
-        """Hear of a device from now on, in addition to what was subscribed to before."""
-        earlier = self._subscription_by_device.get(client_id)
-        epoch = self._hub.epoch_if_allowed(self, client_id)
-        if epoch is None:
-            return "no right"
-        if earlier is None and len(self._subscription_by_device) >= self.limits.max_push_subscriptions:
-            return "full"
-        known = earlier.kinds if earlier is not None and earlier.epoch == epoch else frozenset[Kind]()
-        self._subscription_by_device[client_id] = _Subscription(known | frozenset(kinds), epoch)
-        self._hub.note_interest(self, client_id)
-        return "ok"
-
-    def unsubscribe(self, client_id: ClientId, kinds: Iterable[Kind]) -> bool:
-        """Hear no more of that; False when it was not subscribed to."""
-        earlier = self._subscription_by_device.get(client_id)
-        if earlier is None:
-            return False
-        left = earlier.kinds - frozenset(kinds)
-        if left:
-            self._subscription_by_device[client_id] = _Subscription(left, earlier.epoch)
-        else:
-            self.forget(client_id)
-        return True
-
-    def is_subscribed(self, client_id: ClientId, kind: Kind | None = None) -> bool:
-        """Whether it hears of the device, or of this about it."""
-        found = self._subscription_by_device.get(client_id)
-        return found is not None and (kind is None or kind in found.kinds)
-
-    def forget(self, client_id: ClientId) -> None:
-        """The subscription is over, and what waits about the device is not said any more."""
-        self._hub.drop_interest(self, client_id)
-        if self._subscription_by_device.pop(client_id, None) is None:
-            return
-        kept = [item for item in self._queue if item[0] != client_id]
-        if len(kept) != len(self._queue):
-            self._queue = deque(kept)
-            self._queue_size = sum(map(_size, (message for _, message in kept)))
-
-    def devices(self) -> Iterator[ClientId]:
-        """What it is subscribed to."""
-        return iter(tuple(self._subscription_by_device))
-
-    def ask(
-        self,
-        client_id: ClientId,
-        asked: Command | Downlink,
-        message_id: int | str,
-        answer: Callable[[Handed | NotHanded], None],
-    ) -> None:
-        """Ask something of a device, if the user has a right to it now.
-
-        `answer` is called with what became of it, now or when it is kept; the result comes as a `Controlled`.
-        """
-        if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
-            answer(NotHanded("no right"))
-            return
-        try:
-            handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
-        except StorageError:
-            self.end("unavailable", TRY_LATER)
-            return
-        if not isinstance(handed, asyncio.Future):
-            answer(handed)
-            return
-
-        def done(kept: "asyncio.Future[Handed | NotHanded]") -> None:
-            if self.is_over:
-                return
-            if kept.cancelled() or kept.exception() is not None:
-                self.end("unavailable", TRY_LATER)
-            else:
-                answer(kept.result())
-
-        handed.add_done_callback(done)
-
-    def has_right(self, client_id: ClientId) -> bool:
-        """Whether the user has a right to the device now."""
-        return self._hub.epoch_if_allowed(self, client_id) is not None
-
-    def client_id_of(self, product_key: str, device_key: str) -> ClientId | None:
-        """The device with these keys if the user has a right to it now; None for any other."""
-        name = client_id_of(product_key, device_key)
-        if name is None or self._hub.epoch_if_allowed(self, name, product_key, device_key) is None:
-            return None
-        return name
-
-    def stamp(self) -> tuple[int, str]:
-        """The time in UTC milliseconds, and a name for one more message."""
-        return self._hub.stamp()
-
-    def put(self, message: Message, about: ClientId | None = None) -> None:
-        """Say something. What is `about` a device is said only while the user has a right to it."""
-        if self.is_over:
-            return
-        self._queue.append((about, message))
-        self._queue_size += _size(message)
-        self.flush()
-        if self._queue_size > self.limits.push_queue_size:
-            self.end("slow_reader", abrupt=True)
-
-    def flush(self) -> None:
-        """Send what the line takes."""
-        if self._is_flushing:
-            return
-        self._is_flushing = True
-        try:
-            while self._queue and not self.is_over and self._line.is_ready():
-                about, message = self._queue.popleft()
-                self._queue_size -= _size(message)
-                if about is None or self._hub.may_hear(self, about):
-                    self._line.write(message)
-                    self._hub.sent_count += 1
-        finally:
-            self._is_flushing = False
-
-    def epoch_of(self, client_id: ClientId) -> int | None:
-        """The epoch in which it subscribed to the device."""
-        found = self._subscription_by_device.get(client_id)
-        return None if found is None else found.epoch
-
-    def end(self, reason: str, code: int = POLICY, *, abrupt: bool = False) -> None:
-        """The connection is over: nothing that waits is sent. Doing it twice is fine; the first reason counts."""
-        if self.is_over:
-            return
-        self.is_over = True
-        self._queue.clear()
-        self._queue_size = 0
-        self._hub.release(self, reason)
-        self._subscription_by_device.clear()
-        if abrupt:
-            self._line.abort()
-        else:
-            self._line.close(code)
+KIND_BY_LEVEL: Final[dict[Level, MessageKind]] = {"INFO": "event_info", "WARN": "event_warn", "ERROR": "event_error"}
 
 
 class Hub:
@@ -438,13 +182,17 @@ class Hub:
             subscriber.end("signed_out")
         return epoch
 
-    def may_hear(self, subscriber: Subscriber, client_id: ClientId) -> bool:
-        """Whether a message about the device may go out now. A right that has gone takes its subscription along."""
+    def may_hear(self, subscriber: Subscriber, client_id: ClientId, epoch: int | None) -> bool:
+        """Whether a message about the device, of that epoch or of the subscription's, may go out now.
+
+        A right that has gone takes its subscription along.
+        """
         subscribed_epoch = subscriber.epoch_of(client_id)
-        if subscribed_epoch is not None and self.epoch_if_allowed(subscriber, client_id) == subscribed_epoch:
-            return True
-        subscriber.forget(client_id)
-        return False
+        wanted_epoch = subscribed_epoch if epoch is None else epoch
+        present_epoch = None if wanted_epoch is None else self.epoch_if_allowed(subscriber, client_id)
+        if present_epoch is None or subscribed_epoch not in {None, present_epoch}:
+            subscriber.forget(client_id)
+        return present_epoch is not None and present_epoch == wanted_epoch
 
     def stamp(self) -> tuple[int, str]:
         """See `Subscriber.stamp`."""
@@ -483,10 +231,11 @@ class Hub:
             if change.connection is None:
                 if subscriber.is_subscribed(change.client_id):
                     self._say(subscriber, change, change.client_id)
-            elif change.connection is subscriber and self.epoch_if_allowed(subscriber, change.client_id) is not None:
+            elif change.connection is subscriber:
                 # Whoever sends need not have subscribed.
-                for message in self._rendered(subscriber, change):
-                    subscriber.put(message)
+                epoch = self.epoch_if_allowed(subscriber, change.client_id)
+                for message in self._rendered(subscriber, change) if epoch is not None else ():
+                    subscriber.put(message, change.client_id, epoch)
 
     def _say(self, subscriber: Subscriber, change: Change, about: ClientId) -> None:
         for message in self._rendered(subscriber, change):
@@ -496,14 +245,9 @@ class Hub:
         return list(subscriber.render(change, *self.stamp()))
 
 
-def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> Kind | None:
+def _kind_of(change: PresenceChanged | Reported | EventReported | Located) -> MessageKind | None:
     if isinstance(change, Reported):
         return KIND_BY_COMMAND.get(change.command)
     if isinstance(change, EventReported):
         return KIND_BY_LEVEL[change.level]
     return "presence" if isinstance(change, PresenceChanged) else "location"
-
-
-def _size(message: Message) -> int:
-    # A character takes at most four bytes; messages are ASCII, or nearly.
-    return (len(message) if isinstance(message, bytes) else len(message.encode())) + _MESSAGE_COST

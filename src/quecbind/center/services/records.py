@@ -149,7 +149,7 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastValue:
-    """What a device last reported of one property, or of where it is (property 0): the TTLV of the field."""
+    """What a device last reported: of one property, as the TTLV of the field; of where it is (property 0), its text."""
 
     property_id: int
     field: bytes

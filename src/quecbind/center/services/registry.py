@@ -4,7 +4,6 @@ Filled once at start and kept in step by whoever commits a change, on the event 
 decides nothing and never asks storage: what is not here does not exist for a log-in.
 """
 
-import asyncio
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,6 +12,7 @@ from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
 from quecbind.center.domain.product import Product
 from quecbind.center.domain.rates import Meter
 from quecbind.center.domain.thing_model import ThingModel
+from quecbind.center.services.repeats import Repeat
 from quecbind.wire import auth_key
 
 RANDOM_DIGEST_SIZE = 8
@@ -77,8 +77,8 @@ class DeviceEntry:
         self.status_digest: bytes | None = None
         self.info_digest: bytes | None = None
         self.meter: Meter | None = None
-        self.last_bind_report: tuple[object, asyncio.Future[None]] | None = None
-        self.last_report: tuple[object, asyncio.Future[None]] | None = None
+        self.last_bind_report: Repeat | None = None
+        self.last_report: Repeat | None = None
 
     def __repr__(self) -> str:
         return f"<DeviceEntry {self.client_id} {self.state} epoch={self.epoch}>"
@@ -158,8 +158,7 @@ class Registry:
         self, products: Iterable[Product], devices: Iterable[Device], models: Mapping[ProductKey, ThingModel]
     ) -> None:
         """Fill the registry at start."""
-        for product_key, model in models.items():
-            self._model_by_key[product_key] = model
+        self._model_by_key.update(models.items())
         for product in products:
             self._product_by_key[product.product_key] = product
         for device in devices:

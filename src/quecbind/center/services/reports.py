@@ -5,12 +5,11 @@ itself for the owners' history, is committed; then its users are told, and the d
 comes again on the same connection is stored and told once. One that was under way while the device was reset is neither
 stored nor told: it belongs to an earlier epoch.
 
-Without a model nobody can say what a number means: such reports are told by number and not kept. A report that cannot
-be read is counted and forgotten.
+Without a model nobody can say what a number means: such reports are told by number, at once and each time they come,
+and not kept; where a device is needs no model. A report that cannot be read is counted and forgotten.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,6 +22,7 @@ from quecbind.center.services.changes import Change, Changes, EventReported, Loc
 from quecbind.center.services.ports import Clock, Events, Storage
 from quecbind.center.services.records import LastValue
 from quecbind.center.services.registry import DeviceEntry, Registry
+from quecbind.center.services.repeats import Repeat, earlier, key_of
 from quecbind.center.services.rows import Tx
 from quecbind.wire import commands, ttlv
 from quecbind.wire.errors import WireError
@@ -68,12 +68,10 @@ class Reports:
 
     def receive(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
         """Take one report; see `Uplink.receive`."""
-        key = (entry.connection_count, frame.packet_id, frame.command, _digest(frame.payload))
+        key = key_of(entry.connection_count, frame)
         # Some devices number all their reports 0.
-        if frame.packet_id and entry.last_report is not None and entry.last_report[0] == key:
-            earlier = entry.last_report[1]
-            if not earlier.done() or (not earlier.cancelled() and earlier.exception() is None):
-                return earlier
+        if frame.packet_id and (repeated := earlier(entry.last_report, key)) is not None:
+            return repeated
         is_place = frame.command in {commands.LOCATION_REPORT, commands.LOCATION_ANSWER}
         model = self._registry.model(entry.product_key)
         if model is None and not is_place:
@@ -93,7 +91,7 @@ class Reports:
         if not kept and not told:
             return None
         report = self._store(entry, kept, None if is_place else frame.payload, at, told)
-        entry.last_report = (key, report)
+        entry.last_report = Repeat(key, report)
         return report
 
     def start(self) -> None:
@@ -223,7 +221,3 @@ def _place(entry: DeviceEntry, frame: Frame, fields: Fields, at: int) -> tuple[l
         at=at,
     )
     return kept, [located]
-
-
-def _digest(payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=8).digest()

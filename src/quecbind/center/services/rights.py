@@ -9,6 +9,7 @@ from typing import Literal
 
 from quecbind.center.domain import sharing
 from quecbind.center.domain.ids import ClientId, Uid
+from quecbind.center.domain.sharing import Share
 from quecbind.center.services.find import row_of
 from quecbind.center.services.rows import Tx
 
@@ -38,10 +39,10 @@ def hold_of(tx: Tx, uid: Uid, client_id: ClientId, now_ms: int) -> Hold | None:
     row = row_of(device)
     if tx.owners.get(row, uid) is not None:
         return Hold(row, uid)
-    granted = [share for share in tx.shares.of_member(row, uid) if sharing.is_granted(share, now_ms)]
-    if not granted:
+    shares = granted(tx, uid, row, now_ms)
+    if not shares:
         return None
-    longest = max(granted, key=lambda share: share.sharing_expires_at or sharing.MAX_TIME_MS + 1)
+    longest = max(shares, key=lambda share: share.sharing_expires_at or sharing.MAX_TIME_MS + 1)
     return Hold(row, uid, longest.id)
 
 
@@ -49,5 +50,9 @@ def still_holds(tx: Tx, hold: Hold, now_ms: int) -> bool:
     """Whether this very ownership or share is still good; another that has come since does not count."""
     if hold.share_id is None:
         return tx.owners.get(hold.device_id, hold.uid) is not None
-    shares = tx.shares.of_member(hold.device_id, hold.uid)
-    return any(share.id == hold.share_id and sharing.is_granted(share, now_ms) for share in shares)
+    return any(share.id == hold.share_id for share in granted(tx, hold.uid, hold.device_id, now_ms))
+
+
+def granted(tx: Tx, uid: Uid, device_id: int, now_ms: int) -> list[Share]:
+    """The shares by which `uid` may use the device at `now_ms`."""
+    return [share for share in tx.shares.of_member(device_id, uid) if sharing.is_granted(share, now_ms)]

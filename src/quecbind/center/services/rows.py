@@ -101,7 +101,7 @@ class DeviceRows(Protocol):
         ...
 
     def change_hands(self, device_id: int) -> Device:
-        """Epoch one higher: bind code, approval and what the device has told about itself are gone.
+        """Epoch one higher: bind code, approval, last values and what the device has told about itself are gone.
 
         The owners must have gone before, in the same transaction: the database refuses otherwise.
         """
@@ -233,12 +233,12 @@ class DownlinkRows(Protocol):
         """What waits for the device behind that row, in the order in which it came."""
         ...
 
-    def insert(self, kept: KeptDownlink) -> int:
-        """Store one under an id of its own, which no later one gets; the result is that id."""
+    def insert(self, kept: KeptDownlink) -> None:
+        """Store one under an id of its own, which no later one gets."""
         ...
 
     def set_payload(self, downlink_id: int, payload: bytes) -> None: ...
-    def delete(self, downlink_id: int) -> bool: ...
+    def delete(self, downlink_id: int) -> None: ...
     def delete_over(self, uid: Uid, device_id: int, now_ms: int) -> int:
         """Forget what the time is over of, for the user and for the device; the result says how many it were."""
         ...

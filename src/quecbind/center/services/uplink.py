@@ -7,7 +7,6 @@ listens: after it is stored where it is stored, at once where it is not. Everyth
 """
 
 import asyncio
-import hashlib
 import json
 from typing import Any
 
@@ -19,6 +18,7 @@ from quecbind.center.services import reports
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.ports import Events, Storage
 from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.services.repeats import Repeat, digest, earlier, key_of
 from quecbind.center.services.reports import Reports, parse_float, reported
 from quecbind.center.services.rows import Tx
 from quecbind.wire import commands, ttlv
@@ -64,11 +64,9 @@ class Uplink:
     def _bind_code(
         self, entry: DeviceEntry, frame: Frame, now: float
     ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
-        key = (entry.connection_count, frame.packet_id, _digest(frame.payload))
-        if entry.last_bind_report is not None and entry.last_bind_report[0] == key:
-            earlier = entry.last_bind_report[1]
-            if not earlier.done() or (not earlier.cancelled() and earlier.exception() is None):
-                return earlier
+        key = key_of(entry.connection_count, frame)
+        if (repeated := earlier(entry.last_bind_report, key)) is not None:
+            return repeated
         try:
             fields = ttlv.decode(frame.payload)
             end, seconds = _window(fields, entry.product.default_window_s, to_ms(now))
@@ -104,14 +102,14 @@ class Uplink:
             self._events.publish(audit.action, client_id=entry.client_id, seconds=seconds)
 
         report = self._storage.transact(work, applied)
-        entry.last_bind_report = (key, report)
+        entry.last_bind_report = Repeat(key, report)
         return report
 
     def _report(
         self, entry: DeviceEntry, frame: Frame, *, is_status: bool
     ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
-        digest = _digest(frame.payload)
-        if digest == (entry.status_digest if is_status else entry.info_digest):
+        told = digest(frame.payload)
+        if told == (entry.status_digest if is_status else entry.info_digest):
             self._tell(entry, frame)
             return None
         try:
@@ -130,9 +128,9 @@ class Uplink:
             if not is_stored:
                 return
             if is_status:
-                entry.status_digest = digest
+                entry.status_digest = told
             else:
-                entry.info_digest = digest
+                entry.info_digest = told
             self._events.publish("device.reported", client_id=entry.client_id)
             self._tell(entry, frame)
 
@@ -172,7 +170,3 @@ def _json(fields: Fields) -> str:
             shown = value.decode("utf-8", "replace")[:MAX_REPORT_TEXT] if isinstance(value, bytes) else value
             facts.setdefault(str(number), shown)
     return json.dumps(facts)
-
-
-def _digest(payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=8).digest()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quecbind.center.domain.binding import Window
-from quecbind.center.domain.device import NO_AUTH_KEY, Device, DeviceFacts
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, NO_AUTH_KEY, Device, DeviceFacts
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.services.records import DeviceRow, Presence
 from quecbind.center.storage.seal import Seal
@@ -53,6 +53,7 @@ _ISSUE = f"""
 """  # noqa: S608
 _OWE_RESET = f"UPDATE devices SET {_END_EPOCH}, owes_reset = 1, bind_secret = NULL WHERE id = ?"  # noqa: S608
 _CHANGE_HANDS = f"UPDATE devices SET {_END_EPOCH} WHERE id = ?"  # noqa: S608
+_FORGET_VALUES = "DELETE FROM last_values WHERE device_id = ?"
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
 _SET_DISABLED = "UPDATE devices SET disabled_at = ? WHERE id = ?"
 _APPROVE = "UPDATE devices SET approved_until = ? WHERE id = ?"
@@ -82,7 +83,6 @@ _PRESENCE = """
 
 FACT_COLUMNS = _FACTS
 _STATE_SIZE = 17
-_DECOY_LENGTH = 32  # as long as the secrets that are issued
 
 
 class SqliteDevices:
@@ -91,7 +91,7 @@ class SqliteDevices:
     def __init__(self, connection: sqlite3.Connection, seal: Seal) -> None:
         self._connection = connection
         self._seal = seal
-        decoy = seal.seal(Secret("0" * _DECOY_LENGTH), _place("device_secret", "decoy"))
+        decoy = seal.seal(Secret("0" * DEVICE_SECRET_LENGTH), _place("device_secret", "decoy"))
         self._decoy_key = seal.seal(NO_AUTH_KEY, _place("auth_key", 0))
         self._decoy = (0, "", "", "decoy", decoy, 1, None, 1, 1, None, None, None, b"", 0, 0, None, None)
 
@@ -162,6 +162,7 @@ class SqliteDevices:
 
     def change_hands(self, device_id: int) -> Device:
         self._connection.execute(_CHANGE_HANDS, (device_id,))
+        self._connection.execute(_FORGET_VALUES, (device_id,))
         return self._device(self._connection.execute(_BY_ID, (device_id,)).fetchone())
 
     def activate(self, device_id: int, generation: int) -> bool:

@@ -43,8 +43,8 @@ class SqliteDownlinks:
     def due(self, device_id: int, after_id: int, now_ms: int, limit: int) -> list[KeptDownlink]:
         return [_kept(row) for row in self._connection.execute(_DUE, (device_id, after_id, now_ms, limit))]
 
-    def insert(self, kept: KeptDownlink) -> int:
-        cursor = self._connection.execute(
+    def insert(self, kept: KeptDownlink) -> None:
+        self._connection.execute(
             _INSERT,
             (
                 kept.device_id,
@@ -58,14 +58,12 @@ class SqliteDownlinks:
                 kept.expires_at,
             ),
         )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
 
     def set_payload(self, downlink_id: int, payload: bytes) -> None:
         self._connection.execute("UPDATE downlinks SET payload = ? WHERE id = ?", (payload, downlink_id))
 
-    def delete(self, downlink_id: int) -> bool:
-        return self._connection.execute("DELETE FROM downlinks WHERE id = ?", (downlink_id,)).rowcount > 0
+    def delete(self, downlink_id: int) -> None:
+        self._connection.execute("DELETE FROM downlinks WHERE id = ?", (downlink_id,))
 
     def delete_over(self, uid: Uid, device_id: int, now_ms: int) -> int:
         done = self._connection.execute(

@@ -18,7 +18,8 @@ _OF_OWNER = f"{_SELECT} WHERE s.device_id = ? AND s.owner_uid = ? ORDER BY s.id"
 _INVITATIONS = f"{_SELECT} WHERE s.owner_uid = ? AND s.accepted_at IS NULL ORDER BY s.id"
 _GRANT_COUNT = """
     SELECT count(*) FROM shares
-    WHERE device_id = ? AND accepted_at IS NOT NULL AND (sharing_expires_at IS NULL OR sharing_expires_at > ?)
+    WHERE device_id = :device_id AND accepted_at IS NOT NULL
+        AND (sharing_expires_at IS NULL OR (accepted_at <= :now_ms AND sharing_expires_at > :now_ms))
 """
 _OF_MEMBER = f"{_SELECT} WHERE s.member_uid = ? AND s.device_id = ? AND s.accepted_at IS NOT NULL ORDER BY s.id"
 _INSERT = """
@@ -52,7 +53,7 @@ class SqliteShares:
         return [self._share(row) for row in self._connection.execute(_INVITATIONS, (owner_uid,))]
 
     def grant_count(self, device_id: int, now_ms: int) -> int:
-        return int(self._connection.execute(_GRANT_COUNT, (device_id, now_ms)).fetchone()[0])
+        return int(self._connection.execute(_GRANT_COUNT, {"device_id": device_id, "now_ms": now_ms}).fetchone()[0])
 
     def of_member(self, device_id: int, member_uid: Uid) -> list[Share]:
         return [self._share(row) for row in self._connection.execute(_OF_MEMBER, (member_uid, device_id))]
