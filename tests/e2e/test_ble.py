@@ -111,7 +111,7 @@ class Device:
         self._process.wait(20)
 
 
-def app(world: World, user: User, *arguments: str, **more: str) -> dict[str, object]:
+def run_app(world: World, user: User, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     done = run_command(
         "app",
         *arguments,
@@ -124,7 +124,11 @@ def app(world: World, user: User, *arguments: str, **more: str) -> dict[str, obj
         **more,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout)
+    return done
+
+
+def app(world: World, user: User, *arguments: str, **more: str) -> dict[str, object]:
+    answer: dict[str, object] = json.loads(run_app(world, user, *arguments, **more).stdout)
     return answer
 
 
@@ -151,8 +155,10 @@ def test_a_lamp_is_found_bound_and_used_over_the_air(world: World, room: Room, t
     user = world.new_user()
     device = Device(world, room, tmp_path)
     try:
-        bound = app(world, user, "pair", "--radio", "bumble:" + room.app, "--dk", device.dk)
+        paired = run_app(world, user, "pair", "--radio", "bumble:" + room.app, "--dk", device.dk)
+        bound = json.loads(paired.stdout)
         assert (bound["product_key"], bound["device_key"]) == (world.pk, device.dk)
+        assert [paired.stderr.count(told) for told in ("looking for", "found")] == [1, 1]
         assert user.device_keys() == [device.dk]
         values = asyncio.run(use(room, device.dk, key_of(user, device.dk)))
         way = ("--radio", "bumble:" + room.app, "--path", "ble")

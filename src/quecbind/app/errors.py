@@ -164,13 +164,13 @@ class NothingFoundError(PairingError):
 
 
 class NoBindCodeError(PairingError):
-    """The device answered, but its bind window was closed the whole time."""
+    """The device answered, but its bind window was closed the whole time, or it gives its code for a PIN only."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
             message,
             PAIRING_NO_BIND_CODE,
-            "The device is not in pairing mode; start pairing on the device and try again.",
+            "The device is not in pairing mode, or wants its PIN; start pairing on the device and try again.",
         )
 
 

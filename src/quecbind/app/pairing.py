@@ -86,6 +86,10 @@ class Offer:
     bind_code: str = field(repr=False)
 
 
+def found_step(device: Found) -> Step:
+    return Step("found", f"found {device.product_key} {device.device_key} at {device.where}")
+
+
 def silent(step: Step) -> None:
     """Nobody waits for the steps."""
 
@@ -114,7 +118,7 @@ async def bind_nearby(
 
     Raises:
         NothingFoundError: no such device answered.
-        NoBindCodeError: it answered, but its bind window was closed the whole time.
+        NoBindCodeError: it answered, but its bind window was closed the whole time, or it has a PIN and `network` none.
         WrongPinError: the network's PIN is not the device's.
         PairingError: it could not be talked to, or several devices offered a code and none was named.
         RefusedError: the platform said no; 5460 when the device has not reported its code by the deadline.
@@ -144,7 +148,7 @@ class _Attempt:
         self._clock = clock
         self._tell = tell
         self._deadline = 0.0
-        self._told: set[object] = set()
+        self._told: set[Step] = set()
 
     def begin(self, deadline_s: float) -> None:
         self._deadline = self._clock.monotonic() + deadline_s
@@ -152,10 +156,10 @@ class _Attempt:
     def _left_s(self) -> float:
         return self._deadline - self._clock.monotonic()
 
-    def _tell_once(self, key: object, name: StepName, sentence: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            self._tell(Step(name, sentence))
+    def _tell_once(self, step: Step) -> None:
+        if step not in self._told:
+            self._told.add(step)
+            self._tell(step)
 
     def _is_wanted(self, device: Found) -> bool:
         return (self._product_key in {None, device.product_key}) and (self._device_key in {None, device.device_key})
@@ -171,8 +175,7 @@ class _Attempt:
             offers: list[Offer] = []
             wrong_pin: WrongPinError | None = None
             for device in found[:MAX_PAIRED]:
-                name = f"{device.product_key} {device.device_key} at {device.where}"
-                self._tell_once(name, "found", f"found {name}")
+                self._tell_once(found_step(device))
                 try:
                     offers.append(await self._offer(device))
                 except WrongPinError as error:
@@ -193,7 +196,9 @@ class _Attempt:
         try:
             offer = offer_of(device, pairing)
         except NoBindCodeError:
-            self._tell_once((device.where, "no code"), "no_code", "the device is not in pairing mode yet")
+            self._tell_once(
+                Step("no_code", f"no bind code from {device.where} yet: not in pairing mode, or it has a PIN")
+            )
             raise
         self._tell(Step("code", "the device handed over its bind code"))
         return offer

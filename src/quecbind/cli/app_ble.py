@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from quecbind.app.client import AppClient
     from quecbind.app.device import Way
     from quecbind.app.keys import Keys
+    from quecbind.app.pairing import Step
+
+    Tell = Callable[[Step], None]
 
 SSID_VARIABLE = "QUECBIND_WIFI_SSID"
 PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
 PIN_VARIABLE = "QUECBIND_APP_PIN"
 COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
 _BUMBLE = "bumble:"
+_LOOK_S = 15.0
 
 
 def add_radio(parser: argparse.ArgumentParser, default: str | None = None, meaning: str = "look over BLE") -> None:
@@ -71,7 +75,7 @@ def add_provision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dk", metavar="DK", help="only this device; without it the one that can be bound")
     parser.add_argument("--name", metavar="TEXT", help="what the user calls it")
     add_pin(parser)
-    parser.add_argument("--seconds", type=seconds, default=15.0, metavar="S", help="how long to look; default: 15")
+    parser.add_argument("--seconds", type=seconds, default=_LOOK_S, metavar="S", help="how long to look; default: 15")
     add_radio(parser, "bleak")
 
 
@@ -149,7 +153,7 @@ async def provision(
     from quecbind.app.ble import pairing  # noqa: PLC0415 - of the extras `app` and `ble`
 
     async with radio_of(args.radio) as radio:
-        device = await _one(radio, args.pk, args.dk, args.seconds)
+        device = await _one(radio, args.pk, args.dk, args.seconds, tell)
         binding = await pairing.provision(client, radio, device, ssid, password, args.name, pin=pin, tell=tell)
     return binding_facts(device, binding)
 
@@ -160,13 +164,14 @@ async def pair(client: "AppClient", args: argparse.Namespace, pin: str | None) -
     from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415
     from quecbind.app.pairing import bind_nearby  # noqa: PLC0415
 
+    said = _once(tell)
     async with radio_of(args.radio) as radio:
-        device = await _one(radio, args.pk, args.dk, args.seconds)
+        device = await _one(radio, args.pk, args.dk, args.seconds, said)
         if device.is_ble_only:
-            await bind_ble_only(client, radio, device, args.name, pin=pin, tell=tell)
+            await bind_ble_only(client, radio, device, args.name, pin=pin, tell=said)
             return binding_facts(device)
         network, keys = BleNetwork(radio, pin), (device.product_key, device.device_key)
-        done = await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=tell)
+        done = await bind_nearby(client, *keys, args.name, args.seconds, network=network, tell=said)
     return binding_facts(done.device, done.binding)
 
 
@@ -175,28 +180,44 @@ async def unbind(client: "AppClient", args: argparse.Namespace) -> int:
     from quecbind.app.ble.binding import unbind_ble_only  # noqa: PLC0415 - of the extras `app` and `ble`
 
     async with radio_of(args.radio) as radio:
-        device = await _one(radio, args.product_key, args.device_key)
+        device = await _one(radio, args.product_key, args.device_key, _LOOK_S, tell)
         return await unbind_ble_only(client, radio, device)
 
 
-async def _one(radio: "Radio", product_key: str | None, device_key: str | None, look_s: float = 15.0) -> "FoundBle":
+def _once(tell: "Tell") -> "Tell":
+    """Tells what was told already no second time: a device that was found to look at is looked for again to bind."""
+    told = set()
+
+    def tell_news(step: "Step") -> None:
+        if step.sentence not in told:
+            told.add(step.sentence)
+            tell(step)
+
+    return tell_news
+
+
+async def _one(
+    radio: "Radio", product_key: str | None, device_key: str | None, look_s: float, tell: "Tell"
+) -> "FoundBle":
     """The device that is meant: the one named, else the only one in its bind window."""
+    from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415 - of the extras `app` and `ble`
     from quecbind.app.ble.scan import scan  # noqa: PLC0415
     from quecbind.app.errors import NothingFoundError, PairingError  # noqa: PLC0415
+    from quecbind.app.pairing import Step, found_step  # noqa: PLC0415
 
     def is_meant(device: "FoundBle") -> bool:
         if device_key is None and not device.is_bindable:
             return False
         return product_key in {None, device.product_key} and device_key in {None, device.device_key}
 
-    print("looking for devices over BLE", file=sys.stderr, flush=True)
+    tell(Step("searching", BleNetwork.searching))
     # One that is named need not be waited for; the only one has to be the only one.
-    look_s = min(look_s, 15.0 if device_key else 5.0)
+    look_s = min(look_s, _LOOK_S if device_key else 5.0)
     found = [one for one in await scan(radio, look_s, is_meant if device_key else None) if is_meant(one)]
     if not found:
         raise NothingFoundError("no such device was heard over BLE")
     if len({(one.product_key, one.device_key) for one in found}) > 1:
         names = ", ".join(f"{one.product_key} {one.device_key}" for one in found)
         raise PairingError(f"several devices can be bound, name one of them: {names}")
-    print(f"found {found[0].product_key} {found[0].device_key} at {found[0].address}", file=sys.stderr, flush=True)
+    tell(found_step(found[0]))
     return found[0]
