@@ -77,6 +77,14 @@ def test_the_documents_token_opens_a_session(session: Session) -> None:
     assert session.is_open
 
 
+def test_what_a_member_adds_to_a_log_in_neither_opens_nor_hinders(device: Device) -> None:
+    for token, expected in ((TOKEN, lan.LOGGED_IN), ("0" * 64, lan.LOGIN_REFUSED)):
+        session = device.session()
+        session.hello(1)
+        _, _, payload = session.log_in(2, lan.login(token, b"end of the code!", 3), 0.0)
+        assert (lan.parse_login_result(payload), session.is_open) == (expected, expected == lan.LOGGED_IN)
+
+
 @pytest.mark.parametrize("token", ["0" * 64, TOKEN[:-1] + "3", TOKEN[::-1]])
 def test_a_wrong_token_is_refused(device: Device, token: str) -> None:
     session = device.session()
