@@ -92,6 +92,7 @@ PARSERS: list[Callable[[bytes], Any]] = [
     ble_chip.parse_accounts,
     ble_chip.parse_grant,
     ble_chip.parse_granted,
+    ble_chip.parse_manufacturer_data,
 ]
 
 
@@ -187,6 +188,7 @@ def _messages() -> list[bytes]:
         ble_chip.authenticated(KEY),
         ble_chip.accounts([KEY, KEY]),
         ble_chip.grant(KEY, True),
+        ble_chip.manufacturer_data("aabbccddeeff", "p11abc"),
         signing.lan_encrypt(KEY, "A1b2C3d4E5f6G7h8", b"\x01\x31"),
     ]
 
