@@ -94,7 +94,7 @@ class Peripheral:
     def advertisement(self) -> "tuple[bytes, bytes] | None":
         """What to advertise now, and what to answer scans with; None: nothing, and nobody can connect."""
         product_key, device_key, _ = self._host.identity()
-        if not product_key or self._is_full():
+        if not product_key or self.is_full():
             return None
         try:
             data = self._advertised(product_key, device_key)
@@ -105,7 +105,8 @@ class Peripheral:
             return None
         return data, ble_advertising.scan_response(device_key)
 
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Whether nobody else is served just now."""
         return len(self._centrals) >= MAX_CENTRALS
 
     def _advertised(self, product_key: str, device_key: str) -> bytes:

@@ -172,8 +172,8 @@ class ChipConversation(Conversation):
 class ChipPeripheral(Peripheral):
     """Silent while an App uses it: nobody else could."""
 
-    def _is_full(self) -> bool:
-        return Peripheral._is_full(self) or any([central.conversation.session.is_open for central in self._centrals])
+    def is_full(self) -> bool:
+        return Peripheral.is_full(self) or any([central.conversation.session.is_open for central in self._centrals])
 
     def _advertised(self, product_key: str, device_key: str) -> bytes:
         if not ble_chip.is_mac(device_key):

@@ -30,7 +30,7 @@ DEFAULTS: "dict[str, Any]" = {
     "reset": None,  # {product_key, device_key, key}: proof that a forgotten secret was held
     "auth_key": "",  # hex of 16 bytes; the Developer Center gives it while the device has an owner
     "ble_offers": [],  # [bind code, bind secret] of BLE-only bindings that nobody has proved yet
-    "chip_accounts": [],  # hex of auth keys that Apps gave a device that behaves as a BLE chip, the administrator's first
+    "chip_accounts": [],  # hex of the auth keys of Apps, where it behaves as a BLE chip; the administrator's first
     "chip_pin": None,  # the passkey that came with it
     "moved": None,  # {from_server, from_product_key, server, product_key, product_secret}
     "lifetime": 120,

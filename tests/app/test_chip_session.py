@@ -70,7 +70,7 @@ def test_any_of_the_fields_open_it_when_the_random_is_there(fields: bytes) -> No
     assert session.is_open
 
 
-@pytest.mark.parametrize("fields", [b"", bytes.fromhex("00320002"), bytes.fromhex("0019" "00320003")])
+@pytest.mark.parametrize("fields", [b"", bytes.fromhex("00320002"), bytes.fromhex("001900320003")])
 def test_without_a_random_there_is_nothing_to_encrypt_with(fields: bytes) -> None:
     session = begun()
 

@@ -305,7 +305,11 @@ async def test_a_listener_has_the_auth_key_and_reads_what_is_written(chip: Chip,
     written = [unseal(random, data) for _, command, data in frames if command == 0x0023]
 
     row("NOT DEFENDED: BLE chip, a listener reads what an App writes", [b"unlock"], written)
-    row("NOT DEFENDED: BLE chip, a listener shows the auth key it heard", "0x801C in", await (await chip.near()).show(key))
+    row(
+        "NOT DEFENDED: BLE chip, a listener shows the auth key it heard",
+        "0x801C in",
+        await (await chip.near()).show(key),
+    )
 
 
 async def test_whoever_is_near_in_the_window_may_come_first(chip: Chip, row: Row) -> None:

@@ -21,7 +21,7 @@ from tests.quecIot.bench import CODE, PK, Bench
 MAC = "aabbccddeeff"
 KEY, SECOND, THIRD = bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48))
 ASK = bytes.fromhex("000b0010")  # field 1, 16 bytes
-ASKED_BY_DOCUMENT = bytes.fromhex("aaaa001f6400018011" "000b0010" "000102030405060708090a0b0c0d0e0f" "001a0201e240")
+ASKED_BY_DOCUMENT = bytes.fromhex("aaaa001f6400018011000b0010000102030405060708090a0b0c0d0e0f001a0201e240")
 REFUSED = bytes.fromhex("0028")  # field 5, false
 DONE = bytes.fromhex("0029")
 YES, NO = bytes.fromhex("0011"), bytes.fromhex("0010")  # field 2
@@ -133,7 +133,7 @@ def test_the_documents_first_key_in_the_window_is_the_administrators_and_its_pin
 
     assert (number, command) == (0x0001, 0x801C)
     # 4 random, 16 bytes; 6 pair mode "just works"; 3 true, never the PIN itself
-    assert (data[:4], data[20:]) == (bytes.fromhex("00230010"), bytes.fromhex("00320002" "0019"))
+    assert (data[:4], data[20:]) == (bytes.fromhex("00230010"), bytes.fromhex("003200020019"))
     assert chip.kept() == ([KEY], 123456)
     assert not any("123456" in line or KEY.hex() in line for line in chip.bench.logged)
 
@@ -417,7 +417,7 @@ def test_the_documents_write_is_done_when_its_random_is_the_sessions() -> None:
     owner = chip.owned()
     owner.conversation.session._iv = bytes(range(0x10, 0x20)).decode()
 
-    ((number, command, data),) = chip.ask(owner, bytes.fromhex("aaaa00155600020013" "ef882282b14d334c0f4667bb44c8988e"))
+    ((number, command, data),) = chip.ask(owner, bytes.fromhex("aaaa00155600020013ef882282b14d334c0f4667bb44c8988e"))
 
     assert (number, command, unseal(bytes(range(0x10, 0x20)), data)) == (2, 0x7036, bytes.fromhex("000a0000"))
     assert chip.asked == [("event", 10210, {1: True})]

@@ -113,7 +113,9 @@ def test_an_advertisement_has_the_mac_and_while_unbound_the_product_key() -> Non
     assert ble_chip.parse_manufacturer_data(bound) == ("AABBCCDDEEFF", None)
 
 
-@pytest.mark.parametrize(("mac", "product_key"), [("aabbccddee", None), ("aabbccddeeff", ""), ("aabbccddeeff", "p11-bc")])
+@pytest.mark.parametrize(
+    ("mac", "product_key"), [("aabbccddee", None), ("aabbccddeeff", ""), ("aabbccddeeff", "p11-bc")]
+)
 def test_what_does_not_fit_an_advertisement_is_refused(mac: str, product_key: str | None) -> None:
     with pytest.raises(WireError):
         ble_chip.manufacturer_data(mac, product_key)

@@ -1,4 +1,4 @@
-"""What BLE chips of the generation before say: advertisement, account commands, session encryption (short-range.md D.6).
+"""BLE chips of the generation before: advertisement, account commands, session encryption (short-range.md D.6).
 
 An unbound chip takes the first auth key it is given for that of its administrator; 0x8011 shows the key, 0x8012 lists
 the accounts, 0x8014 grants and revokes. The document contradicts itself on what 0x801C carries, so any subset of the

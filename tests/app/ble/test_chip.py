@@ -205,7 +205,7 @@ CHIP = FoundChip("p11abc", MAC.upper(), "a", "", False, None)
     [
         ("", ble_chip.Accepted(None, None, False)),
         ("00320003", ble_chip.Accepted(None, 3, False)),
-        ("001a0201e240" "00320003", ble_chip.Accepted(None, 3, True)),
+        ("001a0201e24000320003", ble_chip.Accepted(None, 3, True)),
         ("00230010" + KEY.hex() + "0019", ble_chip.Accepted(KEY, None, True)),
     ],
 )

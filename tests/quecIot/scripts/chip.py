@@ -3,6 +3,7 @@
 The next start finds the accounts before the change or those after it, and the change can be made again.
 """
 
+import binascii
 import sys
 
 from quecbind.wire import ble_chip, commands, frame
@@ -89,7 +90,7 @@ class App:
 
 
 def hexed(*keys):
-    return ["".join(["%02x" % byte for byte in key]) for key in keys]
+    return [binascii.hexlify(key).decode() for key in keys]
 
 
 def check(name, before, after, act, prepare):

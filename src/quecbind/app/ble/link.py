@@ -48,7 +48,6 @@ async def open_link(
         KeyRefusedError: the device knows another key.
     """
 
-
     async def begin(line: GattLine) -> Link:
         return await Link.open(
             line,

@@ -1,8 +1,8 @@
 """Finding devices by what they advertise. It names a device and proves nothing: anyone can send anything.
 
-`scan` finds those that `pairing` and `binding` are for; `scan_all` BLE chips of the generation before too, which go by
-`chip`. Old devices say nothing of what they can; their flags are None, not a guess. A device that is seen again is the same
-one with what it said last: its bind window may have closed meanwhile.
+`scan` finds those that `pairing` and `binding` are for, `scan_chips` BLE chips of the generation before, which go by
+`chip`. Old devices say nothing of what they can; their flags are None, not a guess. A device that is seen again is the
+same one with what it said last: its bind window may have closed meanwhile.
 """
 
 from collections.abc import Callable
