@@ -60,7 +60,10 @@ class ChipDoor(Door):
             return self._accounts.has_pin()
 
     def let_in(self, session: "Session", source: str, shown: "ble_chip.Account", now: float) -> bool:
-        """Whether the App that shows this may have the session. Within its delay a source is not even looked at."""
+        """Whether the App that shows this may have the session, which is not open now.
+
+        Within its delay a source is not even looked at.
+        """
         if self._wrong.is_waiting(source, now):
             return False
         with self._lock:
@@ -70,7 +73,7 @@ class ChipDoor(Door):
                     self._wrong.was_wrong(source, now)
                 return False
         self._wrong.was_right(source)
-        if self._user is not None and self._user is not session and self._user.is_valid():
+        if self._user is not None and self._user.is_valid():
             return False
         self._user = session
         return True
@@ -173,7 +176,7 @@ class ChipPeripheral(Peripheral):
     """Silent while an App uses it: nobody else could."""
 
     def is_full(self) -> bool:
-        return Peripheral.is_full(self) or any([central.conversation.session.is_open for central in self._centrals])
+        return any([central.conversation.session.is_open for central in self._centrals])
 
     def _advertised(self, product_key: str, device_key: str) -> bytes:
         if not ble_chip.is_mac(device_key):

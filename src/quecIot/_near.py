@@ -56,6 +56,8 @@ class Near:
     """
     Attributes:
         pin: the PIN of sealed pairing; with the device's lock held.
+        door: judges the log-ins of Apps.
+        chip_door: judges them instead where the device is a BLE chip; else None.
         lan: the LAN side, None while there is none.
         ble: the BLE side, None likewise.
     """

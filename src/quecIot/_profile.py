@@ -3,7 +3,7 @@
 What the script sets and what the Developer Center sets (0x00B4) are kept apart: a move to another server or product
 lasts while the script keeps naming the place it moved from. A place the Developer Center named is on trial, in
 memory alone, until it has worked once. A change of product key, product secret, device key or device secret renews
-the bind secret and ends the auth key, and one of the first three without a new secret drops the old.
+the bind secret and ends what made somebody the owner, and one of the first three without a new secret drops the old.
 """
 
 import binascii

@@ -239,6 +239,21 @@ def test_an_unknown_key_costs_its_address_a_growing_delay_and_nobody_else() -> N
     assert chip.show(chip.connect(), KEY) != REFUSED
 
 
+def test_a_right_key_ends_the_growth_of_the_delay() -> None:
+    chip = Chip()
+    chip.peripheral.disconnected(chip.owned())
+    central = chip.connect()
+    for now, key, is_refused in (
+        (0.0, SECOND, True),
+        (1.0, SECOND, True),
+        (3.0, KEY, False),
+        (4.0, SECOND, True),
+        (5.0, KEY, False),
+    ):
+        chip.now = now
+        assert (chip.show(central, key) == REFUSED) is is_refused
+
+
 def test_while_it_is_unbound_there_is_nothing_to_guess_and_no_delay() -> None:
     chip = Chip()
     central = chip.connect()
@@ -280,7 +295,8 @@ def test_one_that_has_been_there_long_may_show_its_key_again() -> None:
         assert [command for _, command, _ in chip.ask(central, build(9, 0x7037))] == [0x7038]
 
     assert chip.show(central) != REFUSED
-    assert chip.peripheral.handle_timer(chip.now) == []
+    assert chip.show(central, SECOND) == REFUSED
+    assert chip.peripheral.handle_timer(chip.now) == []  # it has the time to show another
 
 
 # --- the administrator's commands ---
@@ -373,7 +389,9 @@ def test_a_change_that_cannot_be_stored_is_refused_and_nothing_is_changed(change
 
 def test_an_administrator_that_revokes_itself_is_told_and_the_device_is_unbound() -> None:
     chip = Chip()
-    owner = chip.owned()
+    chip.open_window()
+    owner = chip.connect()
+    chip.show(owner, pin=bytes.fromhex("001a0201e240"))
     chip.tell(owner, 0x8014, ASK + SECOND + YES)
 
     assert chip.tell(owner, 0x8014, ASK + KEY + NO) == [(0x801D, DONE)]
