@@ -10,12 +10,12 @@ except where they say otherwise.
 from quecbind.wire import ble_advertising
 from quecbind.wire.errors import BleError
 from quecIot import _pairing
-from quecIot._conversation import Conversation, Host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quecIot._conversation import Conversation, Host
     from quecIot._draw import Entropy
 
 SMALLEST_MTU = 23
@@ -36,7 +36,7 @@ class Central:
 
     __slots__ = ("_unsent", "conversation", "lines", "mtu", "wants_log")
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: "Conversation") -> None:
         self.conversation = conversation
         self.mtu = SMALLEST_MTU
         self.wants_log = False
@@ -63,7 +63,7 @@ class Central:
 class Peripheral:
     def __init__(
         self,
-        host: Host,
+        host: "Host",
         has_network: "Callable[[], bool]",
         window_ends_at: "Callable[[], float | None]",
         capabilities: int,
@@ -94,8 +94,22 @@ class Peripheral:
     def advertisement(self) -> "tuple[bytes, bytes] | None":
         """What to advertise now, and what to answer scans with; None: nothing, and nobody can connect."""
         product_key, device_key, _ = self._host.identity()
-        if not product_key or len(self._centrals) >= MAX_CENTRALS:
+        if not product_key or self.is_full():
             return None
+        try:
+            data = self._advertised(product_key, device_key)
+        except BleError as error:
+            if self._complained != str(error):
+                self._complained = str(error)
+                self._log("warning", "BLE: the device cannot be found, %s" % error)
+            return None
+        return data, ble_advertising.scan_response(device_key)
+
+    def is_full(self) -> bool:
+        """Whether nobody else is served just now."""
+        return len(self._centrals) >= MAX_CENTRALS
+
+    def _advertised(self, product_key: str, device_key: str) -> bytes:
         status = 0
         if self._has_network():
             status |= ble_advertising.HAS_NETWORK
@@ -103,14 +117,7 @@ class Peripheral:
             status |= ble_advertising.IS_BOUND
         if self._window_ends_at() is not None:
             status |= ble_advertising.IS_BINDABLE
-        try:
-            data = ble_advertising.advertisement(product_key, device_key, status, self._capabilities)
-        except BleError as error:
-            if self._complained != str(error):
-                self._complained = str(error)
-                self._log("warning", "BLE: the device cannot be found, %s" % error)
-            return None
-        return data, ble_advertising.scan_response(device_key)
+        return ble_advertising.advertisement(product_key, device_key, status, self._capabilities)
 
     # --- connections ---
 
@@ -122,7 +129,7 @@ class Peripheral:
         if _pairing.has_to_give_way([one.conversation.source for one in strangers], MAX_STRANGERS):
             self.disconnected(strangers[0])
             self._leaving.append(strangers[0])
-        central = Central(Conversation(source, self._host, self._entropy, self._log, now))
+        central = Central(self._host.converse(source, self._entropy, self._log, now))
         self._centrals = self._centrals + [central]
         return central
 

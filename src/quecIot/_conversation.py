@@ -65,6 +65,12 @@ class Host:
         self.authenticate = authenticate
         self.release = release
 
+    def converse(
+        self, source: str, entropy: "Entropy", log: "Callable[[str, str], None]", now: float
+    ) -> "Conversation":
+        """With an App that has just connected."""
+        return Conversation(source, self, entropy, log, now)
+
 
 class Conversation:
     """
@@ -109,12 +115,17 @@ class Conversation:
         due = self.session.handle_timer(now) if self.session.is_open else b""
         return None if self.session.is_over or (not self.session.is_open and now >= self._ends_at) else due
 
+    def start_over(self, now: float) -> None:
+        """Whoever logs in anew has the time and the questions of one who comes."""
+        self.session.leave()
+        self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
+
     def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
         if asked.command == commands.PROVISION:
             return self._pair(asked)
         if asked.command == commands.HELLO:
-            if self.session.is_valid():  # whoever logs in anew has the time and the questions of one who comes
-                self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
+            if self.session.is_valid():
+                self.start_over(now)
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]

@@ -92,7 +92,8 @@ class Device:
         self._window = BindWindow(store.values["bind_code"] or None)
         self._board = board
         agent = Agent(self._profile, self._window, board, self._entropy, _platform.log)
-        self._is_ble_only = self._getenv("QUECIOT_BLE_ONLY") == "1"
+        is_chip = self._getenv("QUECIOT_BLE_CHIP") == "1"
+        self._is_ble_only = is_chip or self._getenv("QUECIOT_BLE_ONLY") == "1"
         self._near = Near(
             self._lock,
             agent,
@@ -104,6 +105,7 @@ class Device:
             self._entropy,
             self._monotonic,
             self._is_ble_only,
+            is_chip,
         )
         self._near.pin.text = pin
         if self._has_threads:

@@ -8,6 +8,8 @@ from quecbind.wire import ble_advertising, ttlv
 from quecIot import _codes, _downlink, _platform
 from quecIot._ble import Peripheral
 from quecIot._ble_binding import BleBinding
+from quecIot._chip import ChipDoor, ChipHost, ChipPeripheral
+from quecIot._chip_accounts import Accounts
 from quecIot._conversation import Host
 from quecIot._events import Events
 from quecIot._lan import LanServer
@@ -54,6 +56,8 @@ class Near:
     """
     Attributes:
         pin: the PIN of sealed pairing; with the device's lock held.
+        door: judges the log-ins of Apps.
+        chip_door: judges them instead where the device is a BLE chip; else None.
         lan: the LAN side, None while there is none.
         ble: the BLE side, None likewise.
     """
@@ -70,14 +74,17 @@ class Near:
         entropy: "Entropy",
         monotonic: "Callable[[], float]",
         is_ble_only: bool,
+        is_chip: bool = False,
     ) -> None:
         """
         Args:
             lock: the device's.
             events: what the script is told.
             wake: tells the link to the Developer Center that there is something to send.
+            is_chip: over BLE the device is one of the generation before (`_chip`).
         """
         self.pin = Pin()
+        self.chip_door = ChipDoor(lock, Accounts(profile), window, _platform.log) if is_chip else None
         self.door = _Door(self.auth_key, self._offered_keys, self._accept_key)
         self.lan: "LanServer | None" = None
         self.ble: "BleServer | None" = None
@@ -121,6 +128,9 @@ class Near:
 
     def ble_peripheral(self) -> Peripheral:
         """The device as a BLE peripheral, for whoever has a radio."""
+        if self.chip_door is not None:
+            chip = ChipHost(self.identity, self.chip_door, self.carry_out)
+            return self._peripheral(ChipPeripheral, chip, ble_advertising.BLE)
         host = Host(self.identity, self.door, self.carry_out, self._sealing)
         capabilities = ble_advertising.BLE
         if self._is_ble_only:
@@ -128,7 +138,10 @@ class Near:
         else:
             host.take_wifi = self._take_wifi
             capabilities |= ble_advertising.WAN | ble_advertising.LAN
-        return Peripheral(host, self._has_network, self._window_ends_at, capabilities, self._entropy, _platform.log)
+        return self._peripheral(Peripheral, host, capabilities)
+
+    def _peripheral(self, kind: "type[Peripheral]", host: Host, capabilities: int) -> Peripheral:
+        return kind(host, self._has_network, self._window_ends_at, capabilities, self._entropy, _platform.log)
 
     def stop(self) -> None:
         if self.lan is not None:

@@ -3,7 +3,7 @@
 What the script sets and what the Developer Center sets (0x00B4) are kept apart: a move to another server or product
 lasts while the script keeps naming the place it moved from. A place the Developer Center named is on trial, in
 memory alone, until it has worked once. A change of product key, product secret, device key or device secret renews
-the bind secret and ends the auth key, and one of the first three without a new secret drops the old.
+the bind secret and ends what made somebody the owner, and one of the first three without a new secret drops the old.
 """
 
 import binascii
@@ -30,6 +30,8 @@ DEFAULTS: "dict[str, Any]" = {
     "reset": None,  # {product_key, device_key, key}: proof that a forgotten secret was held
     "auth_key": "",  # hex of 16 bytes; the Developer Center gives it while the device has an owner
     "ble_offers": [],  # [bind code, bind secret] of BLE-only bindings that nobody has proved yet
+    "chip_accounts": [],  # hex of the auth keys of Apps, where it behaves as a BLE chip; the administrator's first
+    "chip_pin": None,  # the passkey that came with it
     "moved": None,  # {from_server, from_product_key, server, product_key, product_secret}
     "lifetime": 120,
     "session_flag": False,
@@ -37,7 +39,10 @@ DEFAULTS: "dict[str, Any]" = {
     "mcu_versions": [],
 }
 
-LATER = ("auth_key", "ble_offers")  # a store written before there were these has none
+# what makes somebody the owner; gone with a reset, or when the device is another
+OWNERS: "dict[str, Any]" = {"auth_key": "", "ble_offers": [], "chip_accounts": [], "chip_pin": None}
+
+LATER = ("auth_key", "ble_offers", "chip_accounts", "chip_pin")  # a store written before there were these has none
 
 _IDENTITY = ("product_key", "product_secret", "device_key", "device_secret")
 
@@ -115,7 +120,7 @@ class Profile:
         if changed and "device_secret" not in changes:
             changes["device_secret"] = ""
         if changed and "auth_key" not in changes:
-            changes.update({"auth_key": "", "ble_offers": []})
+            changes.update(OWNERS)
         if changed and "bind_secret" not in changes:
             changes["bind_secret"] = self.new_bind_secret()
         if any([value != values[name] for name, value in changes.items()]):
@@ -164,10 +169,10 @@ class Profile:
         self.save(auth_key="" if given == auth_key.NONE else binascii.hexlify(given).decode())
 
     def forget(self) -> None:
-        """Device secret, bind code, bind secret and auth key are gone, in one write; the proof of the secret stays."""
+        """Device secret, bind code, bind secret and owners are gone, in one write; the proof of the secret stays."""
         identity = self._identity(self.store.values)
-        changes: "dict[str, Any]" = {"device_secret": "", "bind_code": "", "bind_secret": "", "auth_key": ""}
-        changes["ble_offers"] = []
+        changes: "dict[str, Any]" = {"device_secret": "", "bind_code": "", "bind_secret": ""}
+        changes.update(OWNERS)
         if identity["device_secret"]:
             key = signing.reset_key(identity["device_secret"], identity["device_key"])
             proof: "dict[str, Any]" = {name: identity[name] for name in ("product_key", "device_key")}

@@ -4,7 +4,8 @@ The story: the App asks for a random (0x7032, 0x7033), proves with it that it kn
 from then on the data of every frame is encrypted with that key. It reads and writes properties and sends raw data,
 which become events 5 for the script exactly as they do when the Developer Center sends them, and gets what the script
 reports. A session lives by traffic; either side may ping. It ends at once when the auth key is no longer the device's:
-whoever has lost the device must not go on using it.
+whoever has lost the device must not go on using it. A device that lets Apps in another way (`_chip`) begins it with
+`begin`; all that follows is the same.
 
 The same for every transport that carries frames. No I/O, no clock, no randomness of its own.
 """
@@ -12,6 +13,7 @@ The same for every transport that carries frames. No I/O, no clock, no randomnes
 from quecbind.wire import commands, frame, lan, signing, ttlv
 from quecbind.wire.errors import WireError
 from quecIot import _downlink, _draw
+from quecIot._delays import Delays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +36,6 @@ MAX_READS = 16
 MAX_ALL_READS = 512
 WRITE_FAILED = 1
 
-# A wrong key costs its sender this long, doubled with every further one.
-FIRST_DELAY_S = 1.0
-MAX_DELAY_S = 64.0
-MAX_SOURCES = 256
-
 
 class Door:
     """What all sessions have in common.
@@ -57,28 +54,28 @@ class Door:
         self.key = key
         self._offers = offers
         self._accept = accept
-        self._delays: "dict[str, tuple[float, float]]" = {}  # source: (delay in s, until when)
+        self._delays = Delays()
         self._reads: "list[int]" = []
 
     def open(self, source: str, random: str, token: str, now: float) -> "bytes | None":
         """The key that the token proves, None when it proves none. Within its delay a source is not even looked at."""
-        delay, until = self._delays.get(source, (0.0, 0.0))
         key = self.key()
         offers = self._offers() if self._offers is not None else []
-        if (key is None and not offers) or now < until:
+        if (key is None and not offers) or self._delays.is_waiting(source, now):
             return None
         if key is not None and signing.same(signing.lan_token(key, random), token):
-            self._delays.pop(source, None)
+            self._delays.was_right(source)
             return key
         for offer in offers:
             if signing.same(signing.lan_token(offer, random), token):
-                self._delays.pop(source, None)
+                self._delays.was_right(source)
                 return offer if self._accept is not None and self._accept(offer) else None
-        if source not in self._delays and len(self._delays) >= MAX_SOURCES:
-            self._forget_one()
-        delay = min(delay * 2, MAX_DELAY_S) or FIRST_DELAY_S
-        self._delays[source] = (delay, now + delay)
+        self._delays.was_wrong(source, now)
         return None
+
+    def knows(self, key: bytes) -> bool:
+        """Whether who once proved this key may go on."""
+        return key == self.key()
 
     def number_read(self, packet_id: int) -> int:
         """The packet id, or the next one that no other read without an answer has."""
@@ -91,29 +88,29 @@ class Door:
         if number in self._reads:
             self._reads.remove(number)
 
-    def _forget_one(self) -> None:
-        """Makes room by letting go of whoever is free again first."""
-        soonest = min(self._delays, key=lambda source: self._delays[source][1])
-        del self._delays[soonest]
-
 
 class Session:
     """
     Attributes:
+        also: what else its App may ask: a command, and what makes of its data the command and data of the answer.
+        key: what the App has proved.
         is_open: whether the App has logged in.
         is_over: whether it had, and has lost its key or gone silent: the connection has served.
     """
 
     def __init__(self, source: str, door: Door, carry_out: "CarryOut", entropy: "Entropy", now: float) -> None:
         """`carry_out(decision)` does what a decision of `_downlink` asks for; the payload of the answer, or b""."""
+        self.also: "dict[int, Callable[[bytes], tuple[int, bytes]]]" = {}
         self.is_open = False
         self.is_over = False
+        self.key = b""
         self._source = source
         self._door = door
         self._carry_out = carry_out
         self._entropy = entropy
         self._random = ""
-        self._key = b""
+        self._cipher_key = b""
+        self._iv = ""
         self._packet_id = 0
         self._heard_at = now
         self._pinged_at = now
@@ -124,9 +121,13 @@ class Session:
 
     def hello(self, packet_id: int) -> "Answer":
         """A random for one log-in; an earlier one is void, and so is an open session."""
-        self.is_open = False
+        return packet_id, commands.RANDOM, lan.random(self.draw_random())
+
+    def draw_random(self) -> str:
+        """What `hello` tells."""
+        self.leave()
         self._random = _draw.letters(self._entropy, lan.RANDOM_SIZE)
-        return packet_id, commands.RANDOM, lan.random(self._random)
+        return self._random
 
     def take_random(self) -> str:
         """The random of the last hello, "" when it has served: each serves once, an overheard token is void."""
@@ -143,10 +144,14 @@ class Session:
                 key = None
         if key is None:
             return packet_id, commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
-        self._key, self._iv = key, random
+        self.begin(key, key, random, now)
+        return packet_id, commands.LOGIN_RESULT, lan.login_result()
+
+    def begin(self, key: bytes, cipher_key: bytes, random: str, now: float) -> None:
+        """The App has proved `key`; from here on data is encrypted under `cipher_key` with the random as iv."""
+        self.key, self._cipher_key, self._iv = key, cipher_key, random
         self._heard_at = self._pinged_at = self._checked_at = now
         self.is_open = True
-        return packet_id, commands.LOGIN_RESULT, lan.login_result()
 
     # --- after it ---
 
@@ -157,12 +162,15 @@ class Session:
         self._heard_at = now
         if asked.command == commands.PING:
             return [(asked.packet_id, commands.PONG, b"")]
-        if asked.command not in _SERVED:
+        if asked.command not in _SERVED and asked.command not in self.also:
             return []
         try:
-            data = signing.lan_decrypt(self._key, self._iv, asked.payload)
+            data = signing.lan_decrypt(self._cipher_key, self._iv, asked.payload)
         except WireError:
             return []
+        if asked.command in self.also:
+            command, plain = self.also[asked.command](data)
+            return [(asked.packet_id, command, self._encrypted(plain))]
         decision = _downlink.decide(frame.Frame(asked.packet_id, asked.command, data))
         if asked.command == commands.TSL_READ and decision[0] not in _FAILED:
             decision = self._numbered(decision)
@@ -217,8 +225,8 @@ class Session:
         return self.report(commands.TSL_REPORT, payload)
 
     def is_valid(self) -> bool:
-        """Whether the App is logged in with the key the device has now."""
-        if self.is_open and self._key != self._door.key():
+        """Whether the App is logged in with a key that is good now."""
+        if self.is_open and not self._door.knows(self.key):
             self.end()
         return self.is_open
 
@@ -243,6 +251,10 @@ class Session:
         self._packet_id = self._packet_id % 0xFFFE + 1
         return frame.encode(self._packet_id, commands.PING)
 
+    def leave(self) -> None:
+        """The App is a stranger again, on a connection that goes on."""
+        self.is_open = False
+
     def end(self) -> None:
         """Nothing more comes of it: the App is gone, silent, or has lost its key."""
         for number in self._reads:
@@ -252,7 +264,7 @@ class Session:
         self.is_over = True
 
     def _encrypted(self, data: bytes) -> bytes:
-        return signing.lan_encrypt(self._key, self._iv, data)
+        return signing.lan_encrypt(self._cipher_key, self._iv, data)
 
 
 _SERVED = (commands.TSL_READ, commands.TSL_WRITE, commands.TRANSPARENT_DOWN, commands.STATUS_READ)

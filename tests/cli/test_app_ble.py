@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from quecbind import cli
 from quecbind.cli import app_ble
-from quecbind.cli.outcome import UNREACHABLE, USAGE, CommandError
+from quecbind.cli.outcome import DONE, UNREACHABLE, USAGE, CommandError
+from tests.app.ble.test_scan import FULL, ListRadio, sighting
 
 SECRET = "correct horse"
 
@@ -64,6 +68,27 @@ def test_the_pin_comes_from_the_environment_too_and_belongs_to_a_named_device(mo
 
     monkeypatch.delenv(app_ble.PIN_VARIABLE)
     assert app_ble.pin_of(arguments(pin=None, dk=None)) is None
+
+
+def test_a_scan_shows_ble_chips_as_what_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextlib.asynccontextmanager
+    async def radio(name: str) -> AsyncIterator[ListRadio]:
+        chip, bound = bytes.fromhex("aabbccddeeff") + b"p11abc", bytes.fromhex("aabbccddee00")
+        yield ListRadio(sighting(FULL), sighting(chip, "b"), sighting(bound, "c"))
+
+    monkeypatch.setattr(app_ble, "radio_of", radio)
+
+    assert cli.main(["app", "scan", "--radio", "bleak", "--seconds", "0.1", "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["path"], one["product_key"], one["device_key"], one["is_bound"]) for one in found] == [
+        ("ble", "p11abc", "aabbccddeeff", False),
+        ("ble chip", "p11abc", "AABBCCDDEEFF", False),
+        ("ble chip", None, "AABBCCDDEE00", True),
+    ]
+    assert cli.main(["app", "scan", "--radio", "bleak", "--seconds", "0.1"]) == DONE
+    assert capsys.readouterr().out.count("ble chip") == 2
 
 
 def test_no_argument_takes_a_network_password() -> None:

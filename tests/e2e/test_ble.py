@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from quecbind.app.ble.bumble_radio import BumbleRadio
+from quecbind.app.ble.chip import open_chip
 from quecbind.app.ble.link import open_link
-from quecbind.app.ble.scan import scan
+from quecbind.app.ble.scan import scan, scan_chips
+from quecbind.app.errors import KeyRefusedError
+from quecbind.app.link import Link
 from tests.e2e.center_process import COMMAND, CenterProcess, environment, run_command
 from tests.e2e.conftest import User, World, make_world
 from tests.e2e.wire_by_hand import random_text
@@ -136,12 +140,33 @@ async def use(room: Room, dk: str, key: bytes) -> dict[int, object]:
     """Logs in, writes, is told, reads."""
     async with BumbleRadio.open(room.app) as radio:
         (found,) = [one for one in await scan(radio, 10, lambda one: one.device_key == dk) if one.device_key == dk]
-        link = await open_link(radio, found.address, key)
-        watch = link.watch()
-        await link.write({3: 7})
-        assert (await anext(watch)).values == {3: 7}  # type: ignore[union-attr]
-        values = await link.read([1, 2])
+        return await use_link(await open_link(radio, found.address, key))
+
+
+async def use_link(link: Link) -> dict[int, object]:
+    watch = link.watch()
+    await link.write({3: 7})
+    assert (await anext(watch)).values == {3: 7}  # type: ignore[union-attr]
+    values = await link.read([1, 2])
+    await link.close()
+    return values
+
+
+async def use_chip(room: Room, dk: str) -> dict[int, object]:
+    """Becomes the administrator, lets somebody in who uses it, and gives it up."""
+    owner, member = os.urandom(16), os.urandom(16)
+    async with BumbleRadio.open(room.app) as radio:
+        chip = (await scan_chips(radio, 10, lambda one: one.device_key == dk.upper()))[-1]
+        link = await open_chip(radio, chip, owner, 123456)
+        await link.grant(member)
         await link.close()
+        values = await use_link(await open_chip(radio, chip, member))
+        link = await open_chip(radio, chip, owner)
+        assert await link.accounts() == [owner, member]
+        await link.revoke(owner)
+        await link.close()
+        with pytest.raises(KeyRefusedError):
+            await open_chip(radio, chip, owner)
     return values
 
 
@@ -210,3 +235,18 @@ def test_a_device_without_a_network_is_bound_and_used_over_the_air(tags: World, 
     assert values == {1: True, 2: "lamp"}
     assert left["binding_sum"] == 0
     assert user.device_keys() == []
+
+
+def test_a_ble_chip_is_found_shared_used_and_given_up_over_the_air(world: World, room: Room, tmp_path: Path) -> None:
+    device = Device(world, room, tmp_path, mode=0, QUECIOT_BLE_CHIP="1")
+    try:
+        radio = ("--radio", "bumble:" + room.app, "--seconds", "5")
+        (seen,) = json.loads(run_command("app", "scan", *radio, "--json").stdout)
+        values = asyncio.run(use_chip(room, device.dk))
+    finally:
+        device.off()
+
+    assert (seen["path"], seen["product_key"], seen["device_key"]) == ("ble chip", world.pk, device.dk.upper())
+    assert values == {1: True, 2: "lamp"}
+    assert "written {3: 7}" in device.log.read_text()
+    assert "123456" not in device.log.read_text()

@@ -5,12 +5,14 @@ however it is cut. `SEEDS` are where a fuzzer starts.
 """
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from quecbind.app.chip_session import ChipSession
 from quecbind.app.cloud_session import CloudSession
 from quecbind.app.control_session import ControlSession, Happening
 from quecbind.wire import ble, ble_advertising, ble_chip, commands, frame, lan, mqtt, signing, topics, ttlv
@@ -92,6 +94,7 @@ PARSERS: list[Callable[[bytes], Any]] = [
     ble_chip.parse_accounts,
     ble_chip.parse_grant,
     ble_chip.parse_granted,
+    ble_chip.parse_manufacturer_data,
 ]
 
 
@@ -187,6 +190,7 @@ def _messages() -> list[bytes]:
         ble_chip.authenticated(KEY),
         ble_chip.accounts([KEY, KEY]),
         ble_chip.grant(KEY, True),
+        ble_chip.manufacturer_data("aabbccddeeff", "p11abc"),
         signing.lan_encrypt(KEY, "A1b2C3d4E5f6G7h8", b"\x01\x31"),
     ]
 
@@ -208,10 +212,20 @@ def _logged_in(is_logged_in: bool) -> ControlSession:
     return session
 
 
+def _chip(is_logged_in: bool) -> ControlSession:
+    session = ChipSession("aabbccddeeff", KEY)
+    session.start(0.0)
+    if is_logged_in:
+        session.receive_data(frame.encode(1, commands.CHIP_AUTHENTICATE_ANSWER, ble_chip.authenticated(KEY)), 0.0)
+        session.list_accounts(0.0)
+        session.change_account(KEY, True, 0.0)
+    return session
+
+
 def fuzz_control(data: bytes) -> None:
     """A device, or whoever claims to be one, against the App: never an error, whatever way it is cut."""
-    for is_logged_in in (False, True):
-        whole, single = _logged_in(is_logged_in), _logged_in(is_logged_in)
+    for make, is_logged_in in itertools.product((_logged_in, _chip), (False, True)):
+        whole, single = make(is_logged_in), make(is_logged_in)
         happenings: list[Happening] = whole.receive_data(data, 1.0) if data else []
         told = [one for at in range(len(data)) for one in single.receive_data(data[at : at + 1], 1.0)]
         assert told == happenings

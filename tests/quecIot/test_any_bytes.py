@@ -1,4 +1,4 @@
-"""Whatever bytes arrive, from the server or from the local network: no exception, no lost state, no command done."""
+"""Whatever bytes arrive, from the server, on the LAN or over BLE: no exception, no lost state, no command done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quecbind.wire import frame, mqtt, ttlv
+from tests.quecIot.app_by_hand import build
 from tests.quecIot.bench import DK, DS, PK, Bench
+from tests.quecIot.test_chip import KEY, Chip, seal
 from tests.quecIot.test_conversation import Peer
 
 VALUES = st.recursive(
@@ -62,3 +64,27 @@ def test_any_request_of_a_peer_on_the_local_network(command: int, payload: bytes
 
     assert all(answer.command in (0x7011, 0x7033, 0x7035) for answer in answers)
     assert sum(len(frame.encode(1, answer.command, answer.payload)) for answer in answers) < 120
+
+
+@given(st.lists(st.binary(max_size=100), max_size=10))
+def test_any_bytes_of_a_peer_of_a_ble_chip(chunks: list[bytes]) -> None:
+    chip = Chip()
+    chip.owned()
+    stranger = chip.connect("C0:00:00:00:00:66")
+
+    for chunk in chunks:
+        chip.peripheral.written(stranger, chunk, 1.0)
+
+    assert (chip.kept(), chip.asked) == (([KEY], None), [])
+
+
+@given(st.sampled_from([0x8011, 0x8012, 0x8014]) | COMMANDS, PAYLOADS, st.booleans())
+def test_any_request_of_a_peer_of_a_ble_chip(command: int, payload: bytes, is_sealed: bool) -> None:
+    chip = Chip()
+    chip.owned()
+    stranger = chip.connect("C0:00:00:00:00:66")
+
+    answers = chip.ask(stranger, build(1, command, seal(bytes(16), payload) if is_sealed else payload))
+
+    assert all(answer == (1, 0x801C, bytes.fromhex("0028")) for answer in answers)
+    assert (chip.kept(), chip.asked) == (([KEY], None), [])

@@ -166,3 +166,14 @@ def test_discovery_and_pairing(interpreter: Interpreter) -> None:
 
 def test_the_auth_key_is_kept_replaced_and_forgotten(interpreter: Interpreter, tmp_path: Path) -> None:
     interpreter.run("auth_key.py", str(tmp_path / "keys"))
+
+
+def test_a_ble_chips_accounts_and_a_power_cut_in_each_change(interpreter: Interpreter, tmp_path: Path) -> None:
+    output = interpreter.run("chip.py", str(tmp_path / "chip"))
+
+    assert [line.split(" cut at ")[0] for line in output.splitlines()[:-1] if " cut at " in line] == [
+        "first key",
+        "grant",
+        "revoke",
+        "revoke itself",
+    ]

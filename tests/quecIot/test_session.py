@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from quecbind.wire import commands, frame, lan, signing, ttlv
-from quecIot import _codes, _downlink, _session
+from quecIot import _codes, _delays, _downlink, _session
 from quecIot._session import Door, Session
 
 KEY = bytes(range(16))
@@ -143,7 +143,7 @@ def test_the_delay_has_an_upper_end(device: Device) -> None:
     now = 0.0
     for _ in range(20):
         result(device.session(), "0" * 64, now)
-        now += _session.MAX_DELAY_S
+        now += _delays.MAX_DELAY_S
 
     assert result(device.session(), now=now) == lan.LOGGED_IN
 
@@ -152,7 +152,7 @@ def test_many_wrong_sources_do_not_fill_the_memory(device: Device) -> None:
     for number in range(1000):
         result(device.session(f"192.0.{number // 256}.{number % 256}"), "0" * 64)
 
-    assert len(device.door._delays) == _session.MAX_SOURCES
+    assert len(device.door._delays) == _delays.MAX_SOURCES
 
 
 # --- after it ---

@@ -77,6 +77,14 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a question that only some devices understand: `chip_session`."""
+
+    packet_id: int
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Unanswered:
     """A read or write that the device did not answer in time; whether it was done is not known."""
 
@@ -90,7 +98,18 @@ class Closed:
     reason: str
 
 
-Happening = LoggedIn | LogInRefused | Reported | RawReceived | ReadTaken | ReadAnswered | Written | Unanswered | Closed
+Happening = (
+    LoggedIn
+    | LogInRefused
+    | Reported
+    | RawReceived
+    | ReadTaken
+    | ReadAnswered
+    | Written
+    | Answered
+    | Unanswered
+    | Closed
+)
 
 _NEW, _WANTS_RANDOM, _WANTS_RESULT, _OPEN, _OVER = range(5)
 
@@ -151,7 +170,7 @@ class ControlSession:
             raise ControlError("a session starts once")
         self._phase = _WANTS_RANDOM
         self._deadline = now + seconds
-        self._send(commands.HELLO)
+        self._send(*self._first_question())
 
     def read(self, ids: Iterable[int], now: float, seconds: float = ANSWER_S) -> int:
         """Asks for properties, all of them when `ids` is empty; the packet id of the question.
@@ -198,34 +217,51 @@ class ControlSession:
         return happenings
 
     def _received(self, received: frame.Frame, now: float) -> Happening | None:
-        try:
-            if self._phase == _WANTS_RANDOM and received.command == commands.RANDOM:
-                self._log_in(received.payload)
-                return None
-            if self._phase == _WANTS_RESULT and received.command == commands.LOGIN_RESULT:
-                return self._logged_in(received.payload, now)
-        except WireError as error:
-            return self._end(f"the device's answer to the log-in cannot be read: {error}")
         if self._phase == _OPEN:
             return self._told(received, now)
-        self.skipped_count += 1
+        try:
+            return self._opened_by(received, now)
+        except WireError as error:
+            return self._end(f"the device's answer to the log-in cannot be read: {error}")
+
+    # --- the log-in ---
+
+    def _first_question(self) -> tuple[int, bytes]:
+        """Command and data."""
+        return commands.HELLO, b""
+
+    def _opened_by(self, received: frame.Frame, now: float) -> Happening | None:
+        """The next step, if this is its answer; it ends in `_open` or `_refused`.
+
+        Raises:
+            WireError: it is, and cannot be read.
+        """
+        if self._phase == _WANTS_RANDOM and received.command == commands.RANDOM:
+            self._answer_random(received.payload)
+        elif self._phase == _WANTS_RESULT and received.command == commands.LOGIN_RESULT:
+            result = lan.parse_login_result(received.payload)
+            return self._open(now) if result in {lan.LOGGED_IN, lan.ALREADY_LOGGED_IN} else self._refused(result)
+        else:
+            self.skipped_count += 1
         return None
 
-    def _log_in(self, payload: bytes) -> None:
+    def _answer_random(self, payload: bytes) -> None:
         self._random = lan.parse_random(payload)
         token = signing.lan_token(self._key, self._random)
         self._phase = _WANTS_RESULT
         self._send(commands.LOGIN, lan.login(token, self._share, self._permission))
 
-    def _logged_in(self, payload: bytes, now: float) -> Happening:
-        result = lan.parse_login_result(payload)
-        if result not in {lan.LOGGED_IN, lan.ALREADY_LOGGED_IN}:
-            self._phase = _OVER
-            return LogInRefused(result)
+    def _open(self, now: float) -> Happening:
         self._phase = _OPEN
         self._heard_at = now
         self._beat(now)
         return LoggedIn()
+
+    def _refused(self, result: int) -> Happening:
+        self._phase = _OVER
+        return LogInRefused(result)
+
+    # --- after it ---
 
     def _told(self, received: frame.Frame, now: float) -> Happening | None:
         command = received.command
@@ -236,7 +272,7 @@ class ControlSession:
             return None
         happening, data = None, b""
         try:
-            data = signing.lan_decrypt(self._key, self._random, received.payload)
+            data = self._unsealed(received.payload)
             happening = self._meaning(received.packet_id, command, data)
         except WireError:
             pass
@@ -322,7 +358,13 @@ class ControlSession:
     def _encrypted(self, data: bytes) -> bytes:
         if len(data) > MAX_DATA:
             raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
+        return self._sealed(data)
+
+    def _sealed(self, data: bytes) -> bytes:
         return signing.lan_encrypt(self._key, self._random, data)
+
+    def _unsealed(self, data: bytes) -> bytes:
+        return signing.lan_decrypt(self._key, self._random, data)
 
     def _send(self, command: int, payload: bytes = b"") -> int:
         packet_id = self._next_packet_id()

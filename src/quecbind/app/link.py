@@ -12,6 +12,7 @@ from typing import Any, Self
 from quecbind.app import path
 from quecbind.app.control_session import (
     LOG_IN_S,
+    Answered,
     Closed,
     ControlSession,
     Happening,
@@ -47,7 +48,7 @@ class Link:
         self._ask_from = 0.0
         self._audience = Audience()
         self._readings: dict[int, Reading] = {}
-        self._writes: dict[int, asyncio.Future[int | None]] = {}  # the result; None when there is none
+        self._answers: dict[int, asyncio.Future[Any]] = {}  # of writes the result; None when there is none
         self._to_send = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._logged_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,11 +75,19 @@ class Link:
             ControlError: the key is not 16 bytes.
         """
         try:
-            link = cls(line, ControlSession(key, share, permission), name, first_ask_after_s)
+            session = ControlSession(key, share, permission)
         except ControlError:
             await line.close()
             raise
-        link._session.start(link._now(), seconds)
+        return await cls.begin(line, session, name, seconds=seconds, first_ask_after_s=first_ask_after_s)
+
+    @classmethod
+    async def begin(
+        cls, line: Line, session: ControlSession, name: str, *, seconds: float, first_ask_after_s: float
+    ) -> Self:
+        """Logs in as this session, which is new, does; otherwise as `open`."""
+        link = cls(line, session, name, first_ask_after_s)
+        session.start(link._now(), seconds)
         link._task = asyncio.create_task(link._run(), name=f"session over {name}")
         try:
             async with asyncio.timeout(seconds):
@@ -124,20 +133,31 @@ class Link:
         """
         await self._ready()
         packet_id = self._session.write(to_fields(values), self._now(), seconds)
-        answer = self._writes[packet_id] = asyncio.get_running_loop().create_future()
+        late = "the device did not acknowledge the write in time; it may have done it"
+        result = await self._answer_to(packet_id, seconds, late)
+        if result:
+            raise ControlError(f"the device refused the write: {result}")
+
+    async def _answer_to(self, packet_id: int, seconds: float, late: str) -> Any:
+        """What the device answered to the question that is to be sent next.
+
+        Raises:
+            ControlError: nothing in time, which `late` says.
+            PathLostError: the link was or is lost.
+        """
+        future = self._answers[packet_id] = asyncio.get_running_loop().create_future()
         self._to_send.set()
         try:
             async with asyncio.timeout(seconds):
-                result = await answer
+                answer = await future
         except TimeoutError:
-            result = None
+            answer = None
         finally:
-            self._writes.pop(packet_id, None)
-        if result is None:
+            self._answers.pop(packet_id, None)
+        if answer is None:
             self._audience.check()
-            raise self._unanswered("the device did not acknowledge the write in time; it may have done it")
-        if result:
-            raise ControlError(f"the device refused the write: {result}")
+            raise self._unanswered(late)
+        return answer
 
     async def send_raw(self, data: bytes) -> None:
         """Bytes for the device's script; nothing acknowledges them."""
@@ -245,8 +265,8 @@ class Link:
                 self._tell(from_fields(fields), [reading] if reading else [])
             case RawReceived(data):
                 self._audience.tell(Raw(data))
-            case Written(packet_id, result):
-                self._answer(packet_id, result)
+            case Written(packet_id, answer) | Answered(packet_id, answer):
+                self._answer(packet_id, answer)
             case Unanswered(packet_id):
                 self._answer(packet_id, None)
             case Closed(reason):
@@ -258,16 +278,16 @@ class Link:
             reading.take(values)
         self._audience.tell(Change(values))
 
-    def _answer(self, packet_id: int, result: int | None) -> None:
-        answer = self._writes.get(packet_id)
-        if answer is not None and not answer.done():
-            answer.set_result(result)
+    def _answer(self, packet_id: int, answer: Any) -> None:
+        future = self._answers.get(packet_id)
+        if future is not None and not future.done():
+            future.set_result(answer)
 
     def _ended(self, reason: str) -> None:
         self._audience.end(reason)
         if not self._logged_in.done():
             self._logged_in.set_exception(PathLostError(reason))
-        for packet_id in self._writes:
+        for packet_id in self._answers:
             self._answer(packet_id, None)
         for reading in self._readings.values():
             reading.finish()

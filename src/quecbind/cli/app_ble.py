@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ SSID_VARIABLE = "QUECBIND_WIFI_SSID"
 PASSWORD_VARIABLE = "QUECBIND_WIFI_PASSWORD"  # noqa: S105 - the name of one
 PIN_VARIABLE = "QUECBIND_APP_PIN"
 COLUMNS = ("path", "product_key", "device_key", "address", "is_bound", "is_bindable", "is_ble_only", "rssi")
+CHIP = "ble chip"
 _BUMBLE = "bumble:"
 _LOOK_S = 15.0
 
@@ -135,13 +137,15 @@ async def ways_of(args: argparse.Namespace) -> "AsyncIterator[Callable[[Keys], S
         yield lambda keys: (BleWay(radio, args.product_key, args.device_key, keys),)
 
 
-def scanned(radio_name: str, scan_s: float) -> "list[FoundBle]":
-    """The devices heard over BLE."""
-    from quecbind.app.ble.scan import scan  # noqa: PLC0415
+def scanned(radio_name: str, scan_s: float) -> list[dict[str, Any]]:
+    """The devices heard over BLE, with the path that leads to each; BLE chips go another."""
+    from quecbind.app.ble.scan import FoundChip, scan_all  # noqa: PLC0415
+    from quecbind.app.path import BLE  # noqa: PLC0415
 
-    async def session() -> "list[FoundBle]":
+    async def session() -> list[dict[str, Any]]:
         async with radio_of(radio_name) as radio:
-            return await scan(radio, scan_s)
+            found = await scan_all(radio, scan_s)
+        return [{"path": CHIP if isinstance(one, FoundChip) else BLE, **asdict(one)} for one in found]
 
     return asyncio.run(session())
 

@@ -93,7 +93,7 @@ def register(commands: Subparsers) -> None:
 
 def run_scan(args: argparse.Namespace) -> int:
     if args.radio:
-        heard = [{"path": BLE, **dataclasses.asdict(device)} for device in app_ble.scanned(args.radio, args.seconds)]
+        heard = app_ble.scanned(args.radio, args.seconds)
         if args.json:
             print_json(heard)
         else:

@@ -125,7 +125,15 @@ def advertisement(product_key: str, device_key: str, status: int, capabilities: 
     Raises:
         BleError: as `manufacturer_data`, or it is longer than an advertisement can be.
     """
-    data = manufacturer_data(product_key, device_key, status, capabilities)
+    return advertised(manufacturer_data(product_key, device_key, status, capabilities))
+
+
+def advertised(data: bytes) -> bytes:
+    """Manufacturer data as it is advertised.
+
+    Raises:
+        BleError: it is longer than an advertisement can be.
+    """
     out = _AD_FLAGS + _structure(_AD_MANUFACTURER, bytes((COMPANY & 255, COMPANY >> 8)) + data)
     if len(out) > MAX_ADVERTISEMENT:
         raise BleError("advertisement: product key and device key are too long for it")

@@ -4,6 +4,9 @@ The key is the auth key; of a device that has BLE only, its bind code, which the
 A log-in whose answer is lost is begun anew, on another connection and with another random.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from quecbind.app.ble.line import GattLine
 from quecbind.app.ble.radio import CONNECT_S, Radio, RadioError
 from quecbind.app.errors import PathLostError
@@ -12,6 +15,7 @@ from quecbind.app.path import BLE
 
 LOG_IN_S = 5.0
 TRIES = 3
+T = TypeVar("T")
 
 
 async def open_link(
@@ -43,6 +47,29 @@ async def open_link(
         PathLostError: no connection, or no answer to the log-in.
         KeyRefusedError: the device knows another key.
     """
+
+    async def begin(line: GattLine) -> Link:
+        return await Link.open(
+            line,
+            key,
+            BLE,
+            seconds=seconds,
+            first_ask_after_s=first_ask_after_s,
+            share=share,
+            permission=permission,
+        )
+
+    return await on_a_connection(radio, address, begin, connect_s, tries)
+
+
+async def on_a_connection(
+    radio: Radio, address: str, begin: Callable[[GattLine], Awaitable[T]], connect_s: float, tries: int
+) -> T:
+    """What `begin` makes of a connection, another one when it loses the first.
+
+    Raises:
+        PathLostError: as often as there are tries.
+    """
     failure = PathLostError("the device was not tried")
     for _ in range(tries):
         try:
@@ -51,15 +78,7 @@ async def open_link(
             failure = PathLostError(str(error))
             continue
         try:
-            return await Link.open(
-                GattLine(connection),
-                key,
-                BLE,
-                seconds=seconds,
-                first_ask_after_s=first_ask_after_s,
-                share=share,
-                permission=permission,
-            )
+            return await begin(GattLine(connection))
         except PathLostError as error:
             failure = error
     raise failure

@@ -1,15 +1,17 @@
 """Finding devices by what they advertise. It names a device and proves nothing: anyone can send anything.
 
-Old devices say nothing of what they can; their flags are None, not a guess. A device that is seen again is the same
-one with what it said last: its bind window may have closed meanwhile.
+`scan` finds those that `pairing` and `binding` are for, `scan_chips` BLE chips of the generation before, which go by
+`chip`. Old devices say nothing of what they can; their flags are None, not a guess. A device that is seen again is the
+same one with what it said last: its bind window may have closed meanwhile.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from quecbind.app.ble.radio import Radio, RadioError, Sighting
 from quecbind.app.errors import PairingError
-from quecbind.wire import ble_advertising
+from quecbind.wire import ble_advertising, ble_chip
 from quecbind.wire.errors import WireError
 
 SCAN_S = 5.0
@@ -35,6 +37,25 @@ class FoundBle:
         return self.address
 
 
+@dataclass(frozen=True, slots=True)
+class FoundChip:
+    """A BLE chip nearby. Its device key is its MAC address; it names its product only while it is unbound."""
+
+    product_key: str | None
+    device_key: str
+    address: str
+    name: str
+    is_bound: bool
+    rssi: int | None
+
+    @property
+    def where(self) -> str:
+        return self.address
+
+
+F = TypeVar("F", bound=FoundBle | FoundChip)
+
+
 def found_in(sighting: Sighting) -> FoundBle | None:
     """The device that a sighting shows; None when it shows none of this kind."""
     if not sighting.data:
@@ -56,6 +77,24 @@ def found_in(sighting: Sighting) -> FoundBle | None:
     )
 
 
+def chip_in(sighting: Sighting) -> FoundChip | None:
+    """The BLE chip that a sighting shows; None when it shows none. A name that does not fit the address says so."""
+    try:
+        said = ble_chip.parse_manufacturer_data(sighting.data)
+    except WireError:
+        return None
+    if sighting.name and sighting.name != ble_advertising.name(said.mac):
+        return None
+    return FoundChip(
+        product_key=said.product_key,
+        device_key=said.mac,
+        address=sighting.address,
+        name=sighting.name,
+        is_bound=said.product_key is None,
+        rssi=sighting.rssi,
+    )
+
+
 async def scan(
     radio: Radio, seconds: float = SCAN_S, enough: Callable[[FoundBle], bool] | None = None
 ) -> list[FoundBle]:
@@ -64,13 +103,31 @@ async def scan(
     Raises:
         PairingError: the radio cannot be used.
     """
-    found: dict[tuple[str, str, str], FoundBle] = {}
+    return await _scan(radio, seconds, enough, found_in)
+
+
+async def scan_chips(
+    radio: Radio, seconds: float = SCAN_S, enough: Callable[[FoundChip], bool] | None = None
+) -> list[FoundChip]:
+    """The BLE chips alone, otherwise as `scan`."""
+    return await _scan(radio, seconds, enough, chip_in)
+
+
+async def scan_all(radio: Radio, seconds: float = SCAN_S) -> list[FoundBle | FoundChip]:
+    """Devices and BLE chips, otherwise as `scan`."""
+    return await _scan(radio, seconds, None, lambda sighting: found_in(sighting) or chip_in(sighting))
+
+
+async def _scan(
+    radio: Radio, seconds: float, enough: Callable[[F], bool] | None, shown_by: Callable[[Sighting], F | None]
+) -> list[F]:
+    found: dict[tuple[str, str], F] = {}
 
     def seen(sighting: Sighting) -> bool:
-        device = found_in(sighting)
+        device = shown_by(sighting)
         if device is None:
             return False
-        key = (device.address, device.product_key, device.device_key)
+        key = (device.address, device.device_key)
         if key not in found and len(found) >= MAX_FOUND:
             return False
         found[key] = device
