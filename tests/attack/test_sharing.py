@@ -204,9 +204,7 @@ def test_a_member_sees_nothing_older_than_the_share(crowd: Crowd, owner: Caller,
     row("... the owner's bind code is in it", None, shown["bindingCode"])
 
 
-def test_a_member_is_shown_no_status_of_before_the_share(
-    crowd: Crowd, owner: Caller, device: Device, row: Row
-) -> None:
+def test_a_member_is_shown_no_status_of_before_the_share(crowd: Crowd, owner: Caller, device: Device, row: Row) -> None:
     member = crowd.person()
     both = ttlv_number(BATTERY, 87) + ttlv_number(SIGNAL, 21)
     device.tell(STATUS_REPORT, both)

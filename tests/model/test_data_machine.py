@@ -1,7 +1,7 @@
 """Who sees what of a device's data, over random lives of one device and three users, against a model of it.
 
-After every step each user's last values, status and history are exactly what the model says, a stranger's are refused. The
-suite runs few examples, always the same; `make model` (--full) more and longer ones, which differ from run to run.
+After every step each user's last values, status and history are exactly what the model says, a stranger's are refused.
+The suite runs few examples, always the same; `make model` (--full) more and longer ones, which differ from run to run.
 """
 
 import asyncio
@@ -242,9 +242,7 @@ class DataMachine(RuleBasedStateMachine):
         for number, user in enumerate(Scene.users):
             shown = self.ask(data.attributes(user, *self.keys))
             got = (
-                shown
-                if isinstance(shown, int)
-                else ({value.code: value.text for value in shown.values}, shown.status)
+                shown if isinstance(shown, int) else ({value.code: value.text for value in shown.values}, shown.status)
             )
             wanted = self.model.sees(number)
             assert got == (5052 if wanted is None else wanted)

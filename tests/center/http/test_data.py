@@ -156,7 +156,11 @@ async def signal(home: Http, app: App) -> tuple[Any, Any, Any]:
     """The strength of the signal as the list, the device and its attributes show it."""
     (listed,) = (await app.call("GET", "userDeviceList")).data["list"]
     device = (await app.call("GET", "deviceInfo", pk=home.pk, dk="D1")).data
-    return listed["signalStrength"], device["signalStrength"], (await attributes(home, app, type="1")).data["deviceData"]
+    return (
+        listed["signalStrength"],
+        device["signalStrength"],
+        (await attributes(home, app, type="1")).data["deviceData"],
+    )
 
 
 async def test_a_member_is_shown_the_status_told_since_the_share(home: Http) -> None:
@@ -167,7 +171,13 @@ async def test_a_member_is_shown_the_status_told_since_the_share(home: Http) -> 
     await share(home)
 
     listed, device, data = await signal(home, home.bob)
-    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (None, None, None, None, "EC600U")
+    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (
+        None,
+        None,
+        None,
+        None,
+        "EC600U",
+    )
     listed, device, data = await signal(home, home.alice)
     assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (-67, -67, -67, 98, "EC600U")
 

@@ -2,10 +2,10 @@
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
 acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
-information are written only when they differ from what was written last. A status has a moment too, which decides who is
-shown it: the same one is written again after a right to the device has changed and, while nobody has owned the device,
-every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at once where
-it is not. Everything else passes by.
+information are written only when they differ from what was written last. A status has a moment too, which decides who
+is shown it: the same one is written again after a right to the device has changed and, while nobody has owned the
+device, every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at
+once where it is not. Everything else passes by.
 """
 
 import asyncio

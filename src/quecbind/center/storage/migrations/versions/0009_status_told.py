@@ -12,13 +12,15 @@ STATEMENTS: tuple[str, ...] = (
     # and in whose time the values on file were told: they stay, for operators, and are shown once they are told again.
     "ALTER TABLE devices ADD COLUMN status_shown_from TEXT NOT NULL DEFAULT '{}'",
     # As with the properties (0007): what was told within the ten minutes before, while nobody owned the device, is the
-    # first owner's.
+    # first owner's. A trigger may not make JSON (trusted_schema is off); the ids are digits, so they are put together.
     """
     CREATE TRIGGER status_comes_with_the_first_owner AFTER INSERT ON owners
     WHEN (SELECT count(*) FROM owners WHERE device_id = NEW.device_id) = 1
     BEGIN
         UPDATE devices SET status_shown_from = (
-            SELECT json_group_object(key, iif(value >= NEW.bound_at - 600000, max(value, NEW.bound_at), value))
+            SELECT '{' || coalesce(group_concat(
+                '"' || key || '":' || iif(value >= NEW.bound_at - 600000, max(value, NEW.bound_at), value)
+            ), '') || '}'
             FROM json_each(status_shown_from)
         )
         WHERE id = NEW.device_id;
