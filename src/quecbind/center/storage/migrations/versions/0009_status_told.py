@@ -19,7 +19,8 @@ STATEMENTS: tuple[str, ...] = (
     BEGIN
         UPDATE devices SET status_shown_from = (
             SELECT '{' || coalesce(group_concat(
-                '"' || key || '":' || iif(value >= NEW.bound_at - 600000, max(value, NEW.bound_at), value)
+                '"' || key || '":'
+                || CASE WHEN value >= NEW.bound_at - 600000 THEN max(value, NEW.bound_at) ELSE value END
             ), '') || '}'
             FROM json_each(status_shown_from)
         )
