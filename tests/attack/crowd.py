@@ -164,6 +164,12 @@ class Device:
     def report(self, code: str = CODE, seconds: int | None = 120) -> None:
         self.link.report_bind_code(code, seconds, next(self._packet_ids))
 
+    def tell(self, command: int, payload: bytes) -> None:
+        """And its PUBACK: the Developer Center has it."""
+        packet_id = next(self._packet_ids)
+        self.link.publish(command, payload, packet_id)
+        self.link.wait_puback(packet_id)
+
     def log_in(self, secret: str | None = None) -> int | None:
         """On a new connection; CONNACK's return code."""
         self.link.socket.close()

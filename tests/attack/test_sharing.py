@@ -9,7 +9,7 @@ import pytest
 
 from tests.attack.crowd import BINDING, OTHER_CODE, Caller, Crowd, Device, run_crowd
 from tests.attack.shares import accept, end, invite, invite_named, may_use, members, shared_with, used_by
-from tests.e2e.wire_by_hand import random_text
+from tests.e2e.wire_by_hand import random_text, ttlv_bytes, ttlv_number
 from tests.tables import Row
 
 pytestmark = pytest.mark.enable_socket
@@ -18,6 +18,8 @@ NO_PERMISSION, NOT_BOUND, INVALID_CODE, OWN_CODE, MAY_NOT_QUERY = 5041, 5052, 51
 UNVERIFIED, ACCEPTED_ALREADY, TOO_MANY, NAME_TOO_LONG, SINGLE = 5360, 6040, 8429, 5333, 5412
 ALREADY_BOUND, TIME_FORMAT = 5049, 5145
 NO_CODE = "N" * 32
+STATUS_REPORT, INFO_REPORT = 0x0034, 0x0044
+BATTERY, SIGNAL, MODEL = 1, 3, 1
 MINUTE_MS, BEYOND_MS = 60_000, 260_000_000_000_000
 
 
@@ -202,6 +204,39 @@ def test_a_member_sees_nothing_older_than_the_share(crowd: Crowd, owner: Caller,
     row("... the owner's bind code is in it", None, shown["bindingCode"])
 
 
+def test_a_member_is_shown_no_status_of_before_the_share(crowd: Crowd, owner: Caller, device: Device, row: Row) -> None:
+    member = crowd.person()
+    both = ttlv_number(BATTERY, 87) + ttlv_number(SIGNAL, 21)
+    device.tell(STATUS_REPORT, both)
+    device.tell(INFO_REPORT, ttlv_bytes(MODEL, b"EC600U"))
+    crowd.step(1)
+    assert accept(member, invite(owner, device)) == 200
+
+    row("signal and battery told before a share, a member asks: the list, the device, its attributes",
+        (None, None, None, None), status(member, device))  # fmt: skip
+    row("... the owner sees", (21, 21, 21, 87), status(owner, device))
+    row("... what the device is, the member sees", "EC600U", attributes(member, device)["model"])
+    device.tell(STATUS_REPORT, ttlv_number(BATTERY, 87))
+    row("... the device tells its battery, the same as before", (None, None, None, 87), status(member, device))
+    device.tell(STATUS_REPORT, both)
+    row("... and both, the same as before", (21, 21, 21, 87), status(member, device))
+
+
+def test_a_second_owner_is_shown_no_status_of_before_the_binding(crowd: Crowd, row: Row) -> None:
+    ann, bob = crowd.people(2)
+    device = crowd.device(crowd.products["multi"]).bound_to(ann)
+    both = ttlv_number(BATTERY, 87) + ttlv_number(SIGNAL, 21)
+    device.tell(STATUS_REPORT, both)
+    crowd.step(1)
+    device.bound_to(bob)
+
+    row("multi mode: signal and battery told before the second binding, the second owner asks",
+        (None, None, None, None), status(bob, device))  # fmt: skip
+    row("... the first owner sees", (21, 21, 21, 87), status(ann, device))
+    device.tell(STATUS_REPORT, both)
+    row("... the device tells the same again: the second owner sees", (21, 21, 21, 87), status(bob, device))
+
+
 def test_an_invitation_by_name_is_for_that_user(crowd: Crowd, owner: Caller, device: Device, row: Row) -> None:
     friend, thief = crowd.people(2)
     domain = crowd.center.admin("domain", "create", "another app")["user_domain"]
@@ -337,6 +372,19 @@ def by_code(who: Caller, code: str) -> int:
 
 def device_path(device: Device) -> str:
     return f"{BINDING}deviceInfo?pk={device.product.key}&dk={device.dk}"
+
+
+def attributes(who: Caller, device: Device) -> dict[str, object]:
+    answer = who.call("GET", BINDING + "getDeviceBusinessAttributes", pk=device.product.key, dk=device.dk, type=1)
+    assert answer["code"] == 200, answer
+    return answer["data"]["deviceData"]
+
+
+def status(who: Caller, device: Device) -> tuple[object, object, object, object]:
+    """The signal as the list, the device and its attributes show it, and the battery."""
+    (listed,) = who.call("GET", BINDING + "userDeviceList")["data"]["list"]
+    data = attributes(who, device)
+    return listed["signalStrength"], used_by(who, device)["signalStrength"], data["signalStrength"], data["battery"]
 
 
 def owners_view(owner: Caller, device: Device) -> tuple[dict[str, object], object]:

@@ -1,7 +1,7 @@
 """Who sees what of a device's data, over random lives of one device and three users, against a model of it.
 
-After every step each user's last values and history are exactly what the model says, a stranger's are refused. The
-suite runs few examples, always the same; `make model` (--full) more and longer ones, which differ from run to run.
+After every step each user's last values, status and history are exactly what the model says, a stranger's are refused.
+The suite runs few examples, always the same; `make model` (--full) more and longer ones, which differ from run to run.
 """
 
 import asyncio
@@ -48,6 +48,7 @@ class Data:
     owners: dict[int, float] = field(default_factory=dict)
     shares: dict[tuple[int, int], float] = field(default_factory=dict)  # (owner, member): since
     values: dict[int, Told] = field(default_factory=dict)
+    status: dict[int, Told] = field(default_factory=dict)
     history: list[tuple[float, int, int]] = field(default_factory=list)
     was_owned: bool = False  # in this epoch
 
@@ -60,7 +61,9 @@ class Data:
         if user in self.owners:
             return
         if not self.owners:
-            for told in self.values.values():
+            if self.was_owned:
+                self.status = {}  # its next life begins with who binds it
+            for told in (*self.values.values(), *self.status.values()):
                 if told.at >= now - WAITING_S:
                     told.shown_from = now
         self.owners[user] = now
@@ -76,15 +79,23 @@ class Data:
         self.values, self.history = {}, []
 
     def reset(self) -> None:
+        self.status = {}
         self.owners, self.shares, self.was_owned = {}, {}, False
         self.forget()
 
-    def sees(self, user: int) -> dict[str, str] | None:
+    def say(self, number: int, value: int, now: float) -> None:
+        self.status[number] = Told(value, now, now)
+
+    def sees(self, user: int) -> tuple[dict[str, str], dict[str, int]] | None:
         holds = [at for (_, member), at in self.shares.items() if member == user]
         holds += [self.owners[user]] if user in self.owners else []
         if not holds:
             return None
-        return {f"p{n}": str(told.value) for n, told in self.values.items() if told.shown_from >= min(holds)}
+        since = min(holds)
+        return (
+            {f"p{n}": str(told.value) for n, told in self.values.items() if told.shown_from >= since},
+            {str(n): told.value for n, told in self.status.items() if told.shown_from >= since},
+        )
 
     def remembers(self, user: int) -> list[int] | None:
         since = self.owners.get(user)
@@ -169,6 +180,16 @@ class DataMachine(RuleBasedStateMachine):
         self.run(self.world.frame(self.entry, commands.TSL_REPORT, [(number, self.count)]))
         self.model.report(number, self.count, now)
 
+    @rule(number=PROPERTIES, value=st.integers(0, 1))
+    def say(self, number: int, value: int) -> None:
+        now = self.deed("status")
+        if not self.model.owners:
+            # For up to five minutes a device without an owner is not heard to say the same again.
+            self.count += 1
+            value = self.count
+        self.run(self.world.frame(self.entry, commands.STATUS_REPORT, [(number, value)]))
+        self.model.say(number, value, now)
+
     @rule(user=USERS)
     def bind(self, user: int) -> None:
         now = self.deed("bind")
@@ -220,18 +241,20 @@ class DataMachine(RuleBasedStateMachine):
         data = self.world.center.device_data
         for number, user in enumerate(Scene.users):
             shown = self.ask(data.attributes(user, *self.keys))
-            got = shown if isinstance(shown, int) else {value.code: value.text for value in shown.values}
+            got = (
+                shown if isinstance(shown, int) else ({value.code: value.text for value in shown.values}, shown.status)
+            )
             wanted = self.model.sees(number)
             assert got == (5052 if wanted is None else wanted)
             page = self.ask(data.history(user, *self.keys, page_size=100))
             past = page if isinstance(page, int) else [int(*entry.values.values()) for entry in page.items]
             remembered = self.model.remembers(number)
             assert past == (5052 if remembered is None else remembered)
-            self.told["refused" if wanted is None else "shown" if wanted else "nothing to show"] += 1
+            self.told["refused" if wanted is None else "shown" if any(wanted) else "nothing to show"] += 1
 
 
 LEAST = ["shown", "refused", "nothing to show"]
-MUST_COME_UP = [*LEAST, "report", "bind", "unbind", "share", "reset", "restart"]
+MUST_COME_UP = [*LEAST, "report", "status", "bind", "unbind", "share", "reset", "restart"]
 
 
 @pytest.fixture(scope="module")

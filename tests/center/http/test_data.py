@@ -152,6 +152,41 @@ async def test_a_member_sees_what_came_after_the_share(home: Http) -> None:
     assert [(each["resourceCode"], each["resourceValce"]) for each in shown] == [("battery_percentage", "86")]
 
 
+async def signal(home: Http, app: App) -> tuple[Any, Any, Any]:
+    """The strength of the signal as the list, the device and its attributes show it."""
+    (listed,) = (await app.call("GET", "userDeviceList")).data["list"]
+    device = (await app.call("GET", "deviceInfo", pk=home.pk, dk="D1")).data
+    return (
+        listed["signalStrength"],
+        device["signalStrength"],
+        (await attributes(home, app, type="1")).data["deviceData"],
+    )
+
+
+async def test_a_member_is_shown_the_status_told_since_the_share(home: Http) -> None:
+    status = (1, 98), (3, -67)
+    await tell(home, *status, command=commands.STATUS_REPORT)
+    await tell(home, (1, b"EC600U"), command=commands.INFO_REPORT)
+    home.world.clock.move(1)
+    await share(home)
+
+    listed, device, data = await signal(home, home.bob)
+    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (
+        None,
+        None,
+        None,
+        None,
+        "EC600U",
+    )
+    listed, device, data = await signal(home, home.alice)
+    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (-67, -67, -67, 98, "EC600U")
+
+    await tell(home, *status, command=commands.STATUS_REPORT)
+
+    listed, device, data = await signal(home, home.bob)
+    assert (listed, device, data["signalStrength"], data["battery"]) == (-67, -67, -67, 98)
+
+
 async def test_history_is_paged_latest_first(home: Http) -> None:
     for level in (86, 85):
         home.world.clock.move(1)

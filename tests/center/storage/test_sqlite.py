@@ -9,6 +9,7 @@ from quecbind.center.domain.binding import Window
 from quecbind.center.domain.ids import Secret
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.records import EmailCode, Presence, Session, SigningKey
+from quecbind.center.services.views import DeviceFilter
 from quecbind.center.storage.opening import open_storage
 from tests.center.storage.rows import (
     DEVICE_SECRET,
@@ -94,7 +95,7 @@ async def test_news_of_an_earlier_epoch_or_generation_change_nothing(storage) ->
             tx.devices.activate(stored.id, 2),
             tx.devices.open_window(stored.id, 2, Window(b"mac", 9, 1), None),
             tx.devices.close_window(stored.id, 2),
-            tx.devices.merge_status(stored.id, 2, '{"1": 1}'),
+            tx.devices.merge_status(stored.id, 2, 9, '{"1": 1}'),
             tx.devices.merge_info(stored.id, 2, '{"1": 1}'),
         )
     )
@@ -115,10 +116,60 @@ async def test_device_limit_counts_in_the_database(storage) -> None:
 
 async def test_status_is_merged_id_by_id(storage) -> None:
     stored, _ann, _bob = await storage.transact(fill)
-    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, '{"1": 100, "2": 3.3}'))
-    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, '{"2": 3.1}'))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, 8, '{"1": 100, "2": 3.3}'))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, 9, '{"2": 3.1}'))
 
     assert storage.read(lambda tx: tx.devices.row(stored.client_id)).facts.status == {"1": 100, "2": 3.1}
+
+
+async def test_each_status_value_is_held_against_the_moment_it_was_told(storage) -> None:
+    stored, ann, _bob = await storage.transact(fill)
+    await storage.transact(lambda tx: tx.owners.insert(dataclasses.replace(owner(stored.id, ann), bound_at=9)))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, 8, '{"1": 100, "2": 3.3, "3": 5}'))
+    await storage.transact(lambda tx: tx.devices.merge_status(stored.id, 1, 9, '{"2": 3.1}'))
+
+    held = storage.read(lambda tx: tx.owners.held(ann, stored.client_id, 10))
+    (listed,), _ = storage.read(lambda tx: tx.owners.page_held(ann, DeviceFilter(), 0, 10, 10))
+
+    assert held.held_since == 9
+    assert held.facts.status == listed.facts.status == {"2": 3.1}
+
+
+@pytest.mark.parametrize(("told_at", "is_shown"), [(1_000_000, True), (999_999, False), (1_600_001, True)])
+async def test_the_first_owner_has_what_was_told_within_ten_minutes_before(storage, told_at, is_shown) -> None:
+    stored, ann, bob = await storage.transact(fill)
+
+    def bind(tx):
+        tx.devices.merge_status(stored.id, 1, told_at, '{"1": 100}')
+        for uid, at in ((ann, 1_600_000), (bob, 1_600_001)):
+            tx.owners.insert(dataclasses.replace(owner(stored.id, uid), bound_at=at))
+        return [tx.owners.held(uid, stored.client_id, 2_000_000).facts.status for uid in (ann, bob)]
+
+    assert await storage.transact(bind) == [{"1": 100} if is_shown else {}, {"1": 100} if told_at > 1_600_000 else {}]
+
+
+async def test_a_list_of_devices_is_one_statement_however_long_it_is(storage) -> None:
+    def many(tx):
+        stored, ann, bob = fill(tx)
+        more = tx.devices.insert_many(device(f"E{number}") for number in range(50))
+        for each in (stored, *more):
+            tx.owners.insert(owner(each.id, ann))
+        return ann, bob
+
+    ann, _bob = await storage.transact(many)
+    asked = []
+
+    def look(tx):
+        tx.owners._connection.set_trace_callback(asked.append)
+        try:
+            return tx.owners.page_held(ann, DeviceFilter(), 0, 100, 10)
+        finally:
+            tx.owners._connection.set_trace_callback(None)
+
+    rows, count = storage.read(look)
+
+    assert len(rows) == count == 51
+    assert len([each for each in asked if each.lstrip().startswith("SELECT")]) == 2  # the page, and the count
 
 
 async def test_presence_keeps_what_it_is_not_told(storage) -> None:

@@ -50,6 +50,7 @@ async def head(tmp_path: Path) -> Path:
 
     await center.operators.import_model(entry.product_key, power_station(), OPERATOR)
     assert await world.frame(entry, commands.TSL_REPORT, [(1, 80)])
+    assert await world.frame(entry, commands.STATUS_REPORT, [(1, 99)])
     await center.control.batch(ann, Command("raw", raw=b"later", keep=Keep(3600)), [keys])
 
     listed = await world.product(name="listed", ble_only=True)
@@ -127,6 +128,30 @@ async def test_an_upgrade_keeps_every_row_and_every_right(head: Path, tmp_path: 
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     await check_rights(data, has_shares="shares" in taken)
+
+
+async def test_a_status_of_before_the_upgrade_is_the_operators_until_it_is_told_again(
+    head: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(head, data, ignore=shutil.ignore_patterns("quecbind.db*", "lock"))
+    go_back(head, data / "quecbind.db", "0008")
+
+    world = await World.open(data)
+    center = world.center
+    shared = next(one.product_key for one in (await center.operators.products()).items if one.name == "shared")
+    ann, bob = (await center.operators.users()).items[:2]
+    entry = center.registry.entry(f"qd{shared}D1")
+    assert entry is not None
+
+    async def shown() -> list[dict[str, object] | None]:
+        return [(await center.device_data.attributes(who, shared, "D1")).status for who in (ann, bob)]
+
+    assert (await world.look(entry)).status == {"1": 99}
+    assert await shown() == [{}, {}]
+    assert await world.frame(entry, commands.STATUS_REPORT, [(1, 99)])
+    assert await shown() == [{"1": 99}, {"1": 99}]
+    await center.close()
 
 
 async def check_rights(data: Path, *, has_shares: bool) -> None:

@@ -3,6 +3,7 @@
 All times are UTC milliseconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,3 +73,13 @@ class DeviceFacts:
     status: dict[str, object]
     info: dict[str, object]
     serial: str | None = None
+
+
+def shown_status(status: Mapping[str, object], shown_from: Mapping[str, int], held_since: int) -> dict[str, object]:
+    """What is shown of a status, by its ids, to who holds the device since then.
+
+    Args:
+        shown_from: since when, at the latest, one must hold the device to be shown the value; one that is not in it was
+            told nobody knows when, and is shown to nobody.
+    """
+    return {key: value for key, value in status.items() if key in shown_from and shown_from[key] >= held_since}

@@ -78,7 +78,7 @@ class Center:
         self.reports = Reports(
             storage, registry, clock=clock, events=events, changes=self.changes, limits=history_limits
         )
-        self.uplink = Uplink(storage, self.reports, events=events, changes=self.changes)
+        self.uplink = Uplink(storage, registry, self.reports, events=events, changes=self.changes)
         self.presence = Presence(storage, clock=clock, events=events, changes=self.changes)
         self.accounts = Accounts(
             storage,

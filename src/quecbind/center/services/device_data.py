@@ -1,9 +1,10 @@
 """What Apps read of devices: the thing model, the last values, the owner's history.
 
 Each answer is decided by what the caller owns or uses at that moment. A device that is not theirs is answered like one
-that does not exist. Nobody sees what was reported before their hold of the device began: an owner's begins with the
-binding, the first one's with what a device that nobody had owned told just before it; a member's with the share.
-History is for owners alone.
+that does not exist. Nobody sees what was reported before their hold of the device began, status, properties or
+place: an owner's begins with the binding, the first one's with what a device that nobody had owned told just before
+it; a member's with the share. Information says what the device is, and is shown as it is now. History is for owners
+alone.
 """
 
 import json
@@ -22,7 +23,6 @@ from quecbind.center.services.ports import Clock, Storage
 from quecbind.center.services.records import LastValue, OwnedRow
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.reports import PLACE_ID, decoded
-from quecbind.center.services.rights import granted
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import (
     Attributes,
@@ -83,7 +83,7 @@ class DeviceData:
             row = held_by(tx, who.uid, product, key, now_ms)
             if row is None:
                 return None, []
-            return row, tx.values.of_device(row.owner.device_id, _held_since(tx, who, row, now_ms))
+            return row, tx.values.of_device(row.owner.device_id, row.held_since)
 
         row, values = self._storage.read(look)
         if row is None:
@@ -157,13 +157,6 @@ class DeviceData:
             pushed(read_fields(model, fields)),
             [HistoryEvent(event.code, event.level, pushed(values)) for event, values in read_events(model, fields)],
         )
-
-
-def _held_since(tx: Tx, who: SignedIn, row: OwnedRow, now_ms: int) -> int:
-    """When the longest of the holds the user has now began: somebody may hold several shares, or own it too by now."""
-    shares = granted(tx, who.uid, row.owner.device_id, now_ms)
-    accepted = [share.accepted_at for share in shares if share.accepted_at is not None]
-    return min([row.owner.bound_at, *accepted])
 
 
 def _property_value(known: Property, text: str, at: int) -> PropertyValue:

@@ -115,11 +115,14 @@ class OwnedRow:
     Attributes:
         owner: the hold; for a member, what the share gives them under their own name for the device.
         owner_uid: who owns it: the user, or who shared it with them.
+        held_since: when the longest of the holds that the user has now began.
         share_code, sharing_expires_at: of the share; None for an owner.
+        facts: of the status only what was told since `held_since`.
     """
 
     owner: Owner
     owner_uid: Uid
+    held_since: int
     share_code: Secret | None = None
     sharing_expires_at: int | None = None
     device_key: DeviceKey

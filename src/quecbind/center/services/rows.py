@@ -130,8 +130,8 @@ class DeviceRows(Protocol):
         """Note that the device has brought this bind secret."""
         ...
 
-    def merge_status(self, device_id: int, epoch: int, status: str) -> bool:
-        """Add a JSON object of ids to the last known status; False when the device has another epoch by now."""
+    def merge_status(self, device_id: int, epoch: int, at: int, status: str) -> bool:
+        """Add a JSON object of ids, told at `at`, to the last known status; False when the epoch is another by now."""
         ...
 
     def merge_info(self, device_id: int, epoch: int, info: str) -> bool:

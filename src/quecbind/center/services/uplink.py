@@ -2,8 +2,10 @@
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
 acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
-information are written only when they differ from what was written last. What users may see is told to whoever
-listens: after it is stored where it is stored, at once where it is not. Everything else passes by.
+information are written only when they differ from what was written last. A status has a moment too, which decides who
+is shown it: the same one is written again after a right to the device has changed and, while nobody has owned the
+device, every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at
+once where it is not. Everything else passes by.
 """
 
 import asyncio
@@ -15,9 +17,9 @@ from quecbind.center.domain.binding import Window, is_bind_code, window_end
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services import reports
-from quecbind.center.services.changes import Changes
+from quecbind.center.services.changes import Change, Changes, RightChanged
 from quecbind.center.services.ports import Events, Storage
-from quecbind.center.services.registry import DeviceEntry
+from quecbind.center.services.registry import DeviceEntry, Registry
 from quecbind.center.services.repeats import Repeat, digest, earlier, key_of
 from quecbind.center.services.reports import Reports, parse_float, reported
 from quecbind.center.services.rows import Tx
@@ -31,16 +33,22 @@ Fields = list[tuple[int, Any]]
 MAX_REPORT_ID = 63
 MAX_REPORT_TEXT = 256
 MAX_BIND_SECRET = 64
+# The first owner is shown what was told within ten minutes before the binding (migration 0009).
+RENEWED_MS = 300_000
 
 
 class Uplink:
     """Receives frames of devices that have logged in."""
 
-    def __init__(self, storage: Storage, reports: Reports, *, events: Events, changes: Changes) -> None:
+    def __init__(
+        self, storage: Storage, registry: Registry, reports: Reports, *, events: Events, changes: Changes
+    ) -> None:
         self._storage = storage
+        self._registry = registry
         self._reports = reports
         self._changes = changes
         self._events = events
+        changes.listen(self._on_change)
 
     def receive(
         self, entry: DeviceEntry, frame: Frame, now: float
@@ -52,9 +60,9 @@ class Uplink:
         if frame.command == commands.BIND_CODE:
             return self._bind_code(entry, frame, now)
         if frame.command == commands.STATUS_REPORT:
-            return self._report(entry, frame, is_status=True)
+            return self._report(entry, frame, to_ms(now), is_status=True)
         if frame.command == commands.INFO_REPORT:
-            return self._report(entry, frame, is_status=False)
+            return self._report(entry, frame, to_ms(now), is_status=False)
         if frame.command in reports.COMMANDS:
             return self._reports.receive(entry, frame, now)
         if frame.command == commands.TRANSPARENT_UP:
@@ -106,9 +114,9 @@ class Uplink:
         return report
 
     def _report(
-        self, entry: DeviceEntry, frame: Frame, *, is_status: bool
+        self, entry: DeviceEntry, frame: Frame, at: int, *, is_status: bool
     ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
-        told = digest(frame.payload)
+        told = _status_digest(entry, frame, at) if is_status else digest(frame.payload)
         if told == (entry.status_digest if is_status else entry.info_digest):
             self._tell(entry, frame)
             return None
@@ -120,8 +128,9 @@ class Uplink:
         device_id, epoch = entry.id, entry.epoch
 
         def work(tx: Tx) -> bool:
-            merge = tx.devices.merge_status if is_status else tx.devices.merge_info
-            return merge(device_id, epoch, text)
+            if is_status:
+                return tx.devices.merge_status(device_id, epoch, at, text)
+            return tx.devices.merge_info(device_id, epoch, text)
 
         def applied(is_stored: bool) -> None:
             # What an earlier owner's device said is nothing for the next one: it is neither kept nor told.
@@ -138,6 +147,18 @@ class Uplink:
 
     def _tell(self, entry: DeviceEntry, frame: Frame) -> None:
         self._changes.tell([reported(entry, frame)])
+
+    def _on_change(self, change: Change) -> None:
+        if isinstance(change, RightChanged):
+            entry = self._registry.entry(change.client_id)
+            if entry is not None:
+                # Whoever has just come is shown what is told from now on, also when it is what was told before.
+                entry.status_digest = None
+
+
+def _status_digest(entry: DeviceEntry, frame: Frame, at: int) -> bytes:
+    """What a status is known by; while nobody has owned the device in this epoch, for five minutes only."""
+    return digest(frame.payload if entry.auth_key is not None else frame.payload + b"%d" % (at // RENEWED_MS))
 
 
 def _window(fields: Fields, default_s: int, now_ms: int) -> tuple[int | None, int]:

@@ -29,6 +29,10 @@ _DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
 _DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
 _RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
 _NOTE_BLE_USE = "UPDATE owners SET ble_used_at = ? WHERE device_id = ? AND uid = ?"
+_IS_GRANTED = """
+    s.accepted_at IS NOT NULL
+    AND (s.sharing_expires_at IS NULL OR (s.accepted_at <= :now AND :now < s.sharing_expires_at))
+"""
 # What a user owns, and what they use by a share that is still good. Whoever owns a device needs no share of it.
 _HOLDS = f"""
     SELECT {_COLUMNS}, o.uid AS owner_uid, NULL AS code, NULL AS code_mac, NULL AS sharing_expires_at, o.ble_used_at
@@ -37,16 +41,22 @@ _HOLDS = f"""
     SELECT o.device_id, o.product_key, o.bind_mode, s.member_uid, o.user_domain, o.epoch, s.device_name, o.capabilities,
         o.binding_type, s.accepted_at, s.owner_uid, s.code, s.code_mac, s.sharing_expires_at, NULL
     FROM shares s JOIN owners o ON o.device_id = s.device_id AND o.uid = s.owner_uid
-    WHERE s.member_uid = :uid AND s.accepted_at IS NOT NULL
-        AND (s.sharing_expires_at IS NULL OR (s.accepted_at <= :now AND :now < s.sharing_expires_at))
+    WHERE s.member_uid = :uid AND {_IS_GRANTED}
         AND NOT EXISTS (SELECT 1 FROM owners own WHERE own.device_id = s.device_id AND own.uid = s.member_uid)
 """  # noqa: S608
 _HELD = f"""
     FROM ({_HOLDS}) o JOIN devices d ON d.id = o.device_id JOIN products p ON p.product_key = o.product_key
 """
-_SHARE_SIZE = 5
+_SHARE_SIZE = 6
+# The longest of the holds a user has now counts: somebody may hold several shares, or own the device too by now.
+_HELD_SINCE = f"""
+    min(o.bound_at, coalesce((
+        SELECT min(s.accepted_at) FROM shares s
+        WHERE s.member_uid = :uid AND s.device_id = o.device_id AND {_IS_GRANTED}
+    ), o.bound_at))
+"""  # noqa: S608
 _HELD_COLUMNS = f"""
-    SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at, o.ble_used_at,
+    SELECT {_COLUMNS}, o.owner_uid, o.code, o.code_mac, o.sharing_expires_at, o.ble_used_at, {_HELD_SINCE},
         d.device_key, d.is_active, d.auth_key, p.name, {FACT_COLUMNS}
 """
 _HELD_ONE = (
@@ -127,19 +137,20 @@ class SqliteOwners:
         return [self._held(row) for row in rows], count
 
     def _held(self, row: tuple[Any, ...]) -> OwnedRow:
-        owner_uid, code, code_mac, sharing_expires_at, ble_used_at = row[_SIZE : _SIZE + _SHARE_SIZE]
+        owner_uid, code, code_mac, sharing_expires_at, ble_used_at, held_since = row[_SIZE : _SIZE + _SHARE_SIZE]
         rest = row[_SIZE + _SHARE_SIZE :]
         device_key, is_active, sealed, product_name = rest[:4]
         return OwnedRow(
             owner=_owner(row),
             owner_uid=owner_uid,
+            held_since=held_since,
             share_code=None if code is None else open_share_code(self._seal, code, code_mac),
             sharing_expires_at=sharing_expires_at,
             device_key=DeviceKey(device_key),
             product_name=product_name,
             is_active=bool(is_active),
             auth_key=open_auth_key(self._seal, row[0], sealed) or Secret(""),
-            facts=facts(rest[4:]),
+            facts=facts(rest[4:], held_since),
             ble_used_at=ble_used_at,
         )
 
