@@ -19,7 +19,7 @@ UNVERIFIED, ACCEPTED_ALREADY, TOO_MANY, NAME_TOO_LONG, SINGLE = 5360, 6040, 8429
 ALREADY_BOUND, TIME_FORMAT = 5049, 5145
 NO_CODE = "N" * 32
 STATUS_REPORT, INFO_REPORT = 0x0034, 0x0044
-BATTERY, SIGNAL, MODEL = 1, 3, 1
+BATTERY, SIGNAL, MODEL, CELL = 1, 3, 1, 4
 MINUTE_MS, BEYOND_MS = 60_000, 260_000_000_000_000
 
 
@@ -208,7 +208,7 @@ def test_a_member_is_shown_no_status_of_before_the_share(crowd: Crowd, owner: Ca
     member = crowd.person()
     both = ttlv_number(BATTERY, 87) + ttlv_number(SIGNAL, 21)
     device.tell(STATUS_REPORT, both)
-    device.tell(INFO_REPORT, ttlv_bytes(MODEL, b"EC600U"))
+    device.tell(INFO_REPORT, ttlv_bytes(MODEL, b"EC600U") + ttlv_number(CELL, 22001))
     crowd.step(1)
     assert accept(member, invite(owner, device)) == 200
 
@@ -216,6 +216,7 @@ def test_a_member_is_shown_no_status_of_before_the_share(crowd: Crowd, owner: Ca
         (None, None, None, None), status(member, device))  # fmt: skip
     row("... the owner sees", (21, 21, 21, 87), status(owner, device))
     row("... what the device is, the member sees", "EC600U", attributes(member, device)["model"])
+    row("... in which radio cell it was, the member sees", None, attributes(member, device)["cellId"])
     device.tell(STATUS_REPORT, ttlv_number(BATTERY, 87))
     row("... the device tells its battery, the same as before", (None, None, None, 87), status(member, device))
     device.tell(STATUS_REPORT, both)

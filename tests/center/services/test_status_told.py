@@ -1,4 +1,4 @@
-"""Whose a status is: each value is shown to those who have held the device since it was told, or longer.
+"""Whose status and radio cell are: each value is for those who have held the device since it was told, or longer.
 
 A device that says the same again is heard by who has come since, and costs a write once.
 """
@@ -177,13 +177,32 @@ async def test_the_next_owner_is_shown_nothing_of_the_one_before(world: World, m
     assert await shown(scene, scene.bob) == {"1": 80}
 
 
-async def test_information_is_shown_as_it_is_now(world: World) -> None:
+async def test_what_the_device_is_is_shown_as_it_is_now_and_where_it_is_only_since_the_share(world: World) -> None:
     scene = await Scene.set(world)
-    await world.frame(scene.device, commands.INFO_REPORT, [(1, b"EC600U"), (11, b"2.9.0")])
-
+    said = [(1, b"EC600U"), (4, 22001), (6, 460), (7, 1), (8, 9), (11, b"2.9.0")]
+    what: dict[str, object] = {"1": "EC600U", "11": "2.9.0"}
+    where: dict[str, object] = {"4": 22001, "6": 460, "7": 1, "8": 9}
+    await world.frame(scene.device, commands.INFO_REPORT, said)
+    world.clock.move(1)
     await scene.share()
 
-    assert (await scene.sees(scene.bob)).info == {"1": "EC600U", "11": "2.9.0"}
+    assert (await scene.sees(scene.bob)).info == what
+    assert (await scene.sees(scene.ann)).info == what | where
+    assert (await world.look(scene.device)).info == what | where
+
+    written = [await world.frame(scene.device, commands.INFO_REPORT, said) for _ in range(2)]
+
+    assert (await scene.sees(scene.bob)).info == what | where
+    assert written == [True, False]
+
+
+async def test_the_first_owner_is_shown_where_the_device_was_just_before(world: World) -> None:
+    scene = await Scene.set(world, is_bound=False)
+    await world.frame(scene.device, commands.INFO_REPORT, [(4, 22001)])
+
+    await scene.bind(scene.ann)
+
+    assert (await scene.sees(scene.ann)).info == {"4": 22001}
 
 
 async def test_a_restart_changes_nothing_of_it(world: World) -> None:

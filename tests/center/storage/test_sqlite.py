@@ -96,7 +96,7 @@ async def test_news_of_an_earlier_epoch_or_generation_change_nothing(storage) ->
             tx.devices.open_window(stored.id, 2, Window(b"mac", 9, 1), None),
             tx.devices.close_window(stored.id, 2),
             tx.devices.merge_status(stored.id, 2, 9, '{"1": 1}'),
-            tx.devices.merge_info(stored.id, 2, '{"1": 1}'),
+            tx.devices.merge_info(stored.id, 2, 9, '{"1": 1}'),
         )
     )
 

@@ -3,9 +3,9 @@
 All times are UTC milliseconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 
@@ -75,11 +75,18 @@ class DeviceFacts:
     serial: str | None = None
 
 
-def shown_status(status: Mapping[str, object], shown_from: Mapping[str, int], held_since: int) -> dict[str, object]:
-    """What is shown of a status, by its ids, to who holds the device since then.
+# Information by which a device says what it is: all of it but where its network is (cell, mcc, mnc, lac: 4, 6, 7, 8).
+WHAT_IT_IS: Final = frozenset({"1", "2", "3", "5", "9", "10", "11", "12", "13", "14"})
+
+
+def shown(
+    told: Mapping[str, object], shown_from: Mapping[str, int], held_since: int, always: Collection[str] = ()
+) -> dict[str, object]:
+    """What is shown of status or information, by their ids, to who holds the device since then.
 
     Args:
         shown_from: since when, at the latest, one must hold the device to be shown the value; one that is not in it was
             told nobody knows when, and is shown to nobody.
+        always: what is shown whenever it was told.
     """
-    return {key: value for key, value in status.items() if key in shown_from and shown_from[key] >= held_since}
+    return {key: value for key, value in told.items() if key in always or shown_from.get(key, -1) >= held_since}

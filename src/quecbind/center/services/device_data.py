@@ -3,8 +3,8 @@
 Each answer is decided by what the caller owns or uses at that moment. A device that is not theirs is answered like one
 that does not exist. Nobody sees what was reported before their hold of the device began, status, properties or
 place: an owner's begins with the binding, the first one's with what a device that nobody had owned told just before
-it; a member's with the share. Information says what the device is, and is shown as it is now. History is for owners
-alone.
+it; a member's with the share. Information that says what the device is, and not where, is shown as it is now. History
+is for owners alone.
 """
 
 import json

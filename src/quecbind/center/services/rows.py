@@ -130,12 +130,12 @@ class DeviceRows(Protocol):
         """Note that the device has brought this bind secret."""
         ...
 
-    def merge_status(self, device_id: int, epoch: int, at: int, status: str) -> bool:
+    def merge_status(self, device_id: int, epoch: int, at: int, values: str) -> bool:
         """Add a JSON object of ids, told at `at`, to the last known status; False when the epoch is another by now."""
         ...
 
-    def merge_info(self, device_id: int, epoch: int, info: str) -> bool:
-        """Add a JSON object of ids to the last known information; False when the device has another epoch by now."""
+    def merge_info(self, device_id: int, epoch: int, at: int, values: str) -> bool:
+        """The same for information."""
         ...
 
     def save_presence(self, presences: Iterable[Presence]) -> None: ...

@@ -2,10 +2,10 @@
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
 acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
-information are written only when they differ from what was written last. A status has a moment too, which decides who
-is shown it: the same one is written again after a right to the device has changed and, while nobody has owned the
-device, every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at
-once where it is not. Everything else passes by.
+information are written only when they differ from what was written last. They have a moment too, which decides who is
+shown them: the same is written again after a right to the device has changed and, while nobody has owned the device,
+every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at once where
+it is not. Everything else passes by.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ class Uplink:
     def _report(
         self, entry: DeviceEntry, frame: Frame, at: int, *, is_status: bool
     ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
-        told = _status_digest(entry, frame, at) if is_status else digest(frame.payload)
+        told = _digest_of(entry, frame, at)
         if told == (entry.status_digest if is_status else entry.info_digest):
             self._tell(entry, frame)
             return None
@@ -128,9 +128,8 @@ class Uplink:
         device_id, epoch = entry.id, entry.epoch
 
         def work(tx: Tx) -> bool:
-            if is_status:
-                return tx.devices.merge_status(device_id, epoch, at, text)
-            return tx.devices.merge_info(device_id, epoch, text)
+            merge = tx.devices.merge_status if is_status else tx.devices.merge_info
+            return merge(device_id, epoch, at, text)
 
         def applied(is_stored: bool) -> None:
             # What an earlier owner's device said is nothing for the next one: it is neither kept nor told.
@@ -153,11 +152,11 @@ class Uplink:
             entry = self._registry.entry(change.client_id)
             if entry is not None:
                 # Whoever has just come is shown what is told from now on, also when it is what was told before.
-                entry.status_digest = None
+                entry.status_digest = entry.info_digest = None
 
 
-def _status_digest(entry: DeviceEntry, frame: Frame, at: int) -> bytes:
-    """What a status is known by; while nobody has owned the device in this epoch, for five minutes only."""
+def _digest_of(entry: DeviceEntry, frame: Frame, at: int) -> bytes:
+    """What a report is known by; while nobody has owned the device in this epoch, for five minutes only."""
     return digest(frame.payload if entry.auth_key is not None else frame.payload + b"%d" % (at // RENEWED_MS))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quecbind.center.domain.binding import Window
-from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, NO_AUTH_KEY, Device, DeviceFacts, shown_status
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, NO_AUTH_KEY, WHAT_IT_IS, Device, DeviceFacts, shown
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret
 from quecbind.center.services.records import DeviceRow, Presence
 from quecbind.center.storage.seal import Seal
@@ -18,7 +18,7 @@ _STATE = """
 """
 _FACTS = """
     d.last_online_at, d.last_offline_at, d.last_address, d.status, d.info,
-    (SELECT s.serial FROM serials s WHERE s.device_id = d.id), d.status_shown_from
+    (SELECT s.serial FROM serials s WHERE s.device_id = d.id), d.status_shown_from, d.info_shown_from
 """
 _ALL = f"SELECT {_STATE} FROM devices d ORDER BY d.id"  # noqa: S608
 _GET = f"SELECT {_STATE} FROM devices d WHERE d.client_id = ?"  # noqa: S608
@@ -44,7 +44,7 @@ _DELETE = "DELETE FROM devices WHERE id = ?"
 # What the next owner must not find, whatever ends an epoch.
 _END_EPOCH = """
     epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_opened_at = NULL,
-    bind_window_end = NULL, status = '{}', status_shown_from = '{}', info = '{}'
+    bind_window_end = NULL, status = '{}', status_shown_from = '{}', info = '{}', info_shown_from = '{}'
 """
 _ISSUE = f"""
     UPDATE devices SET {_END_EPOCH}, device_secret = ?, issued_at = ?, is_active = 0, generation = generation + 1,
@@ -72,13 +72,13 @@ _PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
 _BOND = "SELECT bind_secret FROM devices WHERE id = ?"
 _CLAIM_BOND = "INSERT INTO ble_secrets (product_key, secret_mac, device_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _BOND_HOLDER = "SELECT device_id FROM ble_secrets WHERE product_key = ? AND secret_mac = ?"
-_MERGE_STATUS = """
-    UPDATE devices SET status = json_patch(status, :status), status_shown_from = json_patch(
-        status_shown_from, (SELECT json_group_object(key, :at) FROM json_each(:status))
+_MERGE = """
+    UPDATE devices SET {what} = json_patch({what}, :values), {what}_shown_from = json_patch(
+        {what}_shown_from, (SELECT json_group_object(key, :at) FROM json_each(:values))
     )
     WHERE id = :id AND epoch = :epoch
 """
-_MERGE_INFO = "UPDATE devices SET info = json_patch(info, ?) WHERE id = ? AND epoch = ?"
+_MERGE_STATUS, _MERGE_INFO = _MERGE.format(what="status"), _MERGE.format(what="info")
 _PRESENCE = """
     UPDATE devices SET
         last_online_at = coalesce(?, last_online_at), last_offline_at = coalesce(?, last_offline_at), last_address = ?,
@@ -210,12 +210,15 @@ class SqliteDevices:
         row = self._connection.execute(_BOND, (device_id,)).fetchone()
         return None if row is None or row[0] is None else self._seal.open(row[0], _place("bind_secret", device_id))
 
-    def merge_status(self, device_id: int, epoch: int, at: int, status: str) -> bool:
-        values = {"id": device_id, "epoch": epoch, "at": at, "status": status}
-        return self._connection.execute(_MERGE_STATUS, values).rowcount == 1
+    def merge_status(self, device_id: int, epoch: int, at: int, values: str) -> bool:
+        return self._merge(_MERGE_STATUS, device_id, epoch, at, values)
 
-    def merge_info(self, device_id: int, epoch: int, info: str) -> bool:
-        return self._connection.execute(_MERGE_INFO, (info, device_id, epoch)).rowcount == 1
+    def merge_info(self, device_id: int, epoch: int, at: int, values: str) -> bool:
+        return self._merge(_MERGE_INFO, device_id, epoch, at, values)
+
+    def _merge(self, statement: str, device_id: int, epoch: int, at: int, values: str) -> bool:
+        merged = {"id": device_id, "epoch": epoch, "at": at, "values": values}
+        return self._connection.execute(statement, merged).rowcount == 1
 
     def save_presence(self, presences: Iterable[Presence]) -> None:
         self._connection.executemany(
@@ -288,14 +291,17 @@ def facts(row: tuple[Any, ...], held_since: int | None = None) -> DeviceFacts:
 
     Whether the device is online is not stored: the services know.
     """
-    status = json.loads(row[3])
+    status, info = json.loads(row[3]), json.loads(row[4])
+    if held_since is not None:
+        status = shown(status, json.loads(row[6]), held_since)
+        info = shown(info, json.loads(row[7]), held_since, WHAT_IT_IS)
     return DeviceFacts(
         is_online=False,
         last_online_at=row[0],
         last_offline_at=row[1],
         last_address=row[2],
-        status=status if held_since is None else shown_status(status, json.loads(row[6]), held_since),
-        info=json.loads(row[4]),
+        status=status,
+        info=info,
         serial=row[5],
     )
 
