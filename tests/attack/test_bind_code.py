@@ -242,6 +242,23 @@ def test_a_captured_report_replayed_opens_no_window(crowd: Crowd, row: Row) -> N
     row("the same 0x00B5 packet again, then its code", NOT_REPORTED, thief.bind(device.product, device.dk, CODE))
 
 
+@pytest.mark.parametrize("mode", ["multi", "alternate"])
+def test_a_used_code_told_again_after_its_acknowledgement_was_lost(crowd: Crowd, row: Row, mode: str) -> None:
+    device = crowd.device(crowd.products[mode])
+    owner, thief = crowd.people(2)
+    device.report(CODE, 60)
+    assert owner.bind(device.product, device.dk, CODE) == 200
+
+    assert device.log_in() == 0
+    device.report(CODE, 57)
+
+    row(f"{mode} mode, a used code told again on the next connection, brought by a stranger",
+        NOT_REPORTED, thief.bind(device.product, device.dk, CODE))  # fmt: skip
+    row("... who owns the device", [owner.uid], device.owners())
+    device.report(CODE, 60)
+    row("... the same code set anew", 200, thief.bind(device.product, device.dk, CODE))
+
+
 def test_a_code_does_not_come_back_with_a_reset(crowd: Crowd, row: Row) -> None:
     device, who = crowd.device(), crowd.person()
     device.report()

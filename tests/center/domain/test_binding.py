@@ -16,6 +16,7 @@ from quecbind.center.domain.binding import (
     check_serial,
     is_bind_code,
     is_bind_secret,
+    is_told_again,
     window_end,
 )
 from quecbind.center.domain.ids import Secret, Uid
@@ -107,6 +108,24 @@ def test_longest_window_is_kept_whole() -> None:
 def test_window_out_of_range_is_refused(seconds) -> None:
     with pytest.raises(ValueError, match="0 to 4294967295"):
         window_end(seconds, NOW)
+
+
+USED = Window(RIGHT, NOW + 60_000, NOW)
+
+
+@pytest.mark.parametrize(
+    ("used", "told", "expected"),
+    [
+        (USED, Window(RIGHT, NOW + 60_000, NOW + 3000), True),
+        (USED, Window(RIGHT, NOW + 65_000, NOW + 5001), True),  # seconds are whole, and the frame took its time
+        (USED, Window(RIGHT, NOW + 65_001, NOW + 5002), False),  # runs on for longer: set anew
+        (USED, Window(RIGHT, NOW + 60_001, NOW + 1), False),  # all its time is left: set anew
+        (USED, Window(WRONG, NOW + 60_000, NOW + 3000), False),
+        (None, Window(RIGHT, NOW + 60_000, NOW + 3000), False),
+    ],
+)
+def test_a_used_window_is_known_when_it_is_told_again(used, told, expected) -> None:
+    assert is_told_again(used, told) is expected
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ async def test_a_message_under_way_is_neither_kept_nor_told_in_the_new_epoch(wor
     await asyncio.sleep(0)
 
     stored = world.center.uplink.receive(entry, Frame(9, command, ttlv.encode(fields)), world.clock.now())
-    await asyncio.gather(ending, stored)
+    _, worth = await asyncio.gather(ending, stored)
 
+    assert worth is None  # False would say that the connection's secret is worthless, and cut it
     view = await world.look(entry)
     assert (view.status, view.info) == ({}, {})
     assert [one for one in told if isinstance(one, Reported)] == []

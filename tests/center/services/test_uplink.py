@@ -106,6 +106,52 @@ async def test_repeated_frame_does_not_reopen_a_window_that_was_used(world) -> N
     assert (await world.look(entry)).bind_window_end_at is None
 
 
+@pytest.mark.parametrize("mode", ["multi", "alternate"])
+async def test_a_used_window_told_again_on_the_next_connection_stays_shut(world, mode) -> None:
+    product, domain = await world.product(bind_mode=mode), await world.domain()
+    ann, bob = await world.user(domain), await world.user(domain, "bob@example.com")
+    enrolled = await world.enrol(product)
+    await world.report(enrolled.entry, seconds=60)
+    await world.bind(ann, enrolled.entry)
+
+    # The connection was lost before the PUBACK: the device tells what is left of the window.
+    world.clock.move(3)
+    entry = (await world.connect(product, enrolled.secret.reveal())).entry
+    await world.report(entry, seconds=57)
+
+    assert await code_of(world.bind(bob, entry)) == 5460
+    assert (await world.actions()).count("window.opened") == 1
+    await world.report(entry, seconds=57)  # on the connection where it was told already, it is set anew
+    assert (await world.bind(bob, entry)).is_new
+
+
+@pytest.mark.parametrize("seconds", [60, None])
+async def test_the_same_code_set_anew_on_the_next_connection_opens_a_window(world, seconds) -> None:
+    product, domain = await world.product(bind_mode="multi", default_window_s=60), await world.domain()
+    ann, bob = await world.user(domain), await world.user(domain, "bob@example.com")
+    enrolled = await world.enrol(product)
+    await world.report(enrolled.entry, seconds=60)
+    await world.bind(ann, enrolled.entry)
+    entry = (await world.connect(product, enrolled.secret.reveal())).entry
+
+    await world.report(entry, seconds=seconds)
+
+    assert (await world.bind(bob, entry)).is_new
+
+
+async def test_a_reset_forgets_the_window_that_was_used(world) -> None:
+    product, domain = await world.product(re_enrol="open"), await world.domain()
+    ann = await world.user(domain)
+    entry = await world.device(product)
+    await world.report(entry, seconds=60)
+    await world.bind(ann, entry)
+
+    again = await world.device(product)
+    await world.report(again, seconds=30)
+
+    assert (await world.bind(ann, again)).is_new
+
+
 async def test_same_code_in_a_new_frame_opens_a_window_again(world) -> None:
     entry, ann = await prepared(world)
     await world.report(entry)

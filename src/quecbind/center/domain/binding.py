@@ -19,6 +19,9 @@ from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
 
+# How much later the end of a window may seem when it is told again: seconds left are whole, and frames take their time.
+TOLD_AGAIN_MS = 5000
+
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
 _BIND_SECRET = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -71,6 +74,20 @@ def window_end(seconds_left: int, now_ms: int) -> int | None:
     if not 0 <= seconds_left <= MAX_WINDOW_S:
         raise ValueError(f"a bind window lasts 0 to {MAX_WINDOW_S} seconds")
     return now_ms + seconds_left * 1000 if seconds_left else None
+
+
+def is_told_again(used: Window | None, told: Window) -> bool:
+    """Whether the first report on a connection is of the window that was used already.
+
+    A device that has not heard that its report arrived (the connection was lost) tells it on the next one, with the
+    time that is left of it. What is set anew runs for longer.
+    """
+    return (
+        used is not None
+        and hmac.compare_digest(used.code_mac, told.code_mac)
+        and told.end_ms - told.opened_ms < used.end_ms - used.opened_ms
+        and told.end_ms <= used.end_ms + TOLD_AGAIN_MS
+    )
 
 
 def bind_by_code(

@@ -368,7 +368,7 @@ def carry_out(
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
         return Outcome(request, product, auth_key, (), is_new=False)
-    tx.devices.close_window(device.id, device.epoch)
+    tx.devices.use_window(device.id)
     members: list[Member] = []
     for uid in decision.leaving:
         members += tx.shares.granted_by(device.id, uid)

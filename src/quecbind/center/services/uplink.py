@@ -1,7 +1,8 @@
 """What a device tells the Developer Center: its bind code, its status, its module information; `reports` has the rest.
 
 A bind code is stored before its PUBACK. A frame that comes again on the same connection (devices repeat what is not
-acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile. Status and
+acknowledged, with the same packet id) is stored once: it must not re-open a window that was used meanwhile; nor must
+one that comes on the next connection because the first was lost before its PUBACK. Status and
 information are written only when they differ from what was written last. They have a moment too, which decides who is
 shown them: the same is written again after a right to the device has changed and, while nobody has owned the device,
 every five minutes. What users may see is told to whoever listens: after it is stored where it is stored, at once where
@@ -13,7 +14,7 @@ import json
 from typing import Any
 
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.binding import Window, is_bind_code, window_end
+from quecbind.center.domain.binding import Window, is_bind_code, is_told_again, window_end
 from quecbind.center.domain.ids import Secret
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.services import reports
@@ -50,9 +51,7 @@ class Uplink:
         self._events = events
         changes.listen(self._on_change)
 
-    def receive(
-        self, entry: DeviceEntry, frame: Frame, now: float
-    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
+    def receive(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
         """Take one frame. PUBACK follows the future if there is one, and at once if there is none.
 
         A payload that cannot be read is counted and forgotten: the device would only send it again.
@@ -69,9 +68,7 @@ class Uplink:
             self._tell(entry, frame)
         return None
 
-    def _bind_code(
-        self, entry: DeviceEntry, frame: Frame, now: float
-    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
+    def _bind_code(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
         key = key_of(entry.connection_count, frame)
         if (repeated := earlier(entry.last_bind_report, key)) is not None:
             return repeated
@@ -85,6 +82,7 @@ class Uplink:
             return None
 
         device_id, epoch = entry.id, entry.epoch
+        is_first = entry.last_bind_report is None or entry.last_bind_report.key[0] != entry.connection_count
         mac = self._storage.mac("bind code", entry.product_key, entry.device_key, code)
         audit = AuditEntry(
             at=to_ms(now),
@@ -96,26 +94,30 @@ class Uplink:
             details={"seconds": seconds},
         )
 
+        is_stored = False
+
         def work(tx: Tx) -> None:
+            nonlocal is_stored
             if end is None:
                 is_stored = tx.devices.close_window(device_id, epoch)
             else:
                 window = Window(mac, end, to_ms(now))
+                if is_first and is_told_again(tx.devices.used_window(device_id), window):
+                    return
                 is_stored = tx.devices.open_window(device_id, epoch, window, bind_secret)
             # Nothing is stored when the device was reset meanwhile: the code belonged to its earlier life.
             if is_stored:
                 tx.audit.append(audit)
 
         def applied(_: None) -> None:
-            self._events.publish(audit.action, client_id=entry.client_id, seconds=seconds)
+            if is_stored:
+                self._events.publish(audit.action, client_id=entry.client_id, seconds=seconds)
 
         report = self._storage.transact(work, applied)
         entry.last_bind_report = Repeat(key, report)
         return report
 
-    def _report(
-        self, entry: DeviceEntry, frame: Frame, at: int, *, is_status: bool
-    ) -> "asyncio.Future[None] | asyncio.Future[bool] | None":
+    def _report(self, entry: DeviceEntry, frame: Frame, at: int, *, is_status: bool) -> "asyncio.Future[None] | None":
         told = _digest_of(entry, frame, at)
         if told == (entry.status_digest if is_status else entry.info_digest):
             self._tell(entry, frame)
@@ -127,11 +129,14 @@ class Uplink:
             return None
         device_id, epoch = entry.id, entry.epoch
 
-        def work(tx: Tx) -> bool:
-            merge = tx.devices.merge_status if is_status else tx.devices.merge_info
-            return merge(device_id, epoch, at, text)
+        is_stored = False
 
-        def applied(is_stored: bool) -> None:
+        def work(tx: Tx) -> None:
+            nonlocal is_stored
+            merge = tx.devices.merge_status if is_status else tx.devices.merge_info
+            is_stored = merge(device_id, epoch, at, text)
+
+        def applied(_: None) -> None:
             # What an earlier owner's device said is nothing for the next one: it is neither kept nor told.
             if not is_stored:
                 return

@@ -41,6 +41,7 @@ _INSERT = """
 """
 _INSERT_NEW = f"{_INSERT} ON CONFLICT (client_id) DO NOTHING RETURNING id"
 _DELETE = "DELETE FROM devices WHERE id = ?"
+_FORGET_USED = "used_code_mac = NULL, used_window_opened_at = NULL, used_window_end = NULL"
 # What the next owner must not find, whatever ends an epoch.
 _END_EPOCH = """
     epoch = epoch + 1, approved_until = NULL, bind_code_mac = NULL, bind_window_opened_at = NULL,
@@ -48,10 +49,12 @@ _END_EPOCH = """
 """
 _ISSUE = f"""
     UPDATE devices SET {_END_EPOCH}, device_secret = ?, issued_at = ?, is_active = 0, generation = generation + 1,
-        bind_secret = NULL, auth_key = NULL, owes_reset = 0
+        bind_secret = NULL, auth_key = NULL, owes_reset = 0, {_FORGET_USED}
     WHERE id = ?
 """  # noqa: S608
-_OWE_RESET = f"UPDATE devices SET {_END_EPOCH}, owes_reset = 1, bind_secret = NULL WHERE id = ?"  # noqa: S608
+_OWE_RESET = f"""
+    UPDATE devices SET {_END_EPOCH}, owes_reset = 1, bind_secret = NULL, {_FORGET_USED} WHERE id = ?
+"""  # noqa: S608
 _CHANGE_HANDS = f"UPDATE devices SET {_END_EPOCH} WHERE id = ?"  # noqa: S608
 _FORGET_VALUES = "DELETE FROM last_values WHERE device_id = ?"
 _ACTIVATE = "UPDATE devices SET is_active = 1 WHERE id = ? AND generation = ?"
@@ -62,10 +65,15 @@ _OPEN_WINDOW = """
         bind_code_mac = ?, bind_window_opened_at = ?, bind_window_end = ?, bind_secret = coalesce(?, bind_secret)
     WHERE id = ? AND epoch = ?
 """
-_CLOSE_WINDOW = """
-    UPDATE devices SET bind_code_mac = NULL, bind_window_opened_at = NULL, bind_window_end = NULL
-    WHERE id = ? AND epoch = ?
-"""
+_CLOSED = "bind_code_mac = NULL, bind_window_opened_at = NULL, bind_window_end = NULL"
+_CLOSE_WINDOW = f"UPDATE devices SET {_CLOSED} WHERE id = ? AND epoch = ?"  # noqa: S608
+_USE_WINDOW = f"""
+    UPDATE devices SET
+        used_code_mac = bind_code_mac, used_window_opened_at = bind_window_opened_at, used_window_end = bind_window_end,
+        {_CLOSED}
+    WHERE id = ? AND bind_code_mac IS NOT NULL
+"""  # noqa: S608
+_USED_WINDOW = "SELECT used_code_mac, used_window_end, used_window_opened_at FROM devices WHERE id = ?"
 _SET_AUTH_KEY = "UPDATE devices SET auth_key = ? WHERE id = ?"
 _AUTH_KEY = "SELECT auth_key FROM devices WHERE id = ?"
 _PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
@@ -186,6 +194,13 @@ class SqliteDevices:
 
     def close_window(self, device_id: int, epoch: int) -> bool:
         return self._connection.execute(_CLOSE_WINDOW, (device_id, epoch)).rowcount == 1
+
+    def use_window(self, device_id: int) -> None:
+        self._connection.execute(_USE_WINDOW, (device_id,))
+
+    def used_window(self, device_id: int) -> Window | None:
+        row = self._connection.execute(_USED_WINDOW, (device_id,)).fetchone()
+        return None if row is None or row[0] is None else Window(*row)
 
     def set_auth_key(self, device_id: int, auth_key: Secret | None) -> None:
         sealed = None if auth_key is None else self._seal.seal(auth_key, _place("auth_key", device_id))
