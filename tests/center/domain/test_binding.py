@@ -6,6 +6,7 @@ from quecbind.center.domain import refusal
 from quecbind.center.domain.binding import (
     AlreadyOwner,
     Bound,
+    UsedCode,
     Window,
     bind_by_ble,
     bind_by_code,
@@ -69,12 +70,32 @@ def test_code_of_16_hex_digits_is_well_formed() -> None:
         pytest.param(OPEN, RIGHT, (BOB,), "alternate", Bound(leaving=(BOB,)), id="owned by another, alternate"),
         pytest.param(OPEN, RIGHT, (BOB,), "multi", Bound(), id="owned by another, multi"),
         pytest.param(OPEN, RIGHT, (), "single", Bound(), id="match"),
-        pytest.param(None, WRONG, (ANN,), "single", AlreadyOwner(), id="owned by this user, no code on file"),
-        pytest.param(OPEN, WRONG, (BOB, ANN), "multi", AlreadyOwner(), id="owned by this user, another code"),
+        pytest.param(OPEN, RIGHT, (ANN,), "single", AlreadyOwner(uses_code=True), id="owned by this user"),
+        pytest.param(OPEN, RIGHT, (BOB, ANN), "alternate", AlreadyOwner(uses_code=True), id="owned by this user too"),
+        pytest.param(None, WRONG, (ANN,), "single", Refused(5460), id="owned by this user, no code on file"),
+        pytest.param(OVER, RIGHT, (ANN,), "single", Refused(5461), id="owned by this user, window over"),
+        pytest.param(OPEN, WRONG, (BOB, ANN), "multi", Refused(5462), id="owned by this user, another code"),
     ],
 )
 def test_bringing_a_code(window, mac, owners, mode, expected) -> None:
     assert bind_by_code(window, mac, owners, ANN, mode, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("mac", "after_ms", "expected"),
+    [
+        (RIGHT, 0, AlreadyOwner()),
+        (RIGHT, 119_999, AlreadyOwner()),
+        (RIGHT, 120_000, Refused(5460)),
+        (RIGHT, -1, Refused(5460)),
+        (WRONG, 0, Refused(5460)),
+    ],
+)
+def test_owner_may_repeat_the_code_they_brought_for_two_minutes(mac, after_ms, expected) -> None:
+    used = UsedCode(RIGHT, NOW)
+
+    assert bind_by_code(None, mac, (ANN,), ANN, "single", NOW + after_ms, used) == expected
+    assert bind_by_code(None, mac, (BOB,), ANN, "single", NOW + after_ms, None) == Refused(5460)
 
 
 @pytest.mark.parametrize(

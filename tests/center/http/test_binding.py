@@ -128,9 +128,10 @@ async def test_the_owner_binding_again_changes_nothing(http: Http) -> None:
     dk = await http.owned()
     key = (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data
 
-    answer = await http.alice.bind(http.pk, dk, OTHER_CODE)
+    refused = await http.alice.bind(http.pk, dk, OTHER_CODE)
+    answer = await http.alice.bind(http.pk, dk, CODE)
 
-    assert answer.code == 200
+    assert (refused.code, answer.code) == (5460, 200)
     assert answer.data["authKey"] == key["authKey"]
 
 

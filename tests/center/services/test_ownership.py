@@ -175,13 +175,13 @@ async def test_users_of_different_apps_do_not_stand_in_each_others_way(world) ->
     assert sorted(await world.owners(entry)) == sorted([ann.uid, carl.uid])
 
 
-async def test_owner_who_binds_again_changes_nothing(world) -> None:
+async def test_owner_who_binds_again_changes_nothing_but_the_window(world) -> None:
     entry, ann, _bob = await prepared(world, bind_mode="single")
     await world.report(entry)
     first = await world.bind(ann, entry)
     await world.center.ownership.rename(ann, entry.product_key, entry.device_key, "kitchen")
-    await world.report(entry)
     before = await world.look(entry)
+    await world.report(entry, OTHER_CODE)
 
     again = await world.bind(ann, entry, OTHER_CODE)
 
@@ -189,6 +189,82 @@ async def test_owner_who_binds_again_changes_nothing(world) -> None:
     assert again.auth_key == first.auth_key
     assert await world.look(entry) == before
     assert (await world.center.ownership.device(ann, entry.product_key, entry.device_key)).device_name == "kitchen"
+    assert (await world.actions())[-1] == "window.used"
+
+
+@pytest.mark.parametrize("mode", ["single", "multi", "alternate"])
+async def test_code_that_the_owner_brought_again_serves_nobody_else(world, mode) -> None:
+    entry, ann, bob = await prepared(world, bind_mode=mode)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    await world.bind(ann, entry, OTHER_CODE)
+
+    assert await code_of(world.bind(bob, entry, OTHER_CODE)) == 5460
+    assert await world.owners(entry) == [ann.uid]
+
+
+async def test_owner_is_refused_any_code_but_the_devices(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+
+    assert await code_of(world.bind(ann, entry, OTHER_CODE)) == 5460
+    await world.report(entry, OTHER_CODE, 120)
+    before = await world.look(entry)
+    assert await code_of(world.bind(ann, entry, "0" * 16)) == 5462
+    assert await world.look(entry) == before
+    world.clock.move(120)
+    assert await code_of(world.bind(ann, entry, OTHER_CODE)) == 5461
+    assert await world.owners(entry) == [ann.uid]
+
+
+async def test_owner_whose_answer_was_lost_may_ask_again_for_two_minutes(world) -> None:
+    entry, ann, bob = await prepared(world)
+    await world.report(entry)
+    first = await world.bind(ann, entry)
+    world.clock.move(119.999)
+    before = await world.actions()
+
+    again = await world.bind(ann, entry)
+
+    assert (again.is_new, again.auth_key) == (False, first.auth_key)
+    assert await world.actions() == before
+    assert await code_of(world.bind(bob, entry)) == 5460
+    world.clock.move(0.001)
+    assert await code_of(world.bind(ann, entry)) == 5460
+
+
+async def test_repeated_code_of_an_owner_leaves_another_window_as_it_is(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    before = await world.look(entry)
+
+    assert not (await world.bind(ann, entry)).is_new
+    assert await world.look(entry) == before
+
+
+async def test_wrong_codes_of_an_owner_are_no_guesses(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    for _ in range(30):
+        assert await code_of(world.bind(ann, entry, "0" * 16)) == 5462
+
+    assert not (await world.bind(ann, entry, OTHER_CODE)).is_new
+    assert "owner.refused" not in await world.actions()
+
+
+async def test_who_owned_it_before_is_no_owner_who_repeats(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.center.ownership.unbind(ann, entry.product_key, entry.device_key)
+
+    assert await code_of(world.bind(ann, entry)) == 5460
 
 
 async def test_code_is_used_at_most_once(world) -> None:

@@ -2,8 +2,9 @@
 
 The story: the device reports a code and opens a window; an App brings the same code for the same device in time; then,
 and only then, the user owns the device. The match key is (product, device, code): callers hash all three together.
-A wrong guess costs only the guesser. Loads nothing, stores nothing; whoever carries out a `Bound` closes the window
-first and writes the owner in the same transaction.
+A wrong guess costs only the guesser. An owner's code is judged like anybody's: a device that was reset out of reach has
+an owner until it comes, and whoever heard "yours already" would not ask again. Loads nothing, stores nothing; whoever
+carries out a `Bound` closes the window first and writes the owner in the same transaction.
 """
 
 import hmac
@@ -18,6 +19,7 @@ from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
+REPEAT_MS = 120_000
 
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
@@ -46,8 +48,25 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedCode:
+    """The bind code that an owner brought last, as a keyed hash, and when that was (UTC ms)."""
+
+    code_mac: bytes
+    used_at: int
+
+    def is_repeated(self, now_ms: int) -> bool:
+        """Whether the same code may come once more at `now_ms`, because the answer was lost on the way."""
+        return is_within(self.used_at, self.used_at + REPEAT_MS, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyOwner:
-    """The user owns the device already: success, and nothing changes, the window included."""
+    """The user owns the device already: success, and the ownership stays as it is.
+
+    `uses_code`: they brought the code of the open window, which then is used up like any.
+    """
+
+    uses_code: bool = False
 
 
 def is_bind_code(code: str) -> bool:
@@ -74,7 +93,13 @@ def window_end(seconds_left: int, now_ms: int) -> int | None:
 
 
 def bind_by_code(
-    window: Window | None, code_mac: bytes, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode, now_ms: int
+    window: Window | None,
+    code_mac: bytes,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    now_ms: int,
+    used: UsedCode | None = None,
 ) -> Bound | AlreadyOwner | Refused:
     """What bringing a code gets.
 
@@ -85,11 +110,15 @@ def bind_by_code(
         user: who asks.
         bind_mode: of the product.
         now_ms: UTC milliseconds.
+        used: what the user brought last, if they own the device.
     """
     refused = match_code(window, code_mac, now_ms)
-    if user in owners:
-        return AlreadyOwner()
-    return refused or take_over(owners, bind_mode)
+    if user not in owners:
+        return refused or take_over(owners, bind_mode)
+    if refused is None:
+        return AlreadyOwner(uses_code=True)
+    is_same = hmac.compare_digest(_NO_MAC if used is None else used.code_mac, code_mac)
+    return AlreadyOwner() if used is not None and is_same and used.is_repeated(now_ms) else refused
 
 
 def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused | None:

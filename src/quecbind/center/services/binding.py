@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
+from quecbind.center.domain.binding import AlreadyOwner, Bound, UsedCode, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
 from quecbind.center.domain.limits import Counted
@@ -138,12 +138,15 @@ class Binding:
             if refused is not None:
                 return refused
             device, product, owners = _situation(tx, request)
+            rivals = uids_in(owners, who)
+            used = tx.owners.used_code(row_of(device), who.uid)
             decision = binding.bind_by_code(
-                window_of(device), mac, uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
+                window_of(device), mac, rivals, who.uid, product.bind_mode, to_ms(now), used
             )
-            if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
+            # An owner has nothing to win by guessing.
+            if who.uid not in rivals and isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
                 self._guesses.wrong(tx, guess, decision, now)
-            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now), mac)
 
         return self._bound(request, await self._storage.transact(work, self._tell))
 
@@ -357,9 +360,10 @@ def carry_out(
     owners: list[Owner],
     fresh_key: Secret,
     now_ms: int,
+    code_mac: bytes | None = None,
 ) -> Outcome | Refused:
     """Write what was decided: the window first, then those who leave, then a new epoch if it changes hands, then the
-    owner.
+    owner, with the code they brought (`code_mac`) if they brought one.
     """
     if isinstance(decision, Refused):
         return decision
@@ -367,6 +371,10 @@ def carry_out(
     auth_key = tx.devices.auth_key(device.id)
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
+        if decision.uses_code and code_mac is not None:
+            tx.devices.close_window(device.id, device.epoch)
+            tx.owners.note_code(device.id, request.who.uid, UsedCode(code_mac, now_ms))
+            tx.audit.append(audit_bind(request, "window.used", now_ms))
         return Outcome(request, product, auth_key, (), is_new=False)
     tx.devices.close_window(device.id, device.epoch)
     members: list[Member] = []
@@ -396,6 +404,8 @@ def carry_out(
             bound_at=now_ms,
         )
     )
+    if code_mac is not None:
+        tx.owners.note_code(device.id, request.who.uid, UsedCode(code_mac, now_ms))
     tx.audit.append(audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
     return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost, changed_hands=changed_hands)
