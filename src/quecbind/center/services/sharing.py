@@ -22,7 +22,7 @@ from quecbind.center.domain.limits import Ceiling, Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Accept, Share
-from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.auth_keys import AuthKeys, renew
 from quecbind.center.services.binding import raise_refused, user_did
 from quecbind.center.services.changes import (
     SHARE_CANCELLED,
@@ -408,8 +408,7 @@ def _renew(tx: Tx, lost: list[Member], fresh_key: Secret) -> list[tuple[ClientId
     """Another auth key for the device that `lost` have used, if anybody has; all of them used the same."""
     if not lost:
         return []
-    tx.devices.set_auth_key(lost[0].device_id, fresh_key)
-    return [(lost[0].client_id, fresh_key)]
+    return [(lost[0].client_id, renew(tx, lost[0].device_id, fresh_key))]
 
 
 def _owned(tx: Tx, who: SignedIn, product_key: str, device_key: str) -> Device | None:
