@@ -17,6 +17,14 @@ async def code_of(awaitable) -> int:
     return raised.value.code
 
 
+class Spec:
+    """What a device knows of the product of `entry`."""
+
+    def __init__(self, world, entry) -> None:
+        product = world.center.registry.product(entry.product_key)
+        self.product_key, self.product_secret = product.product_key, product.product_secret.reveal()
+
+
 async def prepared(world, **product):
     """A device, and Ann and Bob of one user domain."""
     domain = await world.domain()
@@ -88,12 +96,7 @@ async def test_wrong_guess_costs_only_the_guesser(world) -> None:
 
 async def test_code_of_one_device_does_not_open_another(world) -> None:
     entry, ann, _bob = await prepared(world)
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
-    other = await world.device(Spec, "D2")
+    other = await world.device(Spec(world, entry), "D2")
     await world.report(entry, CODE)
     await world.report(other, OTHER_CODE)
 
@@ -285,13 +288,8 @@ async def test_disabled_device_is_owned_by_nobody_new(world) -> None:
 
 async def test_old_code_after_a_reset_is_not_on_file(world) -> None:
     entry, ann, _bob = await prepared(world, re_enrol="open")
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
     await world.report(entry)
-    await world.enrol(Spec)
+    await world.enrol(Spec(world, entry))
 
     assert await code_of(world.bind(ann, entry)) == 5460
 
@@ -411,6 +409,49 @@ async def test_device_key_alone_is_refused_unless_the_product_allows_it(world) -
     assert (await world.center.ownership.device(ann, entry.product_key, entry.device_key)).binding_type == 3
 
 
+async def test_wrong_device_keys_count_as_guesses_of_the_user(world) -> None:
+    entry, ann, bob = await prepared(world, bind_mode="single", allow_device_key_binding=True)
+    bind = world.center.ownership.bind_by_device_key
+    assert (await bind(ann, entry.product_key, entry.device_key, None, "")).is_new
+    other = await world.device(Spec(world, entry), "D2")
+    for number in range(5):
+        assert await code_of(bind(bob, entry.product_key, f"none{number}", None, "")) == 5913
+        assert await code_of(bind(bob, entry.product_key, entry.device_key, None, "")) == 5412
+    before = await world.actions()
+
+    with pytest.raises(Rejected) as raised:
+        await bind(bob, entry.product_key, other.device_key, None, "")
+
+    assert (raised.value.code, raised.value.retry_after_s) == (8429, 600)
+    assert await world.owners(other) == []
+    assert before.count("owner.refused") == 1
+    # Nobody else is refused, and nobody for ever.
+    assert (await bind(ann, entry.product_key, other.device_key, None, "")).is_new
+    world.clock.move(600)
+    assert await code_of(bind(bob, entry.product_key, other.device_key, None, "")) == 5412
+
+
+async def test_device_keys_of_a_product_are_guessed_at_as_one(tmp_path) -> None:
+    world = await World.open(tmp_path / "d", Limits(max_guesses_per_device=5))
+    entry, ann, _bob = await prepared(world, allow_device_key_binding=True)
+    bind, users = world.center.ownership.bind_by_device_key, await world.users(await world.domain(), 5)
+    for number, user in enumerate(users):
+        assert await code_of(bind(user, entry.product_key, f"none{number}", None, f"6.6.6.{number}")) == 5913
+
+    assert await code_of(bind(users[0], entry.product_key, entry.device_key, None, "6.6.6.0")) == 8429
+    assert (await bind(ann, entry.product_key, entry.device_key, None, "6.6.6.0")).is_new
+    await world.center.close()
+
+
+async def test_asking_where_device_keys_do_not_bind_is_no_guess(world) -> None:
+    entry, _ann, bob = await prepared(world)
+    for _ in range(30):
+        assert await code_of(world.center.ownership.bind_by_device_key(bob, entry.product_key, "D1", None, "")) == 5499
+    await world.report(entry)
+
+    assert (await world.bind(bob, entry)).is_new
+
+
 # --- what owners do
 
 
@@ -507,16 +548,11 @@ async def test_list_shows_who_is_online(world) -> None:
 
 async def test_owner_may_approve_a_re_enrolment(world) -> None:
     entry, ann, _bob = await prepared(world)
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
     await world.report(entry)
     await world.bind(ann, entry)
     await world.center.ownership.approve_re_enrolment(ann, entry.product_key, entry.device_key)
 
-    enrolled = await world.enrol(Spec)
+    enrolled = await world.enrol(Spec(world, entry))
 
     assert enrolled.entry.epoch == 2
     assert await world.owners(entry) == []

@@ -8,6 +8,7 @@ A device that does not exist is answered like one without a bind code.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from quecbind.center.domain import binding, permission, refusal
@@ -17,7 +18,7 @@ from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
 from quecbind.center.domain.limits import Counted
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
+from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, BindMode, Product
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, owner_changed
@@ -66,6 +67,25 @@ class Outcome:
     is_key_new: bool = False
     members: tuple[Member, ...] = ()
     changed_hands: Device | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A way to bind a device by naming it, where its product allows that.
+
+    Attributes:
+        names: what is guessed at.
+    """
+
+    names: str
+    is_allowed: Callable[[Product], bool]
+    decide: Callable[[bool, bool, tuple[Uid, ...], Uid, BindMode], Bound | AlreadyOwner | Refused]
+
+
+_BY_SERIAL = _Naming("serials", lambda product: product.allow_serial_binding, binding.bind_by_serial)
+_BY_DEVICE_KEY = _Naming("device keys", lambda product: product.allow_device_key_binding, binding.bind_by_device_key)
+# What says nothing about any device.
+_NO_GUESS = frozenset({refusal.SERIAL_BINDING_OFF, refusal.DEVICE_KEY_BINDING_OFF})
 
 
 class Binding:
@@ -159,25 +179,14 @@ class Binding:
         peer: str,
         capabilities: int | None = None,
     ) -> BindResult:
-        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that."""
+        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that.
+
+        What is refused counts as a guess, for it tells which devices there are: 5913 for one that could not be bound.
+        """
         request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
-        fresh_key = self._auth_keys.draw()
-
-        def work(tx: Tx) -> Outcome | Refused:
-            refused = check_permission(tx, request)
-            if refused is not None:
-                return refused
-            device, product, owners = _situation(tx, request)
-            decision = binding.bind_by_device_key(
-                product.allow_device_key_binding,
-                _can_be_named(device),
-                uids_in(owners, who),
-                who.uid,
-                product.bind_mode,
-            )
-            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
-
-        return self._bound(request, await self._storage.transact(work, self._tell))
+        return await self._bind_named(
+            request, _BY_DEVICE_KEY, lambda tx: find_device(tx, request.product_key, request.device_key)
+        )
 
     async def bind_by_serial(
         self,
@@ -196,30 +205,34 @@ class Binding:
         product = given_product_key(product_key)
         raise_refused(binding.check_serial(serial))
         wish = _wish(who, product, "", device_name, peer, capabilities, BY_SERIAL)
+        return await self._bind_named(wish, _BY_SERIAL, lambda tx: tx.devices.by_serial(product, serial or ""))
+
+    async def _bind_named(
+        self, wish: BindRequest, naming: "_Naming", find: Callable[[Tx], Device | None]
+    ) -> BindResult:
         fresh_key = self._auth_keys.draw()
-        # All serial numbers of a product count as one device: each guess is about another one.
-        target = f"serials of {product}"
+        # All names of a product count as one device: each guess is about another one.
+        target = f"{naming.names} of {wish.product_key}"
 
         def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
-            guess = guess_at(wish, target, to_ms(now))
-            refused = self._guesses.refused(tx, guess, now) or check_permission(tx, wish)
+            refused = self._guesses.refused(tx, guess_at(wish, target, to_ms(now)), now) or check_permission(tx, wish)
             if refused is not None:
                 return refused
-            device = tx.devices.by_serial(product, serial or "")
-            key = "" if device is None else device.device_key
+            device = find(tx)
+            key = wish.device_key or ("" if device is None else device.device_key)
             request = dataclasses.replace(wish, device_key=key, device_name=wish.device_name or key)
-            device, product_row, owners = _situation(tx, request)
-            decision = binding.bind_by_serial(
-                product_row.allow_serial_binding,
+            device, product, owners = _situation(tx, request)
+            decision = naming.decide(
+                naming.is_allowed(product),
                 _can_be_named(device),
-                uids_in(owners, who),
-                who.uid,
-                product_row.bind_mode,
+                uids_in(owners, wish.who),
+                wish.who.uid,
+                product.bind_mode,
             )
-            if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
+            if isinstance(decision, Refused) and decision.code not in _NO_GUESS:
                 self._guesses.wrong(tx, guess_at(request, target, to_ms(now)), decision, now)
-            return carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
         return self._bound(wish, await self._storage.transact(work, self._tell))
 
