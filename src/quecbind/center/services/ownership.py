@@ -161,17 +161,20 @@ class Ownership(BleBinding):
         """Another auth key for the device, in place of the one it had; 5041 when it is not the caller's.
 
         Those who own the device too find it in their lists; the device is given it now, or when it comes. One that
-        cannot be given it keeps its key, and that is the answer.
+        cannot be given it keeps its key, and that is the answer; so it is to whom the device is shared with, for they
+        renew nothing and ask because theirs is old.
         """
         product, key = given_product_key(product_key), given_device_key(device_key)
-        now_ms = to_ms(self._clock.now())
         fresh_key = self._auth_keys.draw()
 
         def work(tx: Tx) -> Secret:
-            device = find_device(tx, product, key)
-            if tx.owners.get(row_of(device), who.uid) is None or device is None:
+            now_ms = to_ms(self._clock.now())
+            row = held_by(tx, who.uid, product, key, now_ms)
+            if row is None:
                 raise NotFound(refusal.NO_PERMISSION)
-            auth_key = renew(tx, device.id, fresh_key)
+            if row.owner_uid != who.uid:
+                return row.auth_key
+            auth_key = renew(tx, row.owner.device_id, fresh_key)
             if auth_key == fresh_key:
                 tx.audit.append(user_did(who, product, key, peer, "device.auth_key_renewed", now_ms))
             return auth_key
