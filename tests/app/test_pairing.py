@@ -222,6 +222,24 @@ async def test_ones_own_device_in_its_window_is_success_and_stays_as_it_was(near
     assert [one.name for one in (await nearby.scene.app.devices()).devices] == ["of before"]
 
 
+async def test_a_device_that_is_shared_with_the_user_is_judged_by_its_code(nearby: Nearby) -> None:
+    world, app, domain = nearby.scene.world, nearby.scene.app, nearby.scene.domain
+    entry = await nearby.scene.device_with_code(DEVICE_KEY, OTHER_CODE)
+    bob = await world.user(domain, "bob@example.com")
+    await world.bind(bob, entry, OTHER_CODE)
+    end = round(world.clock.now() * 1000) + 60_000
+    code = await world.center.sharing.invite(bob, entry.product_key, DEVICE_KEY, end, None, 1, "")
+    await app.accept_share(code.reveal())
+    await world.report(entry, CODE)
+
+    with pytest.raises(RefusedError) as refused:
+        await nearby.bind()
+
+    assert refused.value.code == 5412
+    assert nearby.names()[-1] == "yours"
+    assert "shared with you" in nearby.steps[-1].sentence
+
+
 async def test_no_step_shows_the_bind_code(nearby: Nearby) -> None:
     await nearby.scene.device_with_code(DEVICE_KEY, CODE)
 

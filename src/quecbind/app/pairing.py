@@ -28,9 +28,13 @@ RETRY_EVERY_S = 2.0
 SEARCH_S = 3.0
 MAX_PAIRED = 64  # devices asked for their code in one round
 
-_ALREADY_BOUND = 5049
 _CODE_NOT_REPORTED = 5460
 _CODE_DIFFERS = 5462
+# No reason to stop: it may have been reset where the platform has not heard of it.
+_SENTENCE_BY_CODE = {
+    5049: "it is yours already; if it was reset, it is bound anew once it has reported its code",
+    6040: "it is shared with you already; it becomes yours only with its code",
+}
 
 D = TypeVar("D", bound=Found)
 StepName = Literal["searching", "found", "no_code", "code", "allowed", "yours", "waiting", "bound"]
@@ -252,9 +256,10 @@ async def ask_first(client: AppClient, device: Found, tell: Callable[[Step], Non
     try:
         preview = await client.may_bind(device.product_key, device.device_key)
     except RefusedError as refused:
-        if refused.code != _ALREADY_BOUND:
+        sentence = _SENTENCE_BY_CODE.get(refused.code or 0)
+        if sentence is None:
             raise
-        tell(Step("yours", "it is yours already; if it was reset, it is bound anew once it has reported its code"))
+        tell(Step("yours", sentence))
     else:
         tell(Step("allowed", f"the platform allows to bind this {preview.product_name or 'device'}"))
 

@@ -161,6 +161,21 @@ def test_bringing_a_serial_number(allowed, known, owners, mode, expected) -> Non
     assert bind_by_serial(allowed, known, owners, ANN, mode) == expected
 
 
+@pytest.mark.parametrize("bind", [bind_by_device_key, bind_by_serial])
+@pytest.mark.parametrize(
+    ("allowed", "owners", "expected"),
+    [
+        (True, (BOB,), Refused(6040)),
+        (True, (ANN, BOB), AlreadyOwner()),
+        (True, (), Refused(6040)),
+    ],
+)
+def test_naming_a_device_that_is_shared_with_the_caller(bind, allowed, owners, expected) -> None:
+    assert bind(allowed, True, owners, ANN, "multi", is_member=True) == expected
+    assert bind(False, True, owners, ANN, "multi", is_member=True).code in {5499, 5327}
+    assert bind(True, False, owners, ANN, "multi", is_member=True).code in {5913, 5090}
+
+
 @pytest.mark.parametrize(
     ("serial", "expected"),
     [

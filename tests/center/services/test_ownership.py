@@ -7,7 +7,7 @@ import pytest
 
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.errors import Rejected
-from quecbind.center.services.views import DeviceFilter
+from quecbind.center.services.views import DeviceFilter, DeviceImport
 from tests.center.services.world import CODE, OPERATOR, OTHER_CODE, World
 
 
@@ -450,6 +450,41 @@ async def test_asking_where_device_keys_do_not_bind_is_no_guess(world) -> None:
     await world.report(entry)
 
     assert (await world.bind(bob, entry)).is_new
+
+
+async def test_member_is_told_that_the_device_is_shared_with_them_and_nobody_else_is(world) -> None:
+    product = await world.product(allow_device_key_binding=True, allow_serial_binding=True)
+    domain = await world.domain()
+    ann, bob, carl = [await world.user(domain, f"{name}@example.com") for name in ("ann", "bob", "carl")]
+    entry = await world.device(product)
+    known = DeviceImport(product_key=entry.product_key, device_key=entry.device_key, serial="SN1")
+    await world.center.operators.import_devices([known], OPERATOR)
+    own, sharing, pk, dk = world.center.ownership, world.center.sharing, entry.product_key, entry.device_key
+    await world.report(entry)
+    await world.bind(ann, entry)
+    now_ms = round(world.clock.now() * 1000)
+    code = (await sharing.invite(ann, pk, dk, now_ms + 1000, now_ms + 5000, 1, "")).reveal()
+    assert (await own.may_bind(bob, pk, dk)).product_name == "lamp"
+    await sharing.accept(bob, code, "", "")
+    before = await world.actions()
+
+    for _ in range(15):
+        assert await code_of(own.may_bind(bob, pk, dk)) == 6040
+        assert await code_of(own.bind_by_device_key(bob, pk, dk, None, "")) == 6040
+        assert await code_of(own.bind_by_serial(bob, pk, "SN1", None, "")) == 6040
+
+    assert await world.owners(entry) == [ann.uid]
+    assert await world.actions() == before
+    assert (await own.may_bind(carl, pk, dk)).product_name == "lamp"
+    assert await code_of(own.may_bind(ann, pk, dk)) == 5049
+    assert not (await own.bind_by_device_key(ann, pk, dk, None, "")).is_new
+    # The code that the device reported says more than a name.
+    await world.report(entry, OTHER_CODE)
+    assert (await world.bind(bob, entry, OTHER_CODE)).is_new
+    world.clock.move(5)
+    await own.unbind(bob, pk, dk)
+    assert (await own.may_bind(bob, pk, dk)).product_name == "lamp"
+    assert (await own.bind_by_serial(bob, pk, "SN1", None, "")).is_new
 
 
 # --- what owners do

@@ -135,7 +135,13 @@ def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused |
 
 
 def bind_by_device_key(
-    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_allowed: bool,
+    is_known: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    *,
+    is_member: bool = False,
 ) -> Bound | AlreadyOwner | Refused:
     """What naming a device gets, without any code: nothing, unless its product allows that.
 
@@ -143,7 +149,7 @@ def bind_by_device_key(
     """
     if not is_allowed:
         return Refused(refusal.DEVICE_KEY_BINDING_OFF)
-    return _bind_named(is_known, refusal.MAY_NOT_BIND, owners, user, bind_mode)
+    return _bind_named(is_known, refusal.MAY_NOT_BIND, owners, user, bind_mode, is_member)
 
 
 def is_serial(serial: str) -> bool:
@@ -159,7 +165,13 @@ def check_serial(serial: str | None) -> Refused | None:
 
 
 def bind_by_serial(
-    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_allowed: bool,
+    is_known: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    *,
+    is_member: bool = False,
 ) -> Bound | AlreadyOwner | Refused:
     """What bringing a serial number gets: nothing, unless its product allows that and it names a known device.
 
@@ -167,15 +179,18 @@ def bind_by_serial(
     """
     if not is_allowed:
         return Refused(refusal.SERIAL_BINDING_OFF)
-    return _bind_named(is_known, refusal.SERIAL_INVALID, owners, user, bind_mode)
+    return _bind_named(is_known, refusal.SERIAL_INVALID, owners, user, bind_mode, is_member)
 
 
 def _bind_named(
-    is_known: bool, unknown: int, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_known: bool, unknown: int, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode, is_member: bool
 ) -> Bound | AlreadyOwner | Refused:
     if not is_known:
         return Refused(unknown)
-    return AlreadyOwner() if user in owners else take_over(owners, bind_mode)
+    if user in owners:
+        return AlreadyOwner()
+    # Who uses it by a share has not been near it, as far as a name shows.
+    return Refused(refusal.SHARE_ACCEPTED_ALREADY) if is_member else take_over(owners, bind_mode)
 
 
 def is_bind_secret(secret: str) -> bool:

@@ -10,6 +10,7 @@ A device that does not exist is answered like one without a bind code.
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
@@ -30,6 +31,7 @@ from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.resets import Resets
+from quecbind.center.services.rights import granted
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
 
@@ -69,6 +71,19 @@ class Outcome:
     changed_hands: Device | None = None
 
 
+class _Decide(Protocol):
+    def __call__(
+        self,
+        is_allowed: bool,
+        is_known: bool,
+        owners: tuple[Uid, ...],
+        user: Uid,
+        bind_mode: BindMode,
+        *,
+        is_member: bool,
+    ) -> Bound | AlreadyOwner | Refused: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Naming:
     """A way to bind a device by naming it, where its product allows that.
@@ -79,13 +94,13 @@ class _Naming:
 
     names: str
     is_allowed: Callable[[Product], bool]
-    decide: Callable[[bool, bool, tuple[Uid, ...], Uid, BindMode], Bound | AlreadyOwner | Refused]
+    decide: _Decide
 
 
 _BY_SERIAL = _Naming("serials", lambda product: product.allow_serial_binding, binding.bind_by_serial)
 _BY_DEVICE_KEY = _Naming("device keys", lambda product: product.allow_device_key_binding, binding.bind_by_device_key)
-# What says nothing about any device.
-_NO_GUESS = frozenset({refusal.SERIAL_BINDING_OFF, refusal.DEVICE_KEY_BINDING_OFF})
+# What tells of no device, or of one that the caller uses.
+_NO_GUESS = frozenset({refusal.SERIAL_BINDING_OFF, refusal.DEVICE_KEY_BINDING_OFF, refusal.SHARE_ACCEPTED_ALREADY})
 
 
 class Binding:
@@ -116,10 +131,11 @@ class Binding:
         self.limit_counters: dict[str, Counted] = {**guesses.counters}
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
-        """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
+        """Whether binding is worth trying. Says nothing about a device, except that the caller has it already."""
         key = given_product_key(product_key)
         if device_key and not is_device_key(device_key):
             raise Rejected(refusal.DEVICE_KEY_FORMAT)
+        now_ms = to_ms(self._clock.now())
 
         def look(tx: Tx) -> Product | None:
             if not is_product_key(key) or not tx.products.is_open_to(key, who.user_domain):
@@ -127,6 +143,8 @@ class Binding:
             device = find_device(tx, key, device_key) if device_key else None
             if tx.owners.get(row_of(device), who.uid) is not None:
                 raise Rejected(refusal.ALREADY_BOUND)
+            if granted(tx, who.uid, row_of(device), now_ms):
+                raise Rejected(refusal.SHARE_ACCEPTED_ALREADY)
             return tx.products.get(key)
 
         product = self._storage.read(look)
@@ -229,6 +247,7 @@ class Binding:
                 uids_in(owners, wish.who),
                 wish.who.uid,
                 product.bind_mode,
+                is_member=bool(granted(tx, wish.who.uid, row_of(device), to_ms(now))),
             )
             if isinstance(decision, Refused) and decision.code not in _NO_GUESS:
                 self._guesses.wrong(tx, guess_at(request, target, to_ms(now)), decision, now)
