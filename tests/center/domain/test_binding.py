@@ -12,6 +12,7 @@ from quecbind.center.domain.binding import (
     bind_by_code,
     bind_by_device_key,
     bind_by_serial,
+    capabilities_of,
     check_code,
     check_name,
     check_serial,
@@ -225,6 +226,24 @@ SHOWN, OTHER = Secret("0123456789ABCDEF"), Secret("FEDCBA9876543210")
 )
 def test_bringing_a_new_bind_secret_of_a_ble_only_device(stored, old, is_owned, owners, mode, expected) -> None:
     assert bind_by_ble(stored, old, is_owned, owners, ANN, mode) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "ble_only", "expected"),
+    [
+        (None, False, 3),
+        (None, True, 4),
+        (0, False, 3),
+        (0, True, 4),
+        (1, True, 1),
+        (15, False, 15),
+        (16, False, 3),
+        (17, False, 1),
+        (2**40 + 6, True, 6),
+    ],
+)
+def test_what_a_device_can_talk_over(told, ble_only, expected) -> None:
+    assert capabilities_of(told, ble_only=ble_only) == expected
 
 
 def test_name_may_have_254_characters() -> None:

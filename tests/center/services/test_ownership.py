@@ -47,7 +47,7 @@ async def test_missing_and_malformed_parameters(world) -> None:
     assert await code_of(bind(ann, pk, "no/key", CODE, None, "")) == 5361
     assert await code_of(bind(ann, pk, dk, CODE, "n" * 255, "")) == 5333
     assert await code_of(bind(ann, pk, dk, CODE, "\ud800", "")) == 8400
-    assert await code_of(bind(ann, pk, dk, CODE, None, "", 16)) == 8400
+    assert await code_of(bind(ann, pk, dk, CODE, None, "", -1)) == 8400
 
 
 async def test_no_code_on_file(world) -> None:

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.rights import right_of
-from quecbind.center.services.views import DeviceImport
+from quecbind.center.services.views import DeviceImport, SignedIn
 from quecbind.center.storage import schema
 from quecbind.testing.clock import FakeClock
 from quecbind.wire import commands
@@ -175,6 +175,23 @@ async def test_owners_of_before_the_upgrade_have_brought_no_code(head: Path, tmp
     assert not (await world.bind(ann, entry)).is_new
     assert center.storage.read(lambda tx: tx.owners.used_code(entry.id, ann.uid)) is not None
     await center.close()
+
+
+async def test_a_binding_of_before_the_upgrade_has_the_capabilities_of_its_product(head: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(head, data, ignore=shutil.ignore_patterns("quecbind.db*", "lock"))
+    go_back(head, data / "quecbind.db", "0009")
+    connection = sqlite3.connect(data / "quecbind.db", isolation_level=None)
+    connection.execute("UPDATE owners SET capabilities = 0")
+    connection.close()
+
+    world = await World.open(data)
+    ann = (await world.center.operators.users()).items[0]
+    who = SignedIn(ann.uid, ann.user_domain, "no session")
+    shown = {one.product_name: one.capabilities for one in (await world.center.ownership.devices(who)).items}
+    await world.center.close()
+
+    assert shown == {"shared": 3, "listed": 4}
 
 
 async def check_rights(data: Path, *, has_shares: bool) -> None:

@@ -21,6 +21,10 @@ from quecbind.center.domain.text import is_text
 MAX_NAME_LENGTH = 254
 REPEAT_MS = 120_000
 
+# What a device can talk over (app-api.md B1); 8 is Matter.
+WAN, LAN, BLE = 1, 2, 4
+_CAPABILITIES = 15
+
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
 _BIND_SECRET = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -233,6 +237,14 @@ def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:
     if bind_mode == "single":
         return Refused(refusal.SINGLE_MODE)
     return Bound(leaving=owners)
+
+
+def capabilities_of(told: int | None, *, ble_only: bool) -> int:
+    """What a device can talk over: what the App told of the bits there are, or what any device of the product can.
+
+    Bits that there are not are passed over, so that an App that knows more still binds.
+    """
+    return ((told or 0) & _CAPABILITIES) or (BLE if ble_only else WAN | LAN)
 
 
 def check_name(name: str) -> Refused | None:

@@ -35,7 +35,6 @@ from quecbind.center.services.rights import granted
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
 
-MAX_CAPABILITIES = 15
 BY_SERIAL, BY_WIFI, BY_DEVICE_KEY, BY_BLE = 1, 2, 3, 4  # binding types, app-api.md B2
 
 
@@ -47,7 +46,7 @@ class BindRequest:
     product_key: str
     device_key: str
     device_name: str
-    capabilities: int
+    capabilities: int | None
     binding_type: int
     peer: str
 
@@ -150,7 +149,7 @@ class Binding:
         product = self._storage.read(look)
         if product is None:
             raise Rejected(refusal.MAY_NOT_BIND)
-        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name)
+        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name, product.ble_only)
 
     async def bind_by_code(
         self,
@@ -329,9 +328,9 @@ def _wish(
         # What cannot be a product key is answered like one that nobody has.
         raise Rejected(refusal.DOMAIN_NOT_LINKED)
     raise_refused(binding.check_name(device_name or ""))
-    if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
-        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
-    return BindRequest(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
+    if capabilities is not None and capabilities < 0:
+        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 1 to 15")
+    return BindRequest(who, product, key, device_name or key, capabilities, binding_type, peer)
 
 
 def given_product_key(text: str | None) -> str:
@@ -431,7 +430,7 @@ def carry_out(
             user_domain=request.who.user_domain,
             epoch=device.epoch,
             device_name=request.device_name,
-            capabilities=request.capabilities,
+            capabilities=binding.capabilities_of(request.capabilities, ble_only=product.ble_only),
             binding_type=request.binding_type,
             bound_at=now_ms,
         )
