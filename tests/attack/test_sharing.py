@@ -93,8 +93,9 @@ def test_a_code_is_refused_from_the_end_of_accepting(crowd: Crowd, owner: Caller
 
     row("a code 1 s after it could be accepted", INVALID_CODE, accept(late, code))
     row("... the owner gives it another end", TIME_FORMAT, prolong(owner, code, crowd.now_ms() - 1))
-    row("... and a later end of use, which is no later end of accepting", 200, prolong(owner, code, _later(crowd)))
-    row("... which opens nothing", INVALID_CODE, accept(late, code))
+    row("... and a later end of use", NO_PERMISSION, prolong(owner, code, _later(crowd)))
+    row("... the owner's list has it no more", 1, len(shared_with(owner, device)[1]))
+    row("... it opens nothing", INVALID_CODE, accept(late, code))
     row("... another code, before its end", 200, accept(in_time, other))
 
 

@@ -32,6 +32,9 @@ class Share:
     def is_over(self, now: int) -> bool:
         return self.use_end is not None and now >= self.use_end
 
+    def is_live(self, now: int) -> bool:
+        return self.is_waiting(now) or (self.member is not None and not self.is_over(now))
+
     def is_waiting(self, now: int) -> bool:
         return self.member is None and now < self.accept_end and not self.is_over(now)
 
@@ -258,7 +261,7 @@ class Model:
         if end <= self.now:
             return 5145
         life = self.lives[device]
-        if life is None or share not in life.shares or share.owner != user or share.is_over(self.now):
+        if life is None or share not in life.shares or share.owner != user or not share.is_live(self.now):
             return 5041
         if share.member is None and end <= share.accept_end:
             return 5153

@@ -494,12 +494,13 @@ class BindingMachine(Machine):
 
     @always
     def shares_are_those_of_the_model(self) -> None:
+        now_ms = self.model.now
         for device, life in enumerate(self.model.lives):
             for owner in life.owners if life is not None else []:
                 listed = self.run(self.center.sharing.shared_with(Scene.users[owner], *self.keys(device)))
                 got = [(each.share.accepting_expires_at, each.share.sharing_expires_at) for each in listed]
                 members = [each.member.uid if each.member is not None else None for each in listed]
-                mine = [share for share in life.shares if share.owner == owner]
+                mine = [share for share in life.shares if share.owner == owner and share.is_live(now_ms)]
                 assert got == [(share.accept_end, share.use_end) for share in mine]
                 expected = [None if share.member is None else Scene.users[share.member].uid for share in mine]
                 assert members == expected

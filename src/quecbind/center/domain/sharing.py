@@ -100,6 +100,11 @@ def is_granted(share: Share, now_ms: int) -> bool:
     return share.sharing_expires_at is None or share.accepted_at <= now_ms < share.sharing_expires_at
 
 
+def is_live(share: Share, now_ms: int) -> bool:
+    """Whether it is worth anything now: somebody may accept it, or uses the device by it."""
+    return is_pending(share, now_ms) or is_granted(share, now_ms)
+
+
 def prolongs(share: Share, expires: int) -> bool:
     """Whether a grant would last longer with this end."""
     return share.sharing_expires_at is not None and expires > share.sharing_expires_at
