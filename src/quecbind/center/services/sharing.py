@@ -195,7 +195,7 @@ class Sharing:
         def work(tx: Tx) -> None:
             share = tx.shares.by_code(mac)
             now_ms = self._now_ms()
-            if share is None or share.owner_uid != who.uid or not sharing.is_live(share, now_ms):
+            if share is None or share.owner_uid != who.uid or sharing.is_past(share, now_ms):
                 raise Rejected(refusal.NO_PERMISSION)
             if sharing.prolongs(share, expires) and not _may_be_shared(tx, share.device_id):
                 raise Rejected(refusal.SHARING_OFF)
@@ -234,7 +234,7 @@ class Sharing:
         )
 
     async def shared_with(self, who: SignedIn, product_key: str, device_key: str) -> list[SharedWith]:
-        """The invitations and grants of the caller's for a device that are good still; 5141 when it is not theirs."""
+        """The invitations and grants for a device of the caller whose time is not past; 5141 when it is not theirs."""
         now_ms = self._now_ms()
 
         def look(tx: Tx) -> list[SharedWith]:
@@ -247,7 +247,7 @@ class Sharing:
                     member=tx.users.get(share.member_uid) if share.accepted_at and share.member_uid else None,
                 )
                 for share in tx.shares.of_owner(device.id, who.uid)
-                if sharing.is_live(share, now_ms)
+                if not sharing.is_past(share, now_ms)
             ]
 
         return self._storage.read(look)
