@@ -1,5 +1,8 @@
 """From "somewhere near me" to "mine": the real App API, a network in memory, a clock that is slept on."""
 
+import base64
+import hmac
+
 import pytest
 
 from quecbind.app.errors import NoBindCodeError, NothingFoundError, PairingError, RefusedError, WrongPinError
@@ -179,6 +182,62 @@ async def test_a_device_of_somebody_else_is_refused(nearby: Nearby) -> None:
 
     assert refused.value.code == 5412
     assert nearby.names()[-1] == "allowed"
+
+
+async def test_ones_own_device_that_was_reset_out_of_reach_is_bound_anew_once_it_is_back(nearby: Nearby) -> None:
+    world = nearby.scene.world
+    entry = await nearby.scene.device_with_code(DEVICE_KEY, OTHER_CODE)
+    await nearby.scene.app.bind_by_code(entry.product_key, DEVICE_KEY, OTHER_CODE, "of before")
+    secret, sleep, slept = entry.device_secret.encode(), nearby.clock.sleep, []
+
+    async def sleep_until_third(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(seconds)
+        if len(slept) == 3:
+            nonce = world.random()
+            key = hmac.digest(secret, f"rst;{DEVICE_KEY}".encode(), "sha256")
+            proof = base64.b64encode(hmac.digest(key, nonce.encode(), "sha256")).decode()
+            back = await world.enrol(nearby.scene.product, DEVICE_KEY, f"rst;{nonce};{proof}".encode())
+            connected = await world.connect(nearby.scene.product, back.secret.reveal(), DEVICE_KEY)
+            await world.report(connected.entry, CODE)
+
+    nearby.clock.sleep = sleep_until_third  # type: ignore[method-assign]
+    await nearby.bind()
+
+    assert nearby.names() == ["searching", "found", "code", "yours", "waiting", "bound"]
+    assert slept == [2.0, 2.0, 2.0]
+    assert [one.name for one in (await nearby.scene.app.devices()).devices] == ["Lamp"]
+
+
+async def test_ones_own_device_in_its_window_is_success_and_stays_as_it_was(nearby: Nearby) -> None:
+    entry = await nearby.scene.device_with_code(DEVICE_KEY, OTHER_CODE)
+    first = await nearby.scene.app.bind_by_code(entry.product_key, DEVICE_KEY, OTHER_CODE, "of before")
+    await nearby.scene.world.report(entry, CODE)
+
+    bound = await nearby.bind()
+
+    assert bound.binding == first
+    assert nearby.names()[-2:] == ["yours", "bound"]
+    assert "yours already" in nearby.steps[-2].sentence
+    assert [one.name for one in (await nearby.scene.app.devices()).devices] == ["of before"]
+
+
+async def test_a_device_that_is_shared_with_the_user_is_judged_by_its_code(nearby: Nearby) -> None:
+    world, app, domain = nearby.scene.world, nearby.scene.app, nearby.scene.domain
+    entry = await nearby.scene.device_with_code(DEVICE_KEY, OTHER_CODE)
+    bob = await world.user(domain, "bob@example.com")
+    await world.bind(bob, entry, OTHER_CODE)
+    end = round(world.clock.now() * 1000) + 60_000
+    code = await world.center.sharing.invite(bob, entry.product_key, DEVICE_KEY, end, None, 1, "")
+    await app.accept_share(code.reveal())
+    await world.report(entry, CODE)
+
+    with pytest.raises(RefusedError) as refused:
+        await nearby.bind()
+
+    assert refused.value.code == 5412
+    assert nearby.names()[-1] == "yours"
+    assert "shared with you" in nearby.steps[-1].sentence
 
 
 async def test_no_step_shows_the_bind_code(nearby: Nearby) -> None:

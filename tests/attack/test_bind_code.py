@@ -192,6 +192,16 @@ def test_a_code_is_good_once(crowd: Crowd, row: Row) -> None:
     row("who owns the device", [], device.owners())
 
 
+def test_a_code_that_its_owner_paired_again_with_serves_no_stranger(crowd: Crowd, row: Row) -> None:
+    device, owner, thief = crowd.device(crowd.products["alternate"]), crowd.person(), crowd.person()
+    device.report(CODE)
+    row("alternate mode: the owner binds", 200, owner.bind(device.product, device.dk, CODE))
+    device.report(OTHER_CODE)
+    row("... and pairs again with a new code", 200, owner.bind(device.product, device.dk, OTHER_CODE))
+    row("... which a stranger read too", NOT_REPORTED, thief.bind(device.product, device.dk, OTHER_CODE))
+    row("who owns the device", [owner.uid], device.owners())
+
+
 def test_a_code_does_not_outlive_its_cancelling_nor_its_replacement(crowd: Crowd, row: Row) -> None:
     device, who = crowd.device(), crowd.person()
     device.report(CODE)

@@ -273,7 +273,7 @@ def test_a_code_is_consumed_by_its_match(world: World, alice: User, bob: User) -
     assert bob.bind(dk, CODE)["code"] == 5460
 
 
-def test_binding_again_by_the_owner_changes_nothing(world: World, alice: User) -> None:
+def test_an_owner_whose_answer_was_lost_hears_it_again_and_nothing_changes(world: World, alice: User) -> None:
     dk, secret = enrolled(world)
     reporting(world, dk, secret)
     assert alice.bind(dk, CODE, deviceName="first name")["code"] == 200

@@ -86,6 +86,24 @@ def test_a_reset_ends_owner_secret_session_and_bind_code_of_the_earlier_life(ben
     assert bench.connect(dk, new) == 0
 
 
+def test_an_owner_whose_device_was_reset_out_of_reach_binds_it_anew_by_asking_again(bench: Bench, ann: User) -> None:
+    dk, old = bench.owned(ann)
+    code = "0000000000000002"
+
+    # Both have the new code; the platform does not know of the reset, and the device is not back yet.
+    early = [ann.bind(dk, code)["code"] for _ in range(3)]
+    with bench.open(dk) as device:
+        new = device.enrol(bench.world.ps, proof(dk, old))
+    before_the_report = ann.bind(dk, code)["code"]
+    with bench.open(dk) as device:
+        assert device.connect(login_password(bench.world.ps, new)) == 0
+        device.report_bind_code(code)
+    retried = ann.bind(dk, code)["code"]
+
+    assert (early, before_the_report, retried) == ([5460] * 3, 5460, 200)
+    assert dk in ann.device_keys()
+
+
 def test_a_captured_proof_does_not_reset_a_second_time(bench: Bench, ann: User) -> None:
     dk, old = bench.active()
     captured = proof(dk, old)

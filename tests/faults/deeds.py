@@ -357,11 +357,16 @@ def shared_for_ten_minutes(scene: Scene) -> Subject:
     return device
 
 
+def has_ended(scene: Scene, device: Subject) -> bool:
+    entries = app(scene, "GET", "deviceAudit", **about(scene, device))["data"]["list"]
+    return any(entry["action"] == "share.expired" for entry in entries)
+
+
 def let_share_end(scene: Scene, device: Subject) -> bool:
     """Eleven minutes later, by the clock of its machine, the server ends it by itself."""
     scene.set_clock(660)
     deadline = time.monotonic() + 20
-    while app(scene, "GET", "deviceShareUserList", **about(scene, device))["data"]:
+    while not has_ended(scene, device):
         assert time.monotonic() < deadline, "nobody has swept"
         time.sleep(0.02)
     return not uses(scene, device)

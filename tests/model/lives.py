@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 MAX_GUESSES = 3
 MAX_PENDING = 2
 GUESS_SPAN = 600_000
+REPEAT = 120_000
 APPROVAL = 900_000
 WEEK = 7 * 24 * 3_600_000
 NOBODY = -1
@@ -31,6 +32,9 @@ class Share:
     def is_over(self, now: int) -> bool:
         return self.use_end is not None and now >= self.use_end
 
+    def is_live(self, now: int) -> bool:
+        return self.is_waiting(now) or (self.member is not None and not self.is_over(now))
+
     def is_waiting(self, now: int) -> bool:
         return self.member is None and now < self.accept_end and not self.is_over(now)
 
@@ -48,6 +52,7 @@ class Life:
     shares: list[Share] = field(default_factory=list)
     code: str | None = None
     code_end: int = 0
+    used: dict[int, tuple[str, int]] = field(default_factory=dict)
     approved_until: int = 0
 
     def right(self, user: int, now: int) -> str | None:
@@ -67,6 +72,7 @@ class Life:
     def owner_goes(self, owner: int) -> set[int]:
         """With an owner go the shares they gave; gives who held one."""
         self.owners.remove(owner)
+        self.used.pop(owner)
         gone = [share for share in self.shares if share.owner == owner]
         self.shares = [share for share in self.shares if share.owner != owner]
         return {share.member for share in gone if share.member is not None}
@@ -92,6 +98,7 @@ class Model:
         lives = [life for life in self.lives if life is not None]
         found = {end for life in lives for end in (life.code_end, life.approved_until)}
         found |= {end for life in lives for share in life.shares for end in (share.accept_end, share.use_end or 0)}
+        found |= {at + REPEAT for life in lives for _, at in life.used.values()}
         found |= {at + GUESS_SPAN for _, _, at in self.guesses}
         return sorted(end for end in found if end > self.now)
 
@@ -135,15 +142,18 @@ class Model:
         if self.guesses_too_often("bind", user):
             return 8429, []
         life = self.lives[device]
-        if life is not None and user in life.owners:
-            return "again", []
-        if life is None or life.is_disabled or life.owes_reset or life.code is None:
-            return 5460, []
-        if self.now >= life.code_end:
-            return 5461, []
-        if life.code != code:
+        owns = life is not None and user in life.owners
+        refused = self._code_refused(life, code)
+        if life is not None and owns and refused:
+            used, at = life.used[user]
+            return ("again" if used == code and self.now < at + REPEAT else refused), []
+        if refused == 5462:
             self.guesses.append(("bind", user, self.now))
-            return 5462, []
+        if life is None or refused:
+            return refused, []
+        if owns:
+            life.code, life.code_end, life.used[user] = None, 0, (code, self.now)
+            return "again", []
         rivals = [owner for owner in life.owners if self.apps[owner] == self.apps[user]]
         if rivals and self.modes[device] == "single":
             return 5412, []
@@ -153,10 +163,19 @@ class Model:
             # It changes hands: a new epoch, in which no approval of the old one counts.
             life.epoch, life.approved_until = life.epoch + 1, 0
         life.owners.append(user)
+        life.used[user] = code, self.now
         life.was_owned = True
         life.code, life.code_end = None, 0
         told: Told = [("removed", owner, "owner", 1) for owner in leaving]
         return "bound", [*told, *self._without(life, members, 1), ("added", user, "owner", None)]
+
+    def _code_refused(self, life: Life | None, code: str) -> int:
+        """0 when it is the code on file, in time."""
+        if life is None or life.is_disabled or life.owes_reset or life.code is None:
+            return 5460
+        if self.now >= life.code_end:
+            return 5461
+        return 0 if life.code == code else 5462
 
     def unbind(self, user: int, device: int, *, is_init: bool) -> tuple[object, Told]:
         """The number of owners left, or a refusal. `is_init`: the last one wants the device to start over."""
@@ -242,7 +261,7 @@ class Model:
         if end <= self.now:
             return 5145
         life = self.lives[device]
-        if life is None or share not in life.shares or share.owner != user or share.is_over(self.now):
+        if life is None or share not in life.shares or share.owner != user or not share.is_live(self.now):
             return 5041
         if share.member is None and end <= share.accept_end:
             return 5153

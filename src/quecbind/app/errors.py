@@ -66,6 +66,7 @@ _HELP_BY_CODE = {
     5585: "The password is not right; 3 tries are left.",
     5586: "The password is not right; 4 tries are left.",
     5913: "You are not allowed to bind this device.",
+    6040: "This device is shared with you already.",
     8429: "Too many wrong bind codes; wait a while.",
 }
 

@@ -4,6 +4,9 @@ The order of things: the App searches the local network, or listens over BLE, as
 code, and gives code and keys to the platform. The device reports the same code over its own link, and the App may well
 be faster; the platform then says 5460 and the App asks again every 2 seconds until the deadline. What a device says
 nearby proves nothing: only the platform, which heard the code from the device itself, decides.
+
+A device that is the user's already may have been reset where the platform has not heard of it: it is bound like any,
+and the platform says 5460 until the device has come back, or success at once when it was not reset at all.
 """
 
 import asyncio
@@ -27,9 +30,14 @@ MAX_PAIRED = 64  # devices asked for their code in one round
 
 _CODE_NOT_REPORTED = 5460
 _CODE_DIFFERS = 5462
+# No reason to stop: it may have been reset where the platform has not heard of it.
+_SENTENCE_BY_CODE = {
+    5049: "it is yours already; if it was reset, it is bound anew once it has reported its code",
+    6040: "it is shared with you already; it becomes yours only with its code",
+}
 
 D = TypeVar("D", bound=Found)
-StepName = Literal["searching", "found", "no_code", "code", "allowed", "waiting", "bound"]
+StepName = Literal["searching", "found", "no_code", "code", "allowed", "yours", "waiting", "bound"]
 
 
 class Network(Protocol[D]):
@@ -213,8 +221,7 @@ class _Attempt:
 
     async def bind(self, offers: list[Offer], device_name: str | None) -> Bound:
         device = offers[0].device
-        preview = await self._client.may_bind(device.product_key, device.device_key)
-        self._tell(Step("allowed", f"the platform allows to bind this {preview.product_name or 'device'}"))
+        await ask_first(self._client, device, self._tell)
         return await bind_when_reported(
             self._client,
             offers,
@@ -238,6 +245,23 @@ def offer_of(device: Found, pairing: lan.Pairing) -> Offer:
     if pairing.bind_code is None:
         raise NoBindCodeError(f"device {device.device_key} offered no bind code in time")
     return Offer(device, pairing.bind_code)
+
+
+async def ask_first(client: AppClient, device: Found, tell: Callable[[Step], None]) -> None:
+    """Asks the platform whether binding is worth trying; tells "allowed" or "yours".
+
+    Raises:
+        RefusedError: the user may not.
+    """
+    try:
+        preview = await client.may_bind(device.product_key, device.device_key)
+    except RefusedError as refused:
+        sentence = _SENTENCE_BY_CODE.get(refused.code or 0)
+        if sentence is None:
+            raise
+        tell(Step("yours", sentence))
+    else:
+        tell(Step("allowed", f"the platform allows to bind this {preview.product_name or 'device'}"))
 
 
 async def bind_when_reported(

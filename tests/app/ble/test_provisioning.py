@@ -91,6 +91,19 @@ async def test_the_app_asks_again_every_two_seconds_while_the_device_joins(lamp:
     assert clock.waits == [2.0, 2.0, 2.0]
 
 
+async def test_ones_own_device_gets_its_network_and_is_bound_all_the_same(lamp: Lamp) -> None:
+    entry = await lamp.scene.device_with_code(DEVICE_KEY, "0" * 16)
+    await lamp.scene.app.bind_by_code(entry.product_key, DEVICE_KEY, "0" * 16, "of before")
+    lamp.listen()
+    lamp.device.device.bindcode_set(CODE, 60)
+    clock, told = ReportsLate(lamp, entry, after=2), []
+
+    await lamp.provision(clock=clock, tell=told.append)
+
+    assert [step.name for step in told] == ["yours", "code", "waiting", "bound"]
+    assert clock.waits == [2.0, 2.0]
+
+
 async def test_after_nine_tries_it_gives_up(lamp: Lamp) -> None:
     lamp.listen()
     lamp.device.device.bindcode_set(CODE, 60)

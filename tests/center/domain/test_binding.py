@@ -6,11 +6,13 @@ from quecbind.center.domain import refusal
 from quecbind.center.domain.binding import (
     AlreadyOwner,
     Bound,
+    UsedCode,
     Window,
     bind_by_ble,
     bind_by_code,
     bind_by_device_key,
     bind_by_serial,
+    capabilities_of,
     check_code,
     check_name,
     check_serial,
@@ -70,12 +72,32 @@ def test_code_of_16_hex_digits_is_well_formed() -> None:
         pytest.param(OPEN, RIGHT, (BOB,), "alternate", Bound(leaving=(BOB,)), id="owned by another, alternate"),
         pytest.param(OPEN, RIGHT, (BOB,), "multi", Bound(), id="owned by another, multi"),
         pytest.param(OPEN, RIGHT, (), "single", Bound(), id="match"),
-        pytest.param(None, WRONG, (ANN,), "single", AlreadyOwner(), id="owned by this user, no code on file"),
-        pytest.param(OPEN, WRONG, (BOB, ANN), "multi", AlreadyOwner(), id="owned by this user, another code"),
+        pytest.param(OPEN, RIGHT, (ANN,), "single", AlreadyOwner(uses_code=True), id="owned by this user"),
+        pytest.param(OPEN, RIGHT, (BOB, ANN), "alternate", AlreadyOwner(uses_code=True), id="owned by this user too"),
+        pytest.param(None, WRONG, (ANN,), "single", Refused(5460), id="owned by this user, no code on file"),
+        pytest.param(OVER, RIGHT, (ANN,), "single", Refused(5461), id="owned by this user, window over"),
+        pytest.param(OPEN, WRONG, (BOB, ANN), "multi", Refused(5462), id="owned by this user, another code"),
     ],
 )
 def test_bringing_a_code(window, mac, owners, mode, expected) -> None:
     assert bind_by_code(window, mac, owners, ANN, mode, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("mac", "after_ms", "expected"),
+    [
+        (RIGHT, 0, AlreadyOwner()),
+        (RIGHT, 119_999, AlreadyOwner()),
+        (RIGHT, 120_000, Refused(5460)),
+        (RIGHT, -1, Refused(5460)),
+        (WRONG, 0, Refused(5460)),
+    ],
+)
+def test_owner_may_repeat_the_code_they_brought_for_two_minutes(mac, after_ms, expected) -> None:
+    used = UsedCode(RIGHT, NOW)
+
+    assert bind_by_code(None, mac, (ANN,), ANN, "single", NOW + after_ms, used) == expected
+    assert bind_by_code(None, mac, (BOB,), ANN, "single", NOW + after_ms, None) == Refused(5460)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +181,21 @@ def test_bringing_a_serial_number(allowed, known, owners, mode, expected) -> Non
     assert bind_by_serial(allowed, known, owners, ANN, mode) == expected
 
 
+@pytest.mark.parametrize("bind", [bind_by_device_key, bind_by_serial])
+@pytest.mark.parametrize(
+    ("allowed", "owners", "expected"),
+    [
+        (True, (BOB,), Refused(6040)),
+        (True, (ANN, BOB), AlreadyOwner()),
+        (True, (), Refused(6040)),
+    ],
+)
+def test_naming_a_device_that_is_shared_with_the_caller(bind, allowed, owners, expected) -> None:
+    assert bind(allowed, True, owners, ANN, "multi", is_member=True) == expected
+    assert bind(False, True, owners, ANN, "multi", is_member=True).code in {5499, 5327}
+    assert bind(True, False, owners, ANN, "multi", is_member=True).code in {5913, 5090}
+
+
 @pytest.mark.parametrize(
     ("serial", "expected"),
     [
@@ -208,6 +245,24 @@ SHOWN, OTHER = Secret("0123456789ABCDEF"), Secret("FEDCBA9876543210")
 )
 def test_bringing_a_new_bind_secret_of_a_ble_only_device(stored, old, is_owned, owners, mode, expected) -> None:
     assert bind_by_ble(stored, old, is_owned, owners, ANN, mode) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "ble_only", "expected"),
+    [
+        (None, False, 3),
+        (None, True, 4),
+        (0, False, 3),
+        (0, True, 4),
+        (1, True, 1),
+        (15, False, 15),
+        (16, False, 3),
+        (17, False, 1),
+        (2**40 + 6, True, 6),
+    ],
+)
+def test_what_a_device_can_talk_over(told, ble_only, expected) -> None:
+    assert capabilities_of(told, ble_only=ble_only) == expected
 
 
 def test_name_may_have_254_characters() -> None:

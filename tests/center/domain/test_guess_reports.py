@@ -21,14 +21,6 @@ def test_the_first_guess_at_each_target_is_told_and_told_again_after_the_span() 
     assert said.tells_wrong("mal", "6.6.6.6", "d1", NOW + SPAN)
 
 
-def test_where_many_stand_behind_one_address_the_address_is_who_guesses() -> None:
-    said = reports()
-
-    assert said.tells_wrong(None, "6.6.6.6", "d1", NOW)
-    assert not said.tells_wrong(None, "6.6.6.6", "d1", NOW)
-    assert said.tells_wrong(None, "7.7.7.7", "d1", NOW)
-
-
 def test_many_accounts_at_one_address_leave_no_more_entries_than_it_has_guesses() -> None:
     said = reports(max_guesses_per_address=3)
 

@@ -108,6 +108,21 @@ def test_strangers_guesses_on_a_device_never_refuse_a_user_who_made_none() -> No
     assert limits.check("mal0", "1.1.1.0", "p", "d", NOW) is not None
 
 
+def test_who_speaks_for_many_is_counted_on_the_device_alone() -> None:
+    limits = guesses(max_guesses_per_user=1, max_guesses_per_address=1, max_guesses_per_device=3)
+    for _ in range(3):
+        assert limits.check_at("shop", "p", "d", NOW) is None
+        limits.add_at("shop", "p", "d", NOW)
+
+    refused = limits.check_at("shop", "p", "d", NOW)
+
+    assert refused is not None
+    assert (refused.code, refused.retry_after_s) == (8429, 600)
+    assert limits.check_at("shop", "p", "other", NOW) is None
+    assert limits.check_at("another shop", "p", "d", NOW) is None
+    assert limits.check("ann", "1.1.1.1", "p", "d", NOW) is None
+
+
 def test_everyone_starts_over_after_the_window() -> None:
     limits = guesses(max_guesses_per_user=1, max_guesses_per_device=1)
     limits.add("mal", "1.1.1.1", "p", "d", NOW)
@@ -177,15 +192,3 @@ def test_five_wrong_passwords_freeze_also_where_the_account_was_used() -> None:
         limits.wrong("ann", "1.1.1.1", NOW)
 
     assert limits.check("ann", "1.1.1.1", NOW) is not None
-
-
-def test_who_stands_for_many_is_counted_by_address_and_not_as_one_user() -> None:
-    limits = GuessLimits(Limits(max_guesses_per_user=1, max_guesses_per_address=3, max_guesses_per_device=9))
-
-    for _ in range(3):
-        assert limits.check(None, "10.1.1.1", "p1", "d1", 0.0) is None
-        limits.add(None, "10.1.1.1", "p1", "d1", 0.0)
-
-    assert limits.check(None, "10.1.1.1", "p1", "d2", 0.0) is not None
-    assert limits.check(None, "10.1.1.2", "p1", "d1", 0.0) is None
-    assert limits.check("u1", "10.1.1.2", "p1", "d1", 0.0) is None

@@ -62,6 +62,8 @@ async def test_the_right_code_binds_whatever_carries_it(http: Http, carrier: str
         ({"deviceKey": "UNKNOWN"}, 5460),
         ({"deviceName": "x" * 255}, 5333),
         ({"capabilitiesBitmask": "many"}, 8400),
+        ({"capabilitiesBitmask": -1}, 8400),
+        ({"capabilitiesBitmask": 10**19}, 8400),
     ],
 )
 async def test_a_bind_is_refused_and_changes_nothing(http: Http, changes: dict[str, Any], code: int) -> None:
@@ -128,9 +130,10 @@ async def test_the_owner_binding_again_changes_nothing(http: Http) -> None:
     dk = await http.owned()
     key = (await http.alice.call("POST", "getAuthKey", pk=http.pk, dk=dk)).data
 
-    answer = await http.alice.bind(http.pk, dk, OTHER_CODE)
+    refused = await http.alice.bind(http.pk, dk, OTHER_CODE)
+    answer = await http.alice.bind(http.pk, dk, CODE)
 
-    assert answer.code == 200
+    assert (refused.code, answer.code) == (5460, 200)
     assert answer.data["authKey"] == key["authKey"]
 
 
@@ -170,6 +173,20 @@ async def test_binding_by_device_key_is_off_unless_the_product_allows_it(http: H
         "lamp one",
         3,
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"), [({}, 3), ({"capabilitiesBitmask": 7}, 7), ({"capabilitiesBitmask": 16}, 3)]
+)
+async def test_the_device_shows_what_the_app_told_of_it_or_what_its_product_can(
+    http: Http, told: dict[str, int], shown: int
+) -> None:
+    dk = await reported(http)
+
+    await http.alice.bind(http.pk, dk, CODE, **told)
+
+    device = (await http.alice.call("GET", "deviceInfo", pk=http.pk, dk=dk)).data
+    assert (device["capabilitiesBitmask"], device["networkType"]) == (shown, None)
 
 
 async def test_may_i_bind(http: Http) -> None:

@@ -37,6 +37,7 @@ async def test_a_device_without_a_network_is_bound_used_and_given_up(http: Http,
     bound = await bind(http, product, carrier)
     used = await http.alice.call("PUT", "setBtLastUseTime", carrier, pk=pk, dk=DK, btLastUseTime=1_700_000_000_000)
     shown = (await http.alice.call("GET", "deviceInfo", pk=pk, dk=DK)).data
+    outlook = (await http.bob.call("GET", "getDeviceInfoByBinding", carrier, pk=pk, dk=DK)).data
     given = ble.encrypt_bind_secret(pk, DK, SECRET, product.product_secret, RANDOM)
     wrong = await http.alice.call(
         "DELETE", "unbundlingDeviceDk", carrier, pk=pk, dk=DK, pureBtResetCredentials=given, random="B" * 16
@@ -48,7 +49,8 @@ async def test_a_device_without_a_network_is_bound_used_and_given_up(http: Http,
     assert (bound.code, bound.data) == (200, {"verified": "1"})
     assert (used.code, used.data) == (200, None)
     assert (shown["bindingType"], shown["deviceName"], shown["btLastUseTime"]) == (4, "tag", 1_700_000_000_000)
-    assert (wrong.code, gone.code, gone.data) == (5050, 200, {"bindingSum": 0})
+    assert (shown["capabilitiesBitmask"], shown["networkType"]) == (4, 5)
+    assert (outlook["activeBluetooth"], wrong.code, gone.code, gone.data) == (True, 5050, 200, {"bindingSum": 0})
 
 
 async def test_claims_beside_the_fields_are_ignored(http: Http) -> None:

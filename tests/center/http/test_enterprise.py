@@ -6,6 +6,7 @@ from quecbind.center.domain.limits import Limits
 from quecbind.center.http import app
 from quecbind.wire import commands
 from tests.center.http.callers import CARRIERS, App, Http, Network
+from tests.center.services.test_ownership import code_of
 from tests.center.services.world import CODE, OPERATOR, OTHER_CODE, World
 
 PATH = "/v2/binding/enterpriseapi/verifyBindingCode"
@@ -126,19 +127,33 @@ async def test_the_device_hears_nothing_when_nothing_was_compared(http: Http, ch
     assert http.world.sessions.sent == []
 
 
-async def test_wrong_codes_are_guesses_of_the_address_and_are_kept_in_the_audit_log(http: Http) -> None:
+async def test_many_wrong_codes_shut_nobody_else_out(http: Http) -> None:
     await reported(http)
-    shop, elsewhere = await server(http, "198.51.100.20"), await server(http, "198.51.100.21")
+    other = await http.world.device(http.product, "D2")
+    await http.world.report(other, OTHER_CODE)
+    shop = await server(http)
 
-    answers = [(await check(shop, http, bindingCode=OTHER_CODE)).code for _ in range(51)]
-    http.world.sessions.sent.clear()
-    stopped = await check(shop, http, isBinding="1")
+    answers = [await check(shop, http, bindingCode=OTHER_CODE, isBinding="1") for _ in range(102)]
 
-    assert answers == [5462] * 50 + [8429]
-    assert stopped.code == 8429
-    assert stopped.ext_msg["retryAfter"] >= 1
-    assert http.world.sessions.sent == []
-    assert (await check(elsewhere, http)).code == 200
+    assert [answer.code for answer in answers] == [5462] * 100 + [8429] * 2
+    assert answers[-1].ext_msg["retryAfter"] >= 1
+    assert len(http.world.sessions.sent) == 100
+    # The right code of the same device and of another, by the same access key from the same address.
+    assert (await check(shop, http)).code == 200
+    assert (await check(shop, http, dk="D2", bindingCode=OTHER_CODE)).code == 200
+    assert (await check(shop, http, dk="D2")).code == 5462
+    http.world.clock.move(600)
+    await http.world.report(other, OTHER_CODE)
+    assert (await check(shop, http, dk="D2")).code == 5462
+
+
+async def test_wrong_codes_leave_few_entries_in_the_audit_log(http: Http) -> None:
+    await reported(http)
+    shop = await server(http)
+
+    for _ in range(105):
+        await check(shop, http, bindingCode=OTHER_CODE)
+
     page = await http.world.center.operators.audit(1, 100)
     refused = [entry.result for entry in reversed(page.items) if entry.action == "bind_code.refused"]
     # The first, and the first that was one too many.
@@ -149,14 +164,17 @@ async def test_wrong_codes_count_against_the_device_and_never_stop_its_user(tmp_
     world = await World.open(tmp_path / "data", Limits(max_guesses_per_device=3))
     network = Network(app.build(world.center))
     product, domain = await world.product(), await world.domain()
-    user = await world.user(domain)
+    user, thief = await world.user(domain), await world.user(domain, "mal@example.com")
     scene = Http(world, network, product, domain, *prepared.users, network.client())
     entry = await reported(scene)
     shop = await server(scene)
-    for _ in range(3):
+    for _ in range(2):
         assert (await check(shop, scene, bindingCode=OTHER_CODE)).code == 5462
+    assert await code_of(world.bind(thief, entry, OTHER_CODE)) == 5462
 
-    assert (await check(shop, scene)).code == 8429
+    assert (await check(shop, scene, bindingCode=OTHER_CODE)).code == 8429
+    assert await code_of(world.bind(thief, entry)) == 8429
+    assert (await check(shop, scene)).code == 200
     assert (await world.bind(user, entry)).is_new
     await network.close()
     await world.center.close()

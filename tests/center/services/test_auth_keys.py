@@ -180,6 +180,27 @@ async def test_only_an_owner_renews_the_key_and_a_stranger_learns_nothing(world,
     assert await world.actions() == before
 
 
+async def test_a_member_who_asks_for_another_key_is_given_the_present_one_while_the_share_lasts(world) -> None:
+    entry, ann, bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    keys, now_ms = (entry.product_key, entry.device_key), round(world.clock.now() * 1000)
+    code = await world.center.sharing.invite(ann, *keys, now_ms + 1000, now_ms + 5000, 1, "")
+    await world.center.sharing.accept(bob, code.reveal(), "", "")
+    world.sessions.online.add(entry.client_id)
+    present, actions = await world.center.ownership.auth_key(ann, *keys), await world.actions()
+
+    given = await world.center.ownership.renew_auth_key(bob, *keys)
+
+    assert given == present == await world.center.ownership.auth_key(ann, *keys)
+    assert opened(world, entry) == []
+    assert await world.actions() == actions
+    fresh = await world.center.ownership.renew_auth_key(ann, *keys)
+    assert await world.center.ownership.renew_auth_key(bob, *keys) == fresh
+    world.clock.move(5)
+    assert await code_of(world.center.ownership.renew_auth_key(bob, *keys)) == 5041
+
+
 async def test_a_reset_device_is_told_of_no_key(world) -> None:
     entry, ann, _bob = await prepared(world, re_enrol="open")
     await world.report(entry)

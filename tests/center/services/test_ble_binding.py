@@ -8,6 +8,7 @@ import pytest
 
 from quecbind.center.domain.connection import Complaint
 from quecbind.center.domain.limits import Limits
+from quecbind.center.services import cancelling
 from quecbind.center.services.ble_binding import BleParts
 from quecbind.center.services.views import DeviceImport
 from quecbind.wire import ble, signing
@@ -382,6 +383,83 @@ async def test_a_bind_that_is_refused_leaves_the_auth_key(world) -> None:
     assert await code_of(bind(world, domain, bob, tag)) == 5412
 
     assert await key_of(world, ann, tag) == before
+
+
+async def shared(world, owner, member, tag, sharing_end: int | None = None) -> str:
+    now_ms = round(world.clock.now() * 1000)
+    sharing, end = world.center.sharing, None if sharing_end is None else now_ms + sharing_end
+    code = await sharing.invite(owner, tag.pk, tag.dk, now_ms + 1000, end, 1, "")
+    await sharing.accept(member, code.reveal(), "", "")
+    return code.reveal()
+
+
+async def test_a_device_that_cannot_be_told_keeps_its_key_whoever_leaves_until_it_is_bound_again(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag, (carl,) = Tag(product), await world.users(domain, 1)
+    await bind(world, domain, ann, tag)
+    await bind(world, domain, bob, tag)
+    before = await key_of(world, ann, tag)
+
+    await world.center.sharing.cancel(ann, await shared(world, ann, carl, tag), "")
+    await world.center.sharing.leave(carl, await shared(world, ann, carl, tag), "")
+    await shared(world, ann, carl, tag)
+    await shared(world, ann, carl, tag)  # takes the place of the one before
+    await world.center.sharing.leave(carl, await shared(world, ann, carl, tag, sharing_end=2000), "")
+    await shared(world, ann, carl, tag, sharing_end=2000)
+    world.clock.move(2)
+    world.center.sharing.sweep()
+    assert (await world.actions())[-1] == "share.expired"
+    assert await key_of(world, ann, tag) == before
+    await world.center.ownership.unbind(bob, tag.pk, tag.dk)
+    assert await key_of(world, ann, tag) == before
+
+    await bind(world, domain, ann, tag)
+
+    assert await key_of(world, ann, tag) != before
+
+
+async def test_an_account_that_ends_leaves_the_key_of_a_device_that_cannot_be_told(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag, carl = Tag(product), await world.user(domain, "carl@example.com")
+    await bind(world, domain, ann, tag)
+    await bind(world, domain, bob, tag)
+    await shared(world, ann, carl, tag)
+    before = await key_of(world, ann, tag)
+
+    draw, now_ms = world.center.ownership._auth_keys.draw, round(world.clock.now() * 1000)
+    for who in (bob, carl):
+        await world.center.storage.transact(
+            lambda tx, who=who: cancelling.cancel(tx, tx.users.get(who.uid), draw, "", now_ms)
+        )
+
+    assert await owners(world, tag) == [ann.uid]
+    assert await key_of(world, ann, tag) == before
+
+
+async def test_asking_for_another_key_of_a_device_that_cannot_be_told_gives_the_one_it_has(world) -> None:
+    product, domain, ann, _bob = await scene(world)
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    before, actions = await key_of(world, ann, tag), await world.actions()
+
+    given = await world.center.ownership.renew_auth_key(ann, tag.pk, tag.dk)
+
+    assert base64.b64decode(given.reveal()) == before == await key_of(world, ann, tag)
+    assert await world.actions() == actions
+
+
+async def test_nobody_keeps_the_key_of_a_device_without_an_owner(world) -> None:
+    product, domain, ann, _bob = await scene(world)
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    key = (await world.center.ownership.auth_key(ann, tag.pk, tag.dk)).reveal()
+
+    await world.center.ownership.unbind(ann, tag.pk, tag.dk)
+
+    def kept(tx):
+        return tx.devices.auth_key(tx.devices.get(f"qd{tag.pk}{tag.dk}").id)
+
+    assert world.center.storage.read(kept).reveal() != key
 
 
 async def test_an_owner_who_binds_again_renews_secret_and_key_and_nothing_else(world) -> None:

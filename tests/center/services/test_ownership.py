@@ -7,7 +7,7 @@ import pytest
 
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.errors import Rejected
-from quecbind.center.services.views import DeviceFilter
+from quecbind.center.services.views import DeviceFilter, DeviceImport
 from tests.center.services.world import CODE, OPERATOR, OTHER_CODE, World
 
 
@@ -15,6 +15,14 @@ async def code_of(awaitable) -> int:
     with pytest.raises(Rejected) as raised:
         await awaitable
     return raised.value.code
+
+
+class Spec:
+    """What a device knows of the product of `entry`."""
+
+    def __init__(self, world, entry) -> None:
+        product = world.center.registry.product(entry.product_key)
+        self.product_key, self.product_secret = product.product_key, product.product_secret.reveal()
 
 
 async def prepared(world, **product):
@@ -39,7 +47,7 @@ async def test_missing_and_malformed_parameters(world) -> None:
     assert await code_of(bind(ann, pk, "no/key", CODE, None, "")) == 5361
     assert await code_of(bind(ann, pk, dk, CODE, "n" * 255, "")) == 5333
     assert await code_of(bind(ann, pk, dk, CODE, "\ud800", "")) == 8400
-    assert await code_of(bind(ann, pk, dk, CODE, None, "", 16)) == 8400
+    assert await code_of(bind(ann, pk, dk, CODE, None, "", -1)) == 8400
 
 
 async def test_no_code_on_file(world) -> None:
@@ -88,12 +96,7 @@ async def test_wrong_guess_costs_only_the_guesser(world) -> None:
 
 async def test_code_of_one_device_does_not_open_another(world) -> None:
     entry, ann, _bob = await prepared(world)
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
-    other = await world.device(Spec, "D2")
+    other = await world.device(Spec(world, entry), "D2")
     await world.report(entry, CODE)
     await world.report(other, OTHER_CODE)
 
@@ -175,13 +178,13 @@ async def test_users_of_different_apps_do_not_stand_in_each_others_way(world) ->
     assert sorted(await world.owners(entry)) == sorted([ann.uid, carl.uid])
 
 
-async def test_owner_who_binds_again_changes_nothing(world) -> None:
+async def test_owner_who_binds_again_changes_nothing_but_the_window(world) -> None:
     entry, ann, _bob = await prepared(world, bind_mode="single")
     await world.report(entry)
     first = await world.bind(ann, entry)
     await world.center.ownership.rename(ann, entry.product_key, entry.device_key, "kitchen")
-    await world.report(entry)
     before = await world.look(entry)
+    await world.report(entry, OTHER_CODE)
 
     again = await world.bind(ann, entry, OTHER_CODE)
 
@@ -189,6 +192,82 @@ async def test_owner_who_binds_again_changes_nothing(world) -> None:
     assert again.auth_key == first.auth_key
     assert await world.look(entry) == before
     assert (await world.center.ownership.device(ann, entry.product_key, entry.device_key)).device_name == "kitchen"
+    assert (await world.actions())[-1] == "window.used"
+
+
+@pytest.mark.parametrize("mode", ["single", "multi", "alternate"])
+async def test_code_that_the_owner_brought_again_serves_nobody_else(world, mode) -> None:
+    entry, ann, bob = await prepared(world, bind_mode=mode)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    await world.bind(ann, entry, OTHER_CODE)
+
+    assert await code_of(world.bind(bob, entry, OTHER_CODE)) == 5460
+    assert await world.owners(entry) == [ann.uid]
+
+
+async def test_owner_is_refused_any_code_but_the_devices(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+
+    assert await code_of(world.bind(ann, entry, OTHER_CODE)) == 5460
+    await world.report(entry, OTHER_CODE, 120)
+    before = await world.look(entry)
+    assert await code_of(world.bind(ann, entry, "0" * 16)) == 5462
+    assert await world.look(entry) == before
+    world.clock.move(120)
+    assert await code_of(world.bind(ann, entry, OTHER_CODE)) == 5461
+    assert await world.owners(entry) == [ann.uid]
+
+
+async def test_owner_whose_answer_was_lost_may_ask_again_for_two_minutes(world) -> None:
+    entry, ann, bob = await prepared(world)
+    await world.report(entry)
+    first = await world.bind(ann, entry)
+    world.clock.move(119.999)
+    before = await world.actions()
+
+    again = await world.bind(ann, entry)
+
+    assert (again.is_new, again.auth_key) == (False, first.auth_key)
+    assert await world.actions() == before
+    assert await code_of(world.bind(bob, entry)) == 5460
+    world.clock.move(0.001)
+    assert await code_of(world.bind(ann, entry)) == 5460
+
+
+async def test_repeated_code_of_an_owner_leaves_another_window_as_it_is(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    before = await world.look(entry)
+
+    assert not (await world.bind(ann, entry)).is_new
+    assert await world.look(entry) == before
+
+
+async def test_wrong_codes_of_an_owner_are_no_guesses(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.report(entry, OTHER_CODE)
+    for _ in range(30):
+        assert await code_of(world.bind(ann, entry, "0" * 16)) == 5462
+
+    assert not (await world.bind(ann, entry, OTHER_CODE)).is_new
+    assert "owner.refused" not in await world.actions()
+
+
+async def test_who_owned_it_before_is_no_owner_who_repeats(world) -> None:
+    entry, ann, _bob = await prepared(world)
+    await world.report(entry)
+    await world.bind(ann, entry)
+    await world.center.ownership.unbind(ann, entry.product_key, entry.device_key)
+
+    assert await code_of(world.bind(ann, entry)) == 5460
 
 
 async def test_code_is_used_at_most_once(world) -> None:
@@ -209,13 +288,8 @@ async def test_disabled_device_is_owned_by_nobody_new(world) -> None:
 
 async def test_old_code_after_a_reset_is_not_on_file(world) -> None:
     entry, ann, _bob = await prepared(world, re_enrol="open")
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
     await world.report(entry)
-    await world.enrol(Spec)
+    await world.enrol(Spec(world, entry))
 
     assert await code_of(world.bind(ann, entry)) == 5460
 
@@ -335,6 +409,84 @@ async def test_device_key_alone_is_refused_unless_the_product_allows_it(world) -
     assert (await world.center.ownership.device(ann, entry.product_key, entry.device_key)).binding_type == 3
 
 
+async def test_wrong_device_keys_count_as_guesses_of_the_user(world) -> None:
+    entry, ann, bob = await prepared(world, bind_mode="single", allow_device_key_binding=True)
+    bind = world.center.ownership.bind_by_device_key
+    assert (await bind(ann, entry.product_key, entry.device_key, None, "")).is_new
+    other = await world.device(Spec(world, entry), "D2")
+    for number in range(5):
+        assert await code_of(bind(bob, entry.product_key, f"none{number}", None, "")) == 5913
+        assert await code_of(bind(bob, entry.product_key, entry.device_key, None, "")) == 5412
+    before = await world.actions()
+
+    with pytest.raises(Rejected) as raised:
+        await bind(bob, entry.product_key, other.device_key, None, "")
+
+    assert (raised.value.code, raised.value.retry_after_s) == (8429, 600)
+    assert await world.owners(other) == []
+    assert before.count("owner.refused") == 1
+    # Nobody else is refused, and nobody for ever.
+    assert (await bind(ann, entry.product_key, other.device_key, None, "")).is_new
+    world.clock.move(600)
+    assert await code_of(bind(bob, entry.product_key, other.device_key, None, "")) == 5412
+
+
+async def test_device_keys_of_a_product_are_guessed_at_as_one(tmp_path) -> None:
+    world = await World.open(tmp_path / "d", Limits(max_guesses_per_device=5))
+    entry, ann, _bob = await prepared(world, allow_device_key_binding=True)
+    bind, users = world.center.ownership.bind_by_device_key, await world.users(await world.domain(), 5)
+    for number, user in enumerate(users):
+        assert await code_of(bind(user, entry.product_key, f"none{number}", None, f"6.6.6.{number}")) == 5913
+
+    assert await code_of(bind(users[0], entry.product_key, entry.device_key, None, "6.6.6.0")) == 8429
+    assert (await bind(ann, entry.product_key, entry.device_key, None, "6.6.6.0")).is_new
+    await world.center.close()
+
+
+async def test_asking_where_device_keys_do_not_bind_is_no_guess(world) -> None:
+    entry, _ann, bob = await prepared(world)
+    for _ in range(30):
+        assert await code_of(world.center.ownership.bind_by_device_key(bob, entry.product_key, "D1", None, "")) == 5499
+    await world.report(entry)
+
+    assert (await world.bind(bob, entry)).is_new
+
+
+async def test_member_is_told_that_the_device_is_shared_with_them_and_nobody_else_is(world) -> None:
+    product = await world.product(allow_device_key_binding=True, allow_serial_binding=True)
+    domain = await world.domain()
+    ann, bob, carl = [await world.user(domain, f"{name}@example.com") for name in ("ann", "bob", "carl")]
+    entry = await world.device(product)
+    known = DeviceImport(product_key=entry.product_key, device_key=entry.device_key, serial="SN1")
+    await world.center.operators.import_devices([known], OPERATOR)
+    own, sharing, pk, dk = world.center.ownership, world.center.sharing, entry.product_key, entry.device_key
+    await world.report(entry)
+    await world.bind(ann, entry)
+    now_ms = round(world.clock.now() * 1000)
+    code = (await sharing.invite(ann, pk, dk, now_ms + 1000, now_ms + 5000, 1, "")).reveal()
+    assert (await own.may_bind(bob, pk, dk)).product_name == "lamp"
+    await sharing.accept(bob, code, "", "")
+    before = await world.actions()
+
+    for _ in range(15):
+        assert await code_of(own.may_bind(bob, pk, dk)) == 6040
+        assert await code_of(own.bind_by_device_key(bob, pk, dk, None, "")) == 6040
+        assert await code_of(own.bind_by_serial(bob, pk, "SN1", None, "")) == 6040
+
+    assert await world.owners(entry) == [ann.uid]
+    assert await world.actions() == before
+    assert (await own.may_bind(carl, pk, dk)).product_name == "lamp"
+    assert await code_of(own.may_bind(ann, pk, dk)) == 5049
+    assert not (await own.bind_by_device_key(ann, pk, dk, None, "")).is_new
+    # The code that the device reported says more than a name.
+    await world.report(entry, OTHER_CODE)
+    assert (await world.bind(bob, entry, OTHER_CODE)).is_new
+    world.clock.move(5)
+    await own.unbind(bob, pk, dk)
+    assert (await own.may_bind(bob, pk, dk)).product_name == "lamp"
+    assert (await own.bind_by_serial(bob, pk, "SN1", None, "")).is_new
+
+
 # --- what owners do
 
 
@@ -431,16 +583,11 @@ async def test_list_shows_who_is_online(world) -> None:
 
 async def test_owner_may_approve_a_re_enrolment(world) -> None:
     entry, ann, _bob = await prepared(world)
-    product = world.center.registry.product(entry.product_key)
-
-    class Spec:
-        product_key, product_secret = product.product_key, product.product_secret.reveal()
-
     await world.report(entry)
     await world.bind(ann, entry)
     await world.center.ownership.approve_re_enrolment(ann, entry.product_key, entry.device_key)
 
-    enrolled = await world.enrol(Spec)
+    enrolled = await world.enrol(Spec(world, entry))
 
     assert enrolled.entry.epoch == 2
     assert await world.owners(entry) == []

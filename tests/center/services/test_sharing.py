@@ -243,6 +243,35 @@ async def test_shares_of_a_device_are_limited_in_all(scene: Scene) -> None:
 # --- ends in time
 
 
+async def test_invitation_that_is_over_is_listed_and_changed_by_nobody(scene: Scene) -> None:
+    center, keys = scene.world.center, (scene.entry.product_key, scene.entry.device_key)
+    code, other = await scene.invite(accepting=60), await scene.invite(accepting=61)
+    scene.world.clock.move(59.999)
+    await center.sharing.set_expiry(scene.ann, code, scene.ms(1000), "")
+    scene.world.clock.move(0.001)
+    before = await scene.world.actions()
+
+    assert await code_of(center.sharing.set_expiry(scene.ann, code, scene.ms(2000), "")) == 5041
+
+    assert await scene.world.actions() == before
+    listed = await center.sharing.shared_with(scene.ann, *keys)
+    assert [each.share.code.reveal() for each in listed] == [other]
+    # Taking it back is no harm.
+    await center.sharing.cancel(scene.ann, code, "")
+
+
+async def test_grant_that_is_over_is_not_listed_before_it_is_swept_away(scene: Scene) -> None:
+    center, keys = scene.world.center, (scene.entry.product_key, scene.entry.device_key)
+    code = await scene.invite(use=100)
+    await scene.accept(scene.bob, code)
+    scene.world.clock.move(99.999)
+    assert len(await center.sharing.shared_with(scene.ann, *keys)) == 1
+    scene.world.clock.move(0.001)
+
+    assert await center.sharing.shared_with(scene.ann, *keys) == []
+    assert await code_of(center.sharing.set_expiry(scene.ann, code, scene.ms(2000), "")) == 5041
+
+
 async def test_all_whose_time_is_over_are_told_in_one_look_however_many(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

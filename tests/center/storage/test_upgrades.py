@@ -13,8 +13,9 @@ import pytest_asyncio
 from alembic.script import ScriptDirectory
 
 from quecbind.center.domain.control import Command, Keep
+from quecbind.center.services.errors import Rejected
 from quecbind.center.services.rights import right_of
-from quecbind.center.services.views import DeviceImport
+from quecbind.center.services.views import DeviceImport, SignedIn
 from quecbind.center.storage import schema
 from quecbind.testing.clock import FakeClock
 from quecbind.wire import commands
@@ -152,6 +153,45 @@ async def test_a_status_of_before_the_upgrade_is_the_operators_until_it_is_told_
     assert await world.frame(entry, commands.STATUS_REPORT, [(1, 99)])
     assert await shown() == [{"1": 99}, {"1": 99}]
     await center.close()
+
+
+async def test_owners_of_before_the_upgrade_have_brought_no_code(head: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(head, data, ignore=shutil.ignore_patterns("quecbind.db*", "lock"))
+    go_back(head, data / "quecbind.db", "0009")
+
+    world = await World.open(data)
+    center = world.center
+    shared = next(one.product_key for one in (await center.operators.products()).items if one.name == "shared")
+    ann = (await center.operators.users()).items[0]
+    entry = center.registry.entry(f"qd{shared}D1")
+    assert entry is not None
+
+    assert center.storage.read(lambda tx: tx.owners.used_code(entry.id, ann.uid)) is None
+    with pytest.raises(Rejected) as raised:
+        await world.bind(ann, entry)
+    assert raised.value.code == 5460
+    await world.report(entry)
+    assert not (await world.bind(ann, entry)).is_new
+    assert center.storage.read(lambda tx: tx.owners.used_code(entry.id, ann.uid)) is not None
+    await center.close()
+
+
+async def test_a_binding_of_before_the_upgrade_has_the_capabilities_of_its_product(head: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(head, data, ignore=shutil.ignore_patterns("quecbind.db*", "lock"))
+    go_back(head, data / "quecbind.db", "0009")
+    connection = sqlite3.connect(data / "quecbind.db", isolation_level=None)
+    connection.execute("UPDATE owners SET capabilities = 0")
+    connection.close()
+
+    world = await World.open(data)
+    ann = (await world.center.operators.users()).items[0]
+    who = SignedIn(ann.uid, ann.user_domain, "no session")
+    shown = {one.product_name: one.capabilities for one in (await world.center.ownership.devices(who)).items}
+    await world.center.close()
+
+    assert shown == {"shared": 3, "listed": 4}
 
 
 async def check_rights(data: Path, *, has_shares: bool) -> None:

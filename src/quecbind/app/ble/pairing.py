@@ -12,7 +12,7 @@ from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle, scan
 from quecbind.app.client import AppClient
 from quecbind.app.errors import PairingError
-from quecbind.app.pairing import Clock, Step, SystemClock, bind_when_reported, offer_of, silent
+from quecbind.app.pairing import Clock, Step, SystemClock, ask_first, bind_when_reported, offer_of, silent
 from quecbind.app.results import Binding
 from quecbind.wire import ble_advertising, commands, lan
 from quecbind.wire.errors import WireError
@@ -108,8 +108,7 @@ async def provision(
         RefusedError: the platform said no; 5460 when the device did not come to be heard of.
     """
     clock = clock or SystemClock()
-    await client.may_bind(device.product_key, device.device_key)
-    tell(Step("allowed", "the platform allows to bind this device"))
+    await ask_first(client, device, tell)
     if pin is None:
         pairing = await pair(radio, device.address, ssid, password)
     else:

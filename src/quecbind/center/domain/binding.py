@@ -2,8 +2,9 @@
 
 The story: the device reports a code and opens a window; an App brings the same code for the same device in time; then,
 and only then, the user owns the device. The match key is (product, device, code): callers hash all three together.
-A wrong guess costs only the guesser. Loads nothing, stores nothing; whoever carries out a `Bound` closes the window
-first and writes the owner in the same transaction.
+A wrong guess costs only the guesser. An owner's code is judged like anybody's: a device that was reset out of reach has
+an owner until it comes, and whoever heard "yours already" would not ask again. Loads nothing, stores nothing; whoever
+carries out a `Bound` closes the window first and writes the owner in the same transaction.
 """
 
 import hmac
@@ -18,6 +19,11 @@ from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.text import is_text
 
 MAX_NAME_LENGTH = 254
+REPEAT_MS = 120_000
+
+# What a device can talk over (app-api.md B1); 8 is Matter.
+WAN, LAN, BLE = 1, 2, 4
+_CAPABILITIES = 15
 
 # How much later the end of a window may seem when it is told again: seconds left are whole, and frames take their time.
 TOLD_AGAIN_MS = 5000
@@ -49,8 +55,25 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedCode:
+    """The bind code that an owner brought last, as a keyed hash, and when that was (UTC ms)."""
+
+    code_mac: bytes
+    used_at: int
+
+    def is_repeated(self, now_ms: int) -> bool:
+        """Whether the same code may come once more at `now_ms`, because the answer was lost on the way."""
+        return is_within(self.used_at, self.used_at + REPEAT_MS, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyOwner:
-    """The user owns the device already: success, and nothing changes, the window included."""
+    """The user owns the device already: success, and the ownership stays as it is.
+
+    `uses_code`: they brought the code of the open window, which then is used up like any.
+    """
+
+    uses_code: bool = False
 
 
 def is_bind_code(code: str) -> bool:
@@ -91,7 +114,13 @@ def is_told_again(used: Window | None, told: Window) -> bool:
 
 
 def bind_by_code(
-    window: Window | None, code_mac: bytes, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode, now_ms: int
+    window: Window | None,
+    code_mac: bytes,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    now_ms: int,
+    used: UsedCode | None = None,
 ) -> Bound | AlreadyOwner | Refused:
     """What bringing a code gets.
 
@@ -102,11 +131,15 @@ def bind_by_code(
         user: who asks.
         bind_mode: of the product.
         now_ms: UTC milliseconds.
+        used: what the user brought last, if they own the device.
     """
     refused = match_code(window, code_mac, now_ms)
-    if user in owners:
-        return AlreadyOwner()
-    return refused or take_over(owners, bind_mode)
+    if user not in owners:
+        return refused or take_over(owners, bind_mode)
+    if refused is None:
+        return AlreadyOwner(uses_code=True)
+    is_same = hmac.compare_digest(_NO_MAC if used is None else used.code_mac, code_mac)
+    return AlreadyOwner() if used is not None and is_same and used.is_repeated(now_ms) else refused
 
 
 def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused | None:
@@ -123,7 +156,13 @@ def match_code(window: Window | None, code_mac: bytes, now_ms: int) -> Refused |
 
 
 def bind_by_device_key(
-    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_allowed: bool,
+    is_known: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    *,
+    is_member: bool = False,
 ) -> Bound | AlreadyOwner | Refused:
     """What naming a device gets, without any code: nothing, unless its product allows that.
 
@@ -131,7 +170,7 @@ def bind_by_device_key(
     """
     if not is_allowed:
         return Refused(refusal.DEVICE_KEY_BINDING_OFF)
-    return _bind_named(is_known, refusal.MAY_NOT_BIND, owners, user, bind_mode)
+    return _bind_named(is_known, refusal.MAY_NOT_BIND, owners, user, bind_mode, is_member)
 
 
 def is_serial(serial: str) -> bool:
@@ -147,7 +186,13 @@ def check_serial(serial: str | None) -> Refused | None:
 
 
 def bind_by_serial(
-    is_allowed: bool, is_known: bool, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_allowed: bool,
+    is_known: bool,
+    owners: tuple[Uid, ...],
+    user: Uid,
+    bind_mode: BindMode,
+    *,
+    is_member: bool = False,
 ) -> Bound | AlreadyOwner | Refused:
     """What bringing a serial number gets: nothing, unless its product allows that and it names a known device.
 
@@ -155,15 +200,18 @@ def bind_by_serial(
     """
     if not is_allowed:
         return Refused(refusal.SERIAL_BINDING_OFF)
-    return _bind_named(is_known, refusal.SERIAL_INVALID, owners, user, bind_mode)
+    return _bind_named(is_known, refusal.SERIAL_INVALID, owners, user, bind_mode, is_member)
 
 
 def _bind_named(
-    is_known: bool, unknown: int, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode
+    is_known: bool, unknown: int, owners: tuple[Uid, ...], user: Uid, bind_mode: BindMode, is_member: bool
 ) -> Bound | AlreadyOwner | Refused:
     if not is_known:
         return Refused(unknown)
-    return AlreadyOwner() if user in owners else take_over(owners, bind_mode)
+    if user in owners:
+        return AlreadyOwner()
+    # Who uses it by a share has not been near it, as far as a name shows.
+    return Refused(refusal.SHARE_ACCEPTED_ALREADY) if is_member else take_over(owners, bind_mode)
 
 
 def is_bind_secret(secret: str) -> bool:
@@ -206,6 +254,14 @@ def take_over(owners: tuple[Uid, ...], bind_mode: BindMode) -> Bound | Refused:
     if bind_mode == "single":
         return Refused(refusal.SINGLE_MODE)
     return Bound(leaving=owners)
+
+
+def capabilities_of(told: int | None, *, ble_only: bool) -> int:
+    """What a device can talk over: what the App told of the bits there are, or what any device of the product can.
+
+    Bits that there are not are passed over, so that an App that knows more still binds.
+    """
+    return ((told or 0) & _CAPABILITIES) or (BLE if ble_only else WAN | LAN)
 
 
 def check_name(name: str) -> Refused | None:

@@ -19,10 +19,10 @@ class GuessReports:
         self._by_address = SlidingCounter(limits.max_guesses_per_address, span)
         self._refused = SlidingCounter(1, span)
 
-    def tells_wrong(self, user: str | None, address: str, target: str, now: float) -> bool:
+    def tells_wrong(self, user: str, address: str, target: str, now: float) -> bool:
         """Whether this wrong guess at `target` leaves an entry."""
         where = counted_address(address)
-        key = (user or where, target)
+        key = (user, target)
         if self._wrong.count(key, now) or self._by_address.count(where, now) >= self._max_per_address:
             return False
         self._wrong.add(key, now)
@@ -30,9 +30,9 @@ class GuessReports:
             self._by_address.add(where, now)
         return True
 
-    def tells_refused(self, user: str | None, address: str, now: float) -> bool:
+    def tells_refused(self, user: str, address: str, now: float) -> bool:
         """Whether this refusal because of too many guesses leaves an entry."""
-        keys = [("user", user)] if user else []
+        keys = [("user", user)]
         where = counted_address(address)
         if where:
             keys.append(("address", where))

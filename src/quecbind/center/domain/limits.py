@@ -210,7 +210,8 @@ class GuessLimits:
     """Wrong codes, counted per user, per address and, where they are about a device, per device and per product.
 
     The count of a user refuses that user. The others are shared with strangers and refuse only users who have guessed
-    wrong themselves: on that device, or, for the count of an address, on any.
+    wrong themselves: on that device, or, for the count of an address, on any. Whoever speaks for many users is counted
+    per device only, and refused only where they are wrong.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -231,31 +232,38 @@ class GuessLimits:
             "max_guesses_per_product": self._by_product,
         }
 
-    def check(self, user: str | None, address: str, product_key: str, device: str, now: float) -> Refused | None:
+    def check(self, user: str, address: str, product_key: str, device: str, now: float) -> Refused | None:
         """None when this user may try a code on this device now, from this address.
 
-        `user` is None where many stand behind one: then the address alone is who guesses. `device` is empty where a
-        code is about none.
+        `device` is empty where a code is about none.
         """
-        waits = [] if user is None else [self._by_user.retry_after_s(user, now)]
-        if user is None or self._by_user.count(user, now):
+        waits = [self._by_user.retry_after_s(user, now)]
+        if self._by_user.count(user, now):
             waits.append(self._by_address.retry_after_s(counted_address(address), now))
-        if device and self._by_user_and_device.count((user or counted_address(address), device), now):
-            waits += [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
-        longest = longest_wait_s(waits)
-        return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
+        return _too_many([*waits, *self._waits_at(user, product_key, device, now)])
 
-    def add(self, user: str | None, address: str, product_key: str, device: str, now: float) -> None:
+    def check_at(self, who: str, product_key: str, device: str, now: float) -> Refused | None:
+        """None when one who speaks for many may be told that this code for this device is wrong."""
+        return _too_many(self._waits_at(who, product_key, device, now))
+
+    def add(self, user: str, address: str, product_key: str, device: str, now: float) -> None:
         """This user brought a wrong code for this device."""
-        if user is not None:
-            self._by_user.add(user, now)
+        self._by_user.add(user, now)
         if address:
             self._by_address.add(counted_address(address), now)
-        if not device:
-            return
+        if device:
+            self.add_at(user, product_key, device, now)
+
+    def add_at(self, who: str, product_key: str, device: str, now: float) -> None:
+        """A wrong code for this device; counted for nothing else."""
         self._by_device.add(device, now)
         self._by_product.add(product_key, now)
-        self._by_user_and_device.add((user or counted_address(address), device), now)
+        self._by_user_and_device.add((who, device), now)
+
+    def _waits_at(self, who: str, product_key: str, device: str, now: float) -> list[int | None]:
+        if not device or not self._by_user_and_device.count((who, device), now):
+            return []
+        return [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
 
 
 class SignInLimits:
@@ -311,6 +319,11 @@ class SignInLimits:
         here = (account, counted_address(address))
         self._here.right(here)
         self._known.add(here, now)
+
+
+def _too_many(waits: Iterable[int | None]) -> Refused | None:
+    longest = longest_wait_s(waits)
+    return None if longest is None else Refused(refusal.TOO_MANY_GUESSES, longest)
 
 
 def longest_wait_s(waits: Iterable[int | None]) -> int | None:

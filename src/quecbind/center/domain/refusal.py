@@ -222,7 +222,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     USE_EXPIRY_TOO_EARLY: "the use must end after the time for accepting",
     UNVERIFIED_SHARE: "only the owner of a device can share it",
     SHARE_TARGET_MISSING: "name the user by uid or e-mail address",
-    SHARE_ACCEPTED_ALREADY: "you have accepted this share already",
+    SHARE_ACCEPTED_ALREADY: "this device is shared with you already",
     DEVICE_UNKNOWN: "there is no such device",
     DEVICE_KEY_BINDING_OFF: "this product does not allow binding by device key alone",
     MAY_NOT_BIND: "you have no right to bind this device",

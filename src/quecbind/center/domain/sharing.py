@@ -87,6 +87,14 @@ def is_over(share: Share, now_ms: int) -> bool:
     return share.sharing_expires_at is not None and now_ms >= share.sharing_expires_at
 
 
+def is_past(share: Share, now_ms: int) -> bool:
+    """Whether it can come to nothing any more: nobody may use the device by it, nor accept it.
+
+    What counts for nothing because the clock was set back is not past: its owner has to see it to end it.
+    """
+    return is_over(share, now_ms) or (share.accepted_at is None and now_ms >= share.accepting_expires_at)
+
+
 def is_pending(share: Share, now_ms: int) -> bool:
     """Whether somebody may still accept it."""
     is_in_time = share.created_at <= now_ms < share.accepting_expires_at

@@ -11,11 +11,13 @@ import msgspec
 
 from quecbind.center.domain.audit import OwnerEntry
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
+from quecbind.center.services.binding import BY_BLE
 from quecbind.center.services.views import BindOutlook, BindResult, OwnedDevice, Tokens, UserInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN_DEVICE, _SHARED_DEVICE = 1, 2
 _NORMAL = 1
+_BLE_NETWORK = 5
 
 
 class Token(msgspec.Struct, rename="camel"):
@@ -89,7 +91,7 @@ class Outlook(msgspec.Struct, rename="camel"):
     @classmethod
     def of(cls, outlook: BindOutlook) -> Self:
         """The outlook as Apps read it."""
-        return cls(outlook.binding_mode, outlook.product_name)
+        return cls(outlook.binding_mode, outlook.product_name, active_bluetooth=outlook.is_ble_only)
 
 
 class Bound(msgspec.Struct, rename="camel"):
@@ -127,7 +129,8 @@ class AuditObject(msgspec.Struct, rename="camel"):
 
 class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     """A device of the caller. Numbers: `deviceType` 1 own 2 shared, `verified` 1 real binding, `status` 1 normal,
-    `bindMode` 1 multi 2 single 3 alternate, `bindingType` 2 Wi-Fi 3 device key."""
+    `bindMode` 1 multi 2 single 3 alternate, `bindingType` 1 serial number 2 Wi-Fi 3 device key 4 BLE,
+    `networkType` 5 BLE."""
 
     product_key: str
     device_key: str
@@ -193,6 +196,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             capabilities_bitmask=device.capabilities,
             uid=device.uid,
             owner_uid=device.owner_uid,
+            network_type=_BLE_NETWORK if device.binding_type == BY_BLE else None,
             device_type=_OWN_DEVICE if device.owner_uid == device.uid else _SHARED_DEVICE,
             is_share=device.owner_uid != device.uid,
             share_code=None if device.share_code is None else device.share_code.reveal(),

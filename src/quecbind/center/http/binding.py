@@ -11,7 +11,6 @@ from quecbind.center.http.app_call import AppCall, Endpoint
 from quecbind.center.http.app_objects import AuditObject, Bound, DeviceObject, Outlook
 from quecbind.center.http.page_info import PageInfo, page_info
 from quecbind.center.http.parameters import Parameters
-from quecbind.center.services.binding import MAX_CAPABILITIES
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.views import MAX_PAGE_SIZE, DeviceFilter, Page
 
@@ -56,7 +55,7 @@ async def bind_by_code(call: AppCall) -> Bound:
         take.text("bindingCode"),
         take.text("deviceName"),
         call.peer,
-        _capabilities(take),
+        capabilities(take),
     )
     return Bound.of(result)
 
@@ -65,7 +64,7 @@ async def bind_by_device_key(call: AppCall) -> AuthKey:
     """Bind by the device key alone, where the product allows it. The device's name comes as `name` here."""
     who, take = await call.signed_in(), call.parameters
     result = await call.center.ownership.bind_by_device_key(
-        who, take.text("pk"), take.text("dk"), take.text("name"), call.peer, _capabilities(take)
+        who, take.text("pk"), take.text("dk"), take.text("name"), call.peer, capabilities(take)
     )
     return AuthKey(result.auth_key.reveal())
 
@@ -75,7 +74,7 @@ async def bind_by_serial(call: AppCall) -> BoundBySerial:
     who, take = await call.signed_in(), call.parameters
     product_key = take.text("pk")
     result = await call.center.ownership.bind_by_serial(
-        who, product_key, take.text("sn"), take.text("deviceName"), call.peer, _capabilities(take)
+        who, product_key, take.text("sn"), take.text("deviceName"), call.peer, capabilities(take)
     )
     return BoundBySerial(result.auth_key.reveal(), result.device_key, product_key)
 
@@ -158,8 +157,9 @@ async def audit(call: AppCall) -> PageInfo:
     return page_info(Page(objects, found.page, found.page_size, found.total_count))
 
 
-def _capabilities(take: Parameters) -> int:
-    return take.whole("capabilitiesBitmask", default=0, lowest=0, highest=MAX_CAPABILITIES)
+def capabilities(take: Parameters) -> int:
+    """What the App told of what the device can talk over; 0 when nothing."""
+    return take.whole("capabilitiesBitmask", default=0, lowest=-1, highest=2**63)
 
 
 _BINDING = "/v2/binding/enduserapi"

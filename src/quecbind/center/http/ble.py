@@ -7,7 +7,7 @@ import msgspec
 
 from quecbind.center.domain import refusal
 from quecbind.center.http.app_call import AppCall, Endpoint
-from quecbind.center.services.binding import MAX_CAPABILITIES
+from quecbind.center.http.binding import capabilities
 from quecbind.center.services.ble_binding import MAX_LAST_USE_MS, BleParts
 from quecbind.center.services.errors import Rejected
 
@@ -70,9 +70,8 @@ async def bind(call: AppCall) -> Verified:
         encrypted_code=take.text("encryptedBindingCode"),
         password=take.text("pwd"),
     )
-    capabilities = take.whole("capabilitiesBitmask", default=0, lowest=0, highest=MAX_CAPABILITIES)
     await call.center.ownership.bind_by_ble(
-        who, take.text("pk"), take.text("dk"), take.text("deviceName"), parts, call.peer, capabilities
+        who, take.text("pk"), take.text("dk"), take.text("deviceName"), parts, call.peer, capabilities(take)
     )
     return Verified()
 

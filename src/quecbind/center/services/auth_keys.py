@@ -3,6 +3,8 @@
 Whoever leaves must not be able to use the local network with the key they had: the next key replaces it, or, when
 nobody is left, a key of zero bytes that opens nothing. A device that is away gets what it missed with its next log-in
 (`access.session`), because the registry holds what it is to have.
+
+A device without a network cannot be told: its key is the bind code it took last, until it takes another one.
 """
 
 import base64
@@ -40,10 +42,22 @@ class AuthKeys:
             self._links.send(entry.client_id, commands.CONFIGURE, payload)
 
 
+def renew(tx: Tx, device_id: int, fresh_key: Secret) -> Secret:
+    """Another auth key for the device; gives the one it has from now on: still the same where it cannot be told."""
+    device = tx.devices.by_id(device_id)
+    product = None if device is None else tx.products.get(device.product_key)
+    present = tx.devices.auth_key(device_id)
+    if present is not None and product is not None and product.ble_only:
+        return present
+    tx.devices.set_auth_key(device_id, fresh_key)
+    return fresh_key
+
+
 def give_up(tx: Tx, device_id: int, uid: Uid, fresh_key: Secret) -> Secret | None:
     """End one user's ownership; gives the auth key the device has from now on, None when the user did not own it."""
     if not tx.owners.delete(device_id, uid):
         return None
-    auth_key = fresh_key if tx.owners.of_device(device_id) else NO_AUTH_KEY
-    tx.devices.set_auth_key(device_id, auth_key)
-    return auth_key
+    if tx.owners.of_device(device_id):
+        return renew(tx, device_id, fresh_key)
+    tx.devices.set_auth_key(device_id, NO_AUTH_KEY)
+    return NO_AUTH_KEY

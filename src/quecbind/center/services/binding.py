@@ -8,16 +8,18 @@ A device that does not exist is answered like one without a bind code.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from quecbind.center.domain import binding, permission, refusal
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.binding import AlreadyOwner, Bound, Window
+from quecbind.center.domain.binding import AlreadyOwner, Bound, UsedCode, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import DeviceKey, ProductKey, Secret, Uid, client_id, is_device_key, is_product_key
 from quecbind.center.domain.limits import Counted
 from quecbind.center.domain.moment import to_ms
-from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, Product
+from quecbind.center.domain.product import NUMBER_BY_BIND_MODE, BindMode, Product
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.changes import ADDED, REMOVED, UNBOUND, Changes, owner_changed
@@ -29,10 +31,10 @@ from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Member, Owner
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.resets import Resets
+from quecbind.center.services.rights import granted
 from quecbind.center.services.rows import Tx
 from quecbind.center.services.views import BindOutlook, BindResult, SignedIn
 
-MAX_CAPABILITIES = 15
 BY_SERIAL, BY_WIFI, BY_DEVICE_KEY, BY_BLE = 1, 2, 3, 4  # binding types, app-api.md B2
 
 
@@ -44,7 +46,7 @@ class BindRequest:
     product_key: str
     device_key: str
     device_name: str
-    capabilities: int
+    capabilities: int | None
     binding_type: int
     peer: str
 
@@ -66,6 +68,38 @@ class Outcome:
     is_key_new: bool = False
     members: tuple[Member, ...] = ()
     changed_hands: Device | None = None
+
+
+class _Decide(Protocol):
+    def __call__(
+        self,
+        is_allowed: bool,
+        is_known: bool,
+        owners: tuple[Uid, ...],
+        user: Uid,
+        bind_mode: BindMode,
+        *,
+        is_member: bool,
+    ) -> Bound | AlreadyOwner | Refused: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A way to bind a device by naming it, where its product allows that.
+
+    Attributes:
+        names: what is guessed at.
+    """
+
+    names: str
+    is_allowed: Callable[[Product], bool]
+    decide: _Decide
+
+
+_BY_SERIAL = _Naming("serials", lambda product: product.allow_serial_binding, binding.bind_by_serial)
+_BY_DEVICE_KEY = _Naming("device keys", lambda product: product.allow_device_key_binding, binding.bind_by_device_key)
+# What tells of no device, or of one that the caller uses.
+_NO_GUESS = frozenset({refusal.SERIAL_BINDING_OFF, refusal.DEVICE_KEY_BINDING_OFF, refusal.SHARE_ACCEPTED_ALREADY})
 
 
 class Binding:
@@ -96,10 +130,11 @@ class Binding:
         self.limit_counters: dict[str, Counted] = {**guesses.counters}
 
     async def may_bind(self, who: SignedIn, product_key: str | None, device_key: str | None) -> BindOutlook:
-        """Whether binding is worth trying. Says nothing about a device, except that the caller owns it already."""
+        """Whether binding is worth trying. Says nothing about a device, except that the caller has it already."""
         key = given_product_key(product_key)
         if device_key and not is_device_key(device_key):
             raise Rejected(refusal.DEVICE_KEY_FORMAT)
+        now_ms = to_ms(self._clock.now())
 
         def look(tx: Tx) -> Product | None:
             if not is_product_key(key) or not tx.products.is_open_to(key, who.user_domain):
@@ -107,12 +142,14 @@ class Binding:
             device = find_device(tx, key, device_key) if device_key else None
             if tx.owners.get(row_of(device), who.uid) is not None:
                 raise Rejected(refusal.ALREADY_BOUND)
+            if granted(tx, who.uid, row_of(device), now_ms):
+                raise Rejected(refusal.SHARE_ACCEPTED_ALREADY)
             return tx.products.get(key)
 
         product = self._storage.read(look)
         if product is None:
             raise Rejected(refusal.MAY_NOT_BIND)
-        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name)
+        return BindOutlook(product.bind_mode, NUMBER_BY_BIND_MODE[product.bind_mode], product.name, product.ble_only)
 
     async def bind_by_code(
         self,
@@ -138,12 +175,15 @@ class Binding:
             if refused is not None:
                 return refused
             device, product, owners = _situation(tx, request)
+            rivals = uids_in(owners, who)
+            used = tx.owners.used_code(row_of(device), who.uid)
             decision = binding.bind_by_code(
-                window_of(device), mac, uids_in(owners, who), who.uid, product.bind_mode, to_ms(now)
+                window_of(device), mac, rivals, who.uid, product.bind_mode, to_ms(now), used
             )
-            if isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
+            # An owner has nothing to win by guessing.
+            if who.uid not in rivals and isinstance(decision, Refused) and decision.code == refusal.BIND_CODE_DIFFERS:
                 self._guesses.wrong(tx, guess, decision, now)
-            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now), mac)
 
         return self._bound(request, await self._storage.transact(work, self._tell))
 
@@ -156,25 +196,14 @@ class Binding:
         peer: str,
         capabilities: int | None = None,
     ) -> BindResult:
-        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that."""
+        """Own a device by naming it (`bindDeviceDk`): refused with 5499 unless its product allows that.
+
+        What is refused counts as a guess, for it tells which devices there are: 5913 for one that could not be bound.
+        """
         request = bind_request(who, product_key, device_key, device_name, peer, capabilities, BY_DEVICE_KEY)
-        fresh_key = self._auth_keys.draw()
-
-        def work(tx: Tx) -> Outcome | Refused:
-            refused = check_permission(tx, request)
-            if refused is not None:
-                return refused
-            device, product, owners = _situation(tx, request)
-            decision = binding.bind_by_device_key(
-                product.allow_device_key_binding,
-                _can_be_named(device),
-                uids_in(owners, who),
-                who.uid,
-                product.bind_mode,
-            )
-            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(self._clock.now()))
-
-        return self._bound(request, await self._storage.transact(work, self._tell))
+        return await self._bind_named(
+            request, _BY_DEVICE_KEY, lambda tx: find_device(tx, request.product_key, request.device_key)
+        )
 
     async def bind_by_serial(
         self,
@@ -193,30 +222,35 @@ class Binding:
         product = given_product_key(product_key)
         raise_refused(binding.check_serial(serial))
         wish = _wish(who, product, "", device_name, peer, capabilities, BY_SERIAL)
+        return await self._bind_named(wish, _BY_SERIAL, lambda tx: tx.devices.by_serial(product, serial or ""))
+
+    async def _bind_named(
+        self, wish: BindRequest, naming: "_Naming", find: Callable[[Tx], Device | None]
+    ) -> BindResult:
         fresh_key = self._auth_keys.draw()
-        # All serial numbers of a product count as one device: each guess is about another one.
-        target = f"serials of {product}"
+        # All names of a product count as one device: each guess is about another one.
+        target = f"{naming.names} of {wish.product_key}"
 
         def work(tx: Tx) -> Outcome | Refused:
             now = self._clock.now()
-            guess = guess_at(wish, target, to_ms(now))
-            refused = self._guesses.refused(tx, guess, now) or check_permission(tx, wish)
+            refused = self._guesses.refused(tx, guess_at(wish, target, to_ms(now)), now) or check_permission(tx, wish)
             if refused is not None:
                 return refused
-            device = tx.devices.by_serial(product, serial or "")
-            key = "" if device is None else device.device_key
+            device = find(tx)
+            key = wish.device_key or ("" if device is None else device.device_key)
             request = dataclasses.replace(wish, device_key=key, device_name=wish.device_name or key)
-            device, product_row, owners = _situation(tx, request)
-            decision = binding.bind_by_serial(
-                product_row.allow_serial_binding,
+            device, product, owners = _situation(tx, request)
+            decision = naming.decide(
+                naming.is_allowed(product),
                 _can_be_named(device),
-                uids_in(owners, who),
-                who.uid,
-                product_row.bind_mode,
+                uids_in(owners, wish.who),
+                wish.who.uid,
+                product.bind_mode,
+                is_member=bool(granted(tx, wish.who.uid, row_of(device), to_ms(now))),
             )
-            if isinstance(decision, Refused) and decision.code != refusal.SERIAL_BINDING_OFF:
+            if isinstance(decision, Refused) and decision.code not in _NO_GUESS:
                 self._guesses.wrong(tx, guess_at(request, target, to_ms(now)), decision, now)
-            return carry_out(tx, request, decision, device, product_row, owners, fresh_key, to_ms(now))
+            return carry_out(tx, request, decision, device, product, owners, fresh_key, to_ms(now))
 
         return self._bound(wish, await self._storage.transact(work, self._tell))
 
@@ -294,9 +328,9 @@ def _wish(
         # What cannot be a product key is answered like one that nobody has.
         raise Rejected(refusal.DOMAIN_NOT_LINKED)
     raise_refused(binding.check_name(device_name or ""))
-    if capabilities is not None and not 0 <= capabilities <= MAX_CAPABILITIES:
-        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 0 to 15")
-    return BindRequest(who, product, key, device_name or key, capabilities or 0, binding_type, peer)
+    if capabilities is not None and capabilities < 0:
+        raise Rejected(refusal.INVALID, "capabilitiesBitmask is 1 to 15")
+    return BindRequest(who, product, key, device_name or key, capabilities, binding_type, peer)
 
 
 def given_product_key(text: str | None) -> str:
@@ -357,9 +391,10 @@ def carry_out(
     owners: list[Owner],
     fresh_key: Secret,
     now_ms: int,
+    code_mac: bytes | None = None,
 ) -> Outcome | Refused:
     """Write what was decided: the window first, then those who leave, then a new epoch if it changes hands, then the
-    owner.
+    owner, with the code they brought (`code_mac`) if they brought one.
     """
     if isinstance(decision, Refused):
         return decision
@@ -367,6 +402,10 @@ def carry_out(
     auth_key = tx.devices.auth_key(device.id)
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
+        if decision.uses_code and code_mac is not None:
+            tx.devices.close_window(device.id, device.epoch)
+            tx.owners.note_code(device.id, request.who.uid, UsedCode(code_mac, now_ms))
+            tx.audit.append(audit_bind(request, "window.used", now_ms))
         return Outcome(request, product, auth_key, (), is_new=False)
     tx.devices.use_window(device.id)
     members: list[Member] = []
@@ -391,11 +430,13 @@ def carry_out(
             user_domain=request.who.user_domain,
             epoch=device.epoch,
             device_name=request.device_name,
-            capabilities=request.capabilities,
+            capabilities=binding.capabilities_of(request.capabilities, ble_only=product.ble_only),
             binding_type=request.binding_type,
             bound_at=now_ms,
         )
     )
+    if code_mac is not None:
+        tx.owners.note_code(device.id, request.who.uid, UsedCode(code_mac, now_ms))
     tx.audit.append(audit_bind(request, "owner.bound", now_ms, details={"epoch": device.epoch}))
     lost = tuple(without_right(tx, members, now_ms))
     return Outcome(request, product, auth_key, decision.leaving, is_new=True, members=lost, changed_hands=changed_hands)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import ClientId, Secret, client_id
-from quecbind.center.services.auth_keys import give_up
+from quecbind.center.services.auth_keys import give_up, renew
 from quecbind.center.services.changes import ACCOUNT_CANCELLED, REMOVED, RightChanged, owner_changed
 from quecbind.center.services.endings import members_lost, without_right
 from quecbind.center.services.records import OwnedRow, User
@@ -57,8 +57,7 @@ def _leave(tx: Tx, user: User, row: OwnedRow, fresh_key: Secret, cancelled: Canc
     left = [member for member in tx.shares.granted_by(device_id) if member.uid == user.uid]
     for share in tx.shares.of_member(device_id, user.uid):
         tx.shares.delete(share.id)
-    tx.devices.set_auth_key(device_id, fresh_key)
-    cancelled.auth_keys.append((client_id(*keys), fresh_key))
+    cancelled.auth_keys.append((client_id(*keys), renew(tx, device_id, fresh_key)))
     cancelled.rights += members_lost(left[:1], ACCOUNT_CANCELLED)
     tx.audit.append(_audit(user, "share.left", peer, now_ms, *keys))
 

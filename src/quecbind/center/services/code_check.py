@@ -1,7 +1,7 @@
 """Checks a bind code for an enterprise's own server (`verifyBindingCode`), without binding anybody.
 
-The window stays as it is, whatever comes of it. Wrong codes are guesses like those of users: they count for the
-address they come from and against the device.
+The window stays as it is, whatever comes of it. Wrong codes are guesses like those of users and count against the
+device. They count for nobody else: the server speaks for many users, and one of them must not shut out the others.
 """
 
 from quecbind.center.domain import binding, refusal
@@ -34,7 +34,7 @@ class CodeCheck:
         """Return when the device has reported this code and its window is open.
 
         Args:
-            by: who asks; their address is the one that is counted.
+            by: who asks, with which access key.
             product_key: of the product.
             device_key: of the device.
             code: the bind code.
@@ -53,7 +53,7 @@ class CodeCheck:
         def work(tx: Tx) -> Refused | None:
             now = self._clock.now()
             guess = Guess(
-                user=None,
+                user=f"access key {by.name}",
                 address=by.peer,
                 product_key=product,
                 target=target,
@@ -61,12 +61,9 @@ class CodeCheck:
                     by, "bind_code.refused", to_ms(now), result, product_key=product, device_key=key
                 ),
             )
-            refused = self._guesses.refused(tx, guess, now)
-            if refused is not None:
-                return refused
             refused = binding.match_code(window_of(find_device(tx, product, key)), mac, to_ms(now))
             if refused is not None and refused.code == refusal.BIND_CODE_DIFFERS:
-                self._guesses.wrong(tx, guess, refused, now)
+                return self._guesses.wrong_of_many(tx, guess, refused, now)
             return refused
 
         def applied(refused: Refused | None) -> None:

@@ -20,12 +20,12 @@ class Guess:
     """Who tries what.
 
     Attributes:
-        user: None where many stand behind one address, which then is who guesses.
+        user: who guesses, or who speaks for many that do.
         product_key: of the device it is about; empty, as is `target`, where a guess is about no device.
         audit: the entry that it leaves, given the result.
     """
 
-    user: str | None
+    user: str
     address: str
     product_key: str = ""
     target: str = ""
@@ -48,6 +48,22 @@ class Guesses:
         """None when this may be tried now."""
         refused = self._limits.check(guess.user, guess.address, guess.product_key, guess.target, now)
         if refused is not None and self._reports.tells_refused(guess.user, guess.address, now):
+            tx.audit.append(guess.audit(f"refused {refused.code}"))
+        return refused
+
+    def wrong_of_many(self, tx: Tx, guess: Guess, refused: Refused, now: float) -> Refused:
+        """It was wrong, and comes from one who speaks for many; gives what it is refused for.
+
+        A right one of theirs is refused by no count: whoever brought it need not have been wrong before.
+        """
+        too_many = self._limits.check_at(guess.user, guess.product_key, guess.target, now)
+        if too_many is None:
+            self._limits.add_at(guess.user, guess.product_key, guess.target, now)
+            is_told = self._reports.tells_wrong(guess.user, guess.address, guess.target, now)
+        else:
+            is_told = self._reports.tells_refused(guess.user, guess.address, now)
+        refused = too_many or refused
+        if is_told:
             tx.audit.append(guess.audit(f"refused {refused.code}"))
         return refused
 

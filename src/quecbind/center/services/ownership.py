@@ -10,11 +10,11 @@ from quecbind.center.domain import binding, refusal
 from quecbind.center.domain.audit import AuditEntry, OwnerEntry, seen_by_owner
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.enrolment import APPROVAL_MS
-from quecbind.center.domain.ids import ClientId, DeviceKey, Secret, client_id
+from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, client_id
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.domain.text import is_text
-from quecbind.center.services.auth_keys import give_up
+from quecbind.center.services.auth_keys import give_up, renew
 from quecbind.center.services.binding import (
     given_device_key,
     given_product_key,
@@ -160,22 +160,30 @@ class Ownership(BleBinding):
     ) -> Secret:
         """Another auth key for the device, in place of the one it had; 5041 when it is not the caller's.
 
-        Those who own the device too find it in their lists; the device is given it now, or when it comes.
+        Those who own the device too find it in their lists; the device is given it now, or when it comes. One that
+        cannot be given it keeps its key, and that is the answer; so it is to whom the device is shared with, for they
+        renew nothing and ask because theirs is old.
         """
         product, key = given_product_key(product_key), given_device_key(device_key)
-        now_ms = to_ms(self._clock.now())
         fresh_key = self._auth_keys.draw()
 
-        def work(tx: Tx) -> ClientId:
-            device = find_device(tx, product, key)
-            if tx.owners.get(row_of(device), who.uid) is None or device is None:
+        def work(tx: Tx) -> Secret:
+            now_ms = to_ms(self._clock.now())
+            row = held_by(tx, who.uid, product, key, now_ms)
+            if row is None:
                 raise NotFound(refusal.NO_PERMISSION)
-            tx.devices.set_auth_key(device.id, fresh_key)
-            tx.audit.append(user_did(who, product, key, peer, "device.auth_key_renewed", now_ms))
-            return device.client_id
+            if row.owner_uid != who.uid:
+                return row.auth_key
+            auth_key = renew(tx, row.owner.device_id, fresh_key)
+            if auth_key == fresh_key:
+                tx.audit.append(user_did(who, product, key, peer, "device.auth_key_renewed", now_ms))
+            return auth_key
 
-        await self._storage.transact(work, lambda client_id: self._auth_keys.tell(client_id, fresh_key))
-        return fresh_key
+        def applied(auth_key: Secret) -> None:
+            if auth_key == fresh_key:
+                self._auth_keys.tell(client_id(ProductKey(product), DeviceKey(key)), auth_key)
+
+        return await self._storage.transact(work, applied)
 
     async def approve_re_enrolment(
         self, who: SignedIn, product_key: str | None, device_key: str | None, peer: str = ""

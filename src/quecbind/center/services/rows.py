@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from quecbind.center.domain.audit import AuditEntry, ChainedEntry, ChainHead
-from quecbind.center.domain.binding import Window
+from quecbind.center.domain.binding import UsedCode, Window
 from quecbind.center.domain.device import Device
 from quecbind.center.domain.ids import ClientId, ProductKey, Secret, Uid, UserDomain
 from quecbind.center.domain.product import DomainAccess, Product
@@ -187,6 +187,11 @@ class OwnerRows(Protocol):
 
     def rename(self, device_id: int, uid: Uid, name: str) -> bool: ...
     def note_ble_use(self, device_id: int, uid: Uid, at: int) -> bool: ...
+    def used_code(self, device_id: int, uid: Uid) -> UsedCode | None:
+        """The bind code that the owner brought last; None when they do not own it or have brought none."""
+        ...
+
+    def note_code(self, device_id: int, uid: Uid, used: UsedCode) -> None: ...
     def held(self, uid: Uid, client_id: str, now_ms: int) -> OwnedRow | None:
         """What the user owns or, if it is not theirs, uses by a share at `now_ms`."""
         ...

@@ -22,7 +22,7 @@ from quecbind.center.domain.limits import Ceiling, Counted, Limits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Accept, Share
-from quecbind.center.services.auth_keys import AuthKeys
+from quecbind.center.services.auth_keys import AuthKeys, renew
 from quecbind.center.services.binding import raise_refused, user_did
 from quecbind.center.services.changes import (
     SHARE_CANCELLED,
@@ -195,7 +195,7 @@ class Sharing:
         def work(tx: Tx) -> None:
             share = tx.shares.by_code(mac)
             now_ms = self._now_ms()
-            if share is None or share.owner_uid != who.uid or sharing.is_over(share, now_ms):
+            if share is None or share.owner_uid != who.uid or sharing.is_past(share, now_ms):
                 raise Rejected(refusal.NO_PERMISSION)
             if sharing.prolongs(share, expires) and not _may_be_shared(tx, share.device_id):
                 raise Rejected(refusal.SHARING_OFF)
@@ -234,7 +234,8 @@ class Sharing:
         )
 
     async def shared_with(self, who: SignedIn, product_key: str, device_key: str) -> list[SharedWith]:
-        """The invitations and grants that the caller has given for a device; 5141 when it is not theirs."""
+        """The invitations and grants for a device of the caller whose time is not past; 5141 when it is not theirs."""
+        now_ms = self._now_ms()
 
         def look(tx: Tx) -> list[SharedWith]:
             device = _owned(tx, who, product_key, device_key)
@@ -246,6 +247,7 @@ class Sharing:
                     member=tx.users.get(share.member_uid) if share.accepted_at and share.member_uid else None,
                 )
                 for share in tx.shares.of_owner(device.id, who.uid)
+                if not sharing.is_past(share, now_ms)
             ]
 
         return self._storage.read(look)
@@ -408,8 +410,7 @@ def _renew(tx: Tx, lost: list[Member], fresh_key: Secret) -> list[tuple[ClientId
     """Another auth key for the device that `lost` have used, if anybody has; all of them used the same."""
     if not lost:
         return []
-    tx.devices.set_auth_key(lost[0].device_id, fresh_key)
-    return [(lost[0].client_id, fresh_key)]
+    return [(lost[0].client_id, renew(tx, lost[0].device_id, fresh_key))]
 
 
 def _owned(tx: Tx, who: SignedIn, product_key: str, device_key: str) -> Device | None:

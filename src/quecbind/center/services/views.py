@@ -76,6 +76,7 @@ class BindOutlook:
     bind_mode: BindMode
     binding_mode: int
     product_name: str
+    is_ble_only: bool
 
 
 @dataclass(frozen=True, slots=True)

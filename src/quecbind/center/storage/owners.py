@@ -4,6 +4,7 @@ import json
 import sqlite3
 from typing import Any
 
+from quecbind.center.domain.binding import UsedCode
 from quecbind.center.domain.ids import DeviceKey, Secret, Uid
 from quecbind.center.services.records import OwnedRow, Owner
 from quecbind.center.services.views import DeviceFilter
@@ -28,6 +29,8 @@ _INSERT = """
 _DELETE = "DELETE FROM owners WHERE device_id = ? AND uid = ?"
 _DELETE_ALL = "DELETE FROM owners WHERE device_id = ?"
 _RENAME = "UPDATE owners SET device_name = ? WHERE device_id = ? AND uid = ?"
+_NOTE_CODE = "UPDATE owners SET code_mac = ?, code_used_at = ? WHERE device_id = ? AND uid = ?"
+_USED_CODE = "SELECT code_mac, code_used_at FROM owners WHERE device_id = ? AND uid = ? AND code_mac IS NOT NULL"
 _NOTE_BLE_USE = "UPDATE owners SET ble_used_at = ? WHERE device_id = ? AND uid = ?"
 _IS_GRANTED = """
     s.accepted_at IS NOT NULL
@@ -115,6 +118,13 @@ class SqliteOwners:
 
     def note_ble_use(self, device_id: int, uid: Uid, at: int) -> bool:
         return self._connection.execute(_NOTE_BLE_USE, (at, device_id, uid)).rowcount == 1
+
+    def used_code(self, device_id: int, uid: Uid) -> UsedCode | None:
+        row = self._connection.execute(_USED_CODE, (device_id, uid)).fetchone()
+        return None if row is None else UsedCode(*row)
+
+    def note_code(self, device_id: int, uid: Uid, used: UsedCode) -> None:
+        self._connection.execute(_NOTE_CODE, (used.code_mac, used.used_at, device_id, uid))
 
     def held(self, uid: Uid, client_id: str, now_ms: int) -> OwnedRow | None:
         row = self._connection.execute(_HELD_ONE, {"uid": uid, "client_id": client_id, "now": now_ms}).fetchone()
