@@ -403,7 +403,7 @@ def carry_out(
     if isinstance(decision, AlreadyOwner):
         assert auth_key is not None, "it was stored with the first owner"
         if decision.uses_code and code_mac is not None:
-            tx.devices.close_window(device.id, device.epoch)
+            tx.devices.use_window(device.id)
             tx.owners.note_code(device.id, request.who.uid, UsedCode(code_mac, now_ms))
             tx.audit.append(audit_bind(request, "window.used", now_ms))
         return Outcome(request, product, auth_key, (), is_new=False)

@@ -5,8 +5,8 @@ And what a device can talk over, where the App told nothing of it: what its prod
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
