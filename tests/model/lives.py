@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 MAX_GUESSES = 3
 MAX_PENDING = 2
 GUESS_SPAN = 600_000
+TOLD_AGAIN = 5000
 REPEAT = 120_000
 APPROVAL = 900_000
 WEEK = 7 * 24 * 3_600_000
@@ -51,9 +52,18 @@ class Life:
     owners: list[int] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     code: str | None = None
+    code_span: int = 0
     code_end: int = 0
+    used_window: tuple[str, int, int] | None = None
+    has_reported: bool = False
     used: dict[int, tuple[str, int]] = field(default_factory=dict)
     approved_until: int = 0
+
+    def use_code(self) -> None:
+        """It is good once; the device may tell it again because it has not heard that it told it."""
+        assert self.code is not None
+        self.used_window = self.code, self.code_span, self.code_end
+        self.code, self.code_end = None, 0
 
     def right(self, user: int, now: int) -> str | None:
         if user in self.owners:
@@ -132,8 +142,25 @@ class Model:
             if life.approved_until - self.now <= APPROVAL // 2:
                 life.approved_until = self.now + APPROVAL
             return "start over"
-        life.is_active = True
+        life.is_active, life.has_reported = True, False
         return "in"
+
+    def report(self, device: int, code: str, seconds: int) -> str:
+        """What becomes of a bind code that a connected device tells."""
+        life = self.lives[device]
+        assert life is not None
+        is_first = not life.has_reported
+        life.is_active = life.has_reported = True
+        if not seconds:
+            life.code, life.code_end = None, 0
+            return "cancel code"
+        span, end = seconds * 1000, self.now + seconds * 1000
+        if is_first and life.used_window is not None:
+            used, used_span, used_end = life.used_window
+            if code == used and span < used_span and end <= used_end + TOLD_AGAIN:
+                return "tell a used code again"
+        life.code, life.code_span, life.code_end = code, span, end
+        return "set code"
 
     # Owners
 
@@ -152,7 +179,8 @@ class Model:
         if life is None or refused:
             return refused, []
         if owns:
-            life.code, life.code_end, life.used[user] = None, 0, (code, self.now)
+            life.use_code()
+            life.used[user] = code, self.now
             return "again", []
         rivals = [owner for owner in life.owners if self.apps[owner] == self.apps[user]]
         if rivals and self.modes[device] == "single":
@@ -165,7 +193,7 @@ class Model:
         life.owners.append(user)
         life.used[user] = code, self.now
         life.was_owned = True
-        life.code, life.code_end = None, 0
+        life.use_code()
         told: Told = [("removed", owner, "owner", 1) for owner in leaving]
         return "bound", [*told, *self._without(life, members, 1), ("added", user, "owner", None)]
 
@@ -186,6 +214,7 @@ class Model:
         if is_init and not life.owners:
             life.epoch += 1
             life.owes_reset, life.code, life.code_end, life.approved_until = True, None, 0, 0
+            life.used_window = None
         return len(life.owners), [("removed", user, "owner", 1), *self._without(life, members, 1)]
 
     def approve(self, device: int) -> object:

@@ -212,8 +212,7 @@ class Machine(RuleBasedStateMachine):
         """As the access layer does it: whoever is not connected is not heard; the first message proves the secret."""
         if not self.revive(device):
             return
-        entry, life = self.live[device], self.model.lives[device]
-        assert life is not None
+        entry = self.live[device]
 
         async def send() -> None:
             proven = self.center.gate.used(entry)
@@ -222,10 +221,7 @@ class Machine(RuleBasedStateMachine):
             await self.world.report(entry, code, seconds)
 
         self.run(send())
-        life.is_active = True
-        seconds = 120 if seconds is None else seconds
-        life.code, life.code_end = (code, self.model.now + seconds * 1000) if seconds else (None, 0)
-        self.told["set code" if seconds else "cancel code"] += 1
+        self.told[self.model.report(device, code, 120 if seconds is None else seconds)] += 1
 
     def bind(self, user: int, device: int, code: str = CODE) -> None:
         life = self.model.lives[device]
