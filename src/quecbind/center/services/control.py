@@ -191,13 +191,17 @@ class Control:
         self, target: Target, asked: Command | Downlink, sender: Sender
     ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
         if isinstance(asked, Downlink):
-            return self._send(target, asked, sender)
+            if asked.command not in USER_COMMANDS:
+                return self._refused(NotHanded("not allowed"))
+            if not self._size.fits(len(asked.payload)):
+                return self._refused(NotHanded("too large"))
         # Not before the right is known: what a product's model has is nothing for strangers.
+        model = self._registry.model(target.product_key)
         try:
-            frame = downlink.encode(asked, self._registry.model(target.product_key))
+            frame = downlink.checked(asked, model) if isinstance(asked, Downlink) else downlink.encode(asked, model)
         except UnsendableError as error:
             return self._refused(NotHanded("no model" if error.is_named else "malformed", str(error)))
-        if asked.keep is None or asked.kind == "read":
+        if isinstance(asked, Downlink) or asked.keep is None or asked.kind == "read":
             return self._send(target, frame, sender)
         if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
@@ -236,8 +240,6 @@ class Control:
 
     def _send(self, target: Target, frame: Downlink, sender: Sender) -> Handed | NotHanded:
         client_id = target.client_id
-        if frame.command not in USER_COMMANDS:
-            return self._refused(NotHanded("not allowed"))
         if not self._size.fits(len(frame.payload)):
             return self._refused(NotHanded("too large"))
         if not self._links.is_online(client_id):
