@@ -238,6 +238,22 @@ async def test_a_command_that_is_kept_is_told_of_twice(audience):
     assert content(sent)["ticket"] == content(kept)["ticket"]
 
 
+async def test_a_kept_command_is_said_to_be_kept_before_its_result_however_quick_the_device_is(audience):
+    audience.link.online.add(audience.device.client_id)
+    audience.link.is_quick = True
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+
+    keep = {"isCache": True, "cacheTime": 60}
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+    await audience.world.center.storage.transact(lambda _: None)
+
+    kept, result = map(content, app.take())
+    assert (kept["msg"], kept["msgId"]) == ("kept for the device", 7)
+    assert (result["status"], result["msg"], result["msgId"]) == ("succ", "success", 0)
+    assert kept["ticket"] == result["ticket"]
+
+
 async def test_a_command_that_cannot_be_stored_has_failed_and_the_connection_stays(audience, monkeypatch):
     app = await V2(audience).log_in(audience.owner)
     app.subscribe(audience.topic("ack_"))

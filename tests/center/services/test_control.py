@@ -113,6 +113,14 @@ def raw(data: bytes) -> Command:
     return Command("raw", raw=data)
 
 
+def ask_now(home: Home, who: Any, asked: Command | Downlink) -> Handed | NotHanded:
+    """What became of it, told before the call returns."""
+    told: list[Handed | NotHanded] = []
+    home.control.ask(who, home.device.client_id, asked, Sender(), told.append)
+    (answer,) = told
+    return answer
+
+
 @pytest.fixture
 async def home(world: World) -> Home:
     return await Home.open(world)
@@ -228,7 +236,7 @@ async def test_whoever_has_no_right_any_more_sends_nothing(home):
     assert (await home.ask(raw(b"hi"))).sentence == NOT_BOUND
     assert (await home.keep(b"hi")).sentence == NOT_BOUND
     read = Command("read")
-    assert home.control.ask(home.owner, home.device.client_id, read, Sender()) == NotHanded("no right")
+    assert ask_now(home, home.owner, read) == NotHanded("no right")
     assert home.sent() == []
     assert home.kept == 0
 
@@ -248,14 +256,12 @@ async def test_a_member_controls_until_the_share_is_over(home):
 async def test_nothing_but_data_goes_to_a_device(home, command):
     await home.comes()
 
-    answer = home.control.ask(home.owner, home.device.client_id, Downlink(command, b""), Sender())
-
-    assert answer == NotHanded("not allowed")
+    assert ask_now(home, home.owner, Downlink(command, b"")) == NotHanded("not allowed")
     assert home.sent() == []
 
 
 def ask_frame(home, command: int, payload: bytes, who: Any = None) -> Any:
-    return home.control.ask(who or home.owner, home.device.client_id, Downlink(command, payload), Sender())
+    return ask_now(home, who or home.owner, Downlink(command, payload))
 
 
 ARRAY_ALONE, NO_MEMBERS = b"\0\x01", b"\0\x4c\0\0"
@@ -475,6 +481,31 @@ async def test_what_is_kept_goes_out_in_order_on_the_next_connection_and_is_gone
     assert await home.take() == [b"1", [(1, 2)], b"3"]
     assert home.results == [(ticket, True) for ticket in tickets]
     assert home.kept == 0
+
+
+async def test_what_is_stored_goes_out_only_when_its_user_has_been_answered(home, monkeypatch):
+    await home.keep({"1": True})
+    await home.comes()
+    happened: list[str] = []
+    storage = home.world.center.storage
+    transact = storage.transact
+
+    def slow(work, applied):
+        def later(stored):
+            # Committed, and whatever else the loop has to do comes first.
+            home.control._kept.send(home.device.client_id)
+            happened.append(f"{len(home.sessions.delivered)} sent")
+            applied(stored)
+
+        return transact(work, later)
+
+    monkeypatch.setattr(storage, "transact", slow)
+    kept = Command("raw", raw=b"hi", keep=Keep(60))
+    home.control.ask(home.owner, home.device.client_id, kept, Sender(), lambda _: happened.append("answered"))
+    monkeypatch.undo()
+    await home.settle()
+
+    assert [*happened, f"{len(home.sessions.delivered)} sent"] == ["1 sent", "answered", "2 sent"]
 
 
 async def test_what_is_kept_for_a_device_that_is_here_goes_out_at_once(home):
