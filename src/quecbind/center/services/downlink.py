@@ -91,7 +91,7 @@ def checked(frame: Downlink, model: ThingModel | None) -> Downlink:
                 kind, asked = asked_by(model, ttlv.decode(frame.payload, parse_float=Decimal))
                 return Downlink(frame.command, encode(Command(kind, asked=asked), model).payload)
             fields = ttlv.decode(frame.payload, max_depth=_MAX_NESTING, parse_float=Decimal)
-            return Downlink(frame.command, ttlv.encode(_numbered(fields)))
+            return Downlink(frame.command, ttlv.encode(_none_empty(_numbered(fields))))
         if frame.command == commands.TSL_READ:
             ids = commands.decode_ids(frame.payload)
             return Downlink(frame.command, encode(Command("read", asked=ids), model).payload)
@@ -132,7 +132,7 @@ def _write(asked: object) -> list[tuple[int, Any]]:
         pairs = list(asked.items())
     else:
         raise UnsendableError("give an object of property ids and values")
-    return [(number, _fields(value, 1)) for number, value in _numbered(pairs)]
+    return _none_empty([(number, _fields(value, 1)) for number, value in _numbered(pairs)])
 
 
 def _numbered(pairs: list[tuple[Any, Any]]) -> list[tuple[int, Any]]:
@@ -150,7 +150,18 @@ def _fields(value: object, depth: int) -> Any:
         return [(0, _fields(each, depth + 1)) for each in value]
     if value is None:
         raise UnsendableError("a property cannot be null")
+    if isinstance(value, str) and "\0" in value:
+        raise UnsendableError("to a device a NUL is the end of a text")
     return value
+
+
+def _none_empty(fields: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    for _, value in fields:
+        if isinstance(value, list):
+            _none_empty(value)
+        elif value in ("", b""):
+            raise UnsendableError("to a device an empty text is none at all")
+    return fields
 
 
 def _id(name: object) -> int:
