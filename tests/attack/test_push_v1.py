@@ -281,9 +281,19 @@ def test_frames_that_no_client_sends_end_the_connection(crowd: Crowd, honest: Ho
         with Sleeper(crowd.center, "/ws/v1") as line:
             sends(line)
             row(f"WebSocket v1, {name}", True, line.end() in {PROTOCOL, str(TOO_BIG)})
-    with Sleeper(crowd.center, "/ws/v1") as line:
-        line.frame(1, b"\xff\xfe")
-        row("WebSocket v1, text that is not UTF-8", str(NOT_UTF8), line.end())
+    scene, name = Scene(crowd.center), 'quecbind_push_connections_ended_total{reason="unreadable"}'  # type: ignore[arg-type]
+    before, logged = scene.metric(name), len(crowd.center.log.read_text())
+    for path in ("/ws/v1", "/ws/v2"):
+        with Sleeper(crowd.center, path) as line:
+            line.frame(1, b"\xff\xfe")
+            row(f"WebSocket {path[-2:]}, text that is not UTF-8", str(NOT_UTF8), line.end())
+        with Sleeper(crowd.center, path) as line:
+            line.frame(1, b'{"cmd":', first=0)
+            line.frame(0, b"\xc3\x28")
+            row("... in the second of two fragments", str(NOT_UTF8), line.end())
+    row("... counted", True, scene.reaches(lambda: scene.metric(name) == before + 4))
+    log = crowd.center.log.read_text()[logged:]
+    row("... tracebacks and errors in the log", (0, 0), (log.count("Traceback"), log.count("ERROR")))
 
 
 def test_a_flood_of_subscriptions_ends_its_own_connection(

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from quecbind.center.push.mqtt_v2 import MqttV2Session
@@ -39,6 +39,7 @@ Session: TypeAlias = WsV1Session | MqttV2Session
 class PushProtocol(WebSocketsSansIOProtocol):
     """One WebSocket; a `services.subscriber.Line`."""
 
+    is_unreadable = False
     on_heard: Callable[[], None] | None = None
     on_ready: Callable[[], None] | None = None
 
@@ -79,6 +80,23 @@ class PushProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
             return
         super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Text that is not UTF-8 ends the connection without a word in the log, which is no peer's to fill."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """It is no WebSocket any more."""
+        self.is_unreadable = True
+        super().handle_parser_exception()
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -176,7 +194,7 @@ async def _serve(websocket: WebSocket, hub: Hub, session: Session, subprotocol: 
         if timer is not None:
             timer.cancel()
         line.on_heard = line.on_ready = None
-        subscriber.end("closed")
+        subscriber.end("unreadable" if line.is_unreadable else "closed")
 
 
 async def _message(websocket: WebSocket) -> str | bytes:
