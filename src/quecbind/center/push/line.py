@@ -59,7 +59,12 @@ class PushProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         super().data_received(data)
-        if self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
+        if not self.handshake_initiated:
+            # The first data are a whole request. What is wrong with its form nobody else would answer, or ever end.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._abort_soon()
+        elif self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
             self.transport.abort()
 
     def handle_ping(self) -> None:
@@ -107,6 +112,10 @@ class PushProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """The server stops; a peer that does not read does not keep it."""
         super().shutdown()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        """What is closed is first written out, and a peer that does not read takes that for ever."""
         self.loop.call_later(CLOSE_TIME_S, self.transport.abort)
 
     # Line
@@ -128,7 +137,11 @@ class PushProtocol(WebSocketsSansIOProtocol):
 
     def close(self, code: int) -> None:
         """See `services.subscriber.Line`."""
-        if self.disconnected or self.close_sent or self.transport.is_closing():
+        if self.disconnected:
+            return
+        # Also where the peer, or what it sent, has closed it.
+        self._abort_soon()
+        if self.close_sent or self.transport.is_closing():
             return
         with contextlib.suppress(InvalidState):
             self.conn.send_close(code)
@@ -136,7 +149,6 @@ class PushProtocol(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
         self.transport.close()
-        self.loop.call_later(CLOSE_TIME_S, self.transport.abort)
 
     def abort(self) -> None:
         """See `services.subscriber.Line`."""
