@@ -150,6 +150,25 @@ def test_losing_the_device_ends_it_and_what_others_lose_does_not(session: CloudS
     assert told(session, "MATTR", {"kv": {"1": 2}}) is None
 
 
+def test_an_error_that_names_its_question_belongs_to_it(session: CloudSession) -> None:
+    first, second, third = (session.send_raw(b"%d" % number) for number in range(3))
+    session.give_up(first)
+
+    assert hear(session, "error", {"code": 4030, "msg": "offline", "msgId": third}) == Answered(third, 4030, "offline")
+    assert hear(session, "error", {"code": 4030, "msgId": first}) is None
+    assert hear(session, "error", {"code": 4028, "msg": "kv", "msgId": second}) == Answered(second, 4028, "kv")
+    assert isinstance(hear(session, "error", {"code": 4008, "msgId": 0}), Over)
+
+
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1e999", "[1]", '"x"', "null"])
+def test_a_number_that_is_none_harms_nothing(session: CloudSession, number: str) -> None:
+    question = session.send_raw(b"hi")
+
+    answer = session.receive('{"cmd": "error", "data": {"code": ?, "msgId": ?}}'.replace("?", number))
+
+    assert answer == Answered(question, 0, "")
+
+
 def test_an_error_that_nobody_asked_for_is_the_end(session: CloudSession) -> None:
     assert hear(session, "error", {"code": 4008, "msg": "token"}) == Over("the platform ended it: token (4008)")
 

@@ -281,9 +281,36 @@ def test_frames_that_no_client_sends_end_the_connection(crowd: Crowd, honest: Ho
         with Sleeper(crowd.center, "/ws/v1") as line:
             sends(line)
             row(f"WebSocket v1, {name}", True, line.end() in {PROTOCOL, str(TOO_BIG)})
-    with Sleeper(crowd.center, "/ws/v1") as line:
-        line.frame(1, b"\xff\xfe")
-        row("WebSocket v1, text that is not UTF-8", str(NOT_UTF8), line.end())
+    scene, name = Scene(crowd.center), 'quecbind_push_connections_ended_total{reason="unreadable"}'  # type: ignore[arg-type]
+    before, logged = scene.metric(name), len(crowd.center.log.read_text())
+    for path in ("/ws/v1", "/ws/v2"):
+        with Sleeper(crowd.center, path) as line:
+            line.frame(1, b"\xff\xfe")
+            row(f"WebSocket {path[-2:]}, text that is not UTF-8", str(NOT_UTF8), line.end())
+        with Sleeper(crowd.center, path) as line:
+            line.frame(1, b'{"cmd":', first=0)
+            line.frame(0, b"\xc3\x28")
+            row("... in the second of two fragments", str(NOT_UTF8), line.end())
+    row("... counted", True, scene.reaches(lambda: scene.metric(name) == before + 4))
+    log = crowd.center.log.read_text()[logged:]
+    row("... tracebacks and errors in the log", (0, 0), (log.count("Traceback"), log.count("ERROR")))
+
+
+def test_a_handshake_that_is_none_leaves_nothing_open(crowd: Crowd, honest: Honest, row: Row) -> None:
+    head = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    asks = {
+        "with a query of 9,000 letters": ("GET /ws/v1?" + "a" * 9_000, ""),
+        "with a header of 9,000 letters": ("GET /ws/v1", "X: " + "a" * 9_000 + "\r\n"),
+        "with 200 headers": ("GET /ws/v1", "".join(f"X{number}: 1\r\n" for number in range(200))),
+        "that announces a body": ("GET /ws/v1", "Content-Length: 5\r\n"),
+        "that announces pieces": ("GET /ws/v1", "Transfer-Encoding: chunked\r\n"),
+        "by POST": ("POST /ws/v1", "Content-Length: 5\r\n"),
+        "without a key": ("GET /ws/v1", ""),
+    }
+    for name, (line, more) in asks.items():
+        key = "" if name == "without a key" else "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        said = crowd.person().raw(f"{line} HTTP/1.1\r\n{head}{key}{more}\r\n".encode())
+        row(f"WebSocket, a handshake {name}", True, said == b"" or said.startswith(b"HTTP/1.1 4"))
 
 
 def test_a_flood_of_subscriptions_ends_its_own_connection(

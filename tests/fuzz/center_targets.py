@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from quecbind.center.domain import tsl
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import Uid, UserDomain
 from quecbind.center.domain.limits import PushLimits
+from quecbind.center.domain.thing_model import ThingModel
 from quecbind.center.http import parameters
 from quecbind.center.http.limits import ParameterError
 from quecbind.center.http.parameters import Parameters
@@ -24,7 +26,7 @@ from quecbind.center.services.handed import Handed, NotHanded
 from quecbind.center.services.push import Hub
 from quecbind.center.services.views import SignedIn
 from quecbind.testing.clock import FakeClock
-from quecbind.wire import frame, mqtt
+from quecbind.wire import frame, mqtt, ttlv
 from quecbind.wire.errors import MqttError
 
 ANN = SignedIn(Uid("C1"), UserDomain("App"), "session")
@@ -32,6 +34,23 @@ PRODUCT, DEVICE = "p11abc", "D1"
 CLIENT = f"qd{PRODUCT}{DEVICE}"
 MULTIPART = "multipart/form-data; boundary=b"
 CONTENT_TYPES = ("", "application/json", "application/x-www-form-urlencoded", MULTIPART, "text/plain; charset=x")
+MODEL = tsl.parse(
+    {
+        "properties": [
+            {"id": 1, "code": "on", "dataType": "BOOL", "subType": "RW"},
+            {"id": 2, "code": "warm", "dataType": "DOUBLE", "subType": "RW"},
+            {"id": 3, "code": "list", "dataType": "ARRAY", "subType": "RW", "specs": {"dataType": "INT", "size": 3}},
+            {
+                "id": 4,
+                "code": "both",
+                "dataType": "STRUCT",
+                "subType": "RW",
+                "specs": [{"id": 5, "code": "text", "name": "t", "dataType": "TEXT"}],
+            },
+        ],
+        "services": [{"id": 6, "code": "go", "name": "go", "subType": "ASYNC"}],
+    }
+)
 NAMES = ("pk", "dk", "shareCode", "page", "isInit", "")
 
 
@@ -65,15 +84,32 @@ class Line:
 
 
 class Takes:
-    """Devices that take whatever can be sent; of those that have no thing model."""
+    """Devices that take whatever can be sent, with a thing model and without; the latter count."""
 
-    def ask(self, _who: SignedIn, _client_id: str, asked: Command | Downlink, _sender: object) -> Handed | NotHanded:
-        try:
-            frame = asked if isinstance(asked, Downlink) else downlink.encode(asked, None)
-        except UnsendableError as error:
-            return NotHanded("no model" if error.is_named else "malformed", str(error))
-        assert isinstance(frame.payload, bytes)
-        return Handed("ticket")
+    def ask(
+        self,
+        _who: SignedIn,
+        _client_id: str,
+        asked: Command | Downlink,
+        _sender: object,
+        answer: Callable[[Handed | NotHanded], None],
+    ) -> None:
+        for model in (MODEL, None):
+            try:
+                frame = self._frame(asked, model)
+            except UnsendableError as error:
+                handed: Handed | NotHanded = NotHanded("no model" if error.is_named else "malformed", str(error))
+                continue
+            assert downlink.checked(Downlink(frame.command, frame.payload), model).payload == frame.payload
+            handed = Handed("ticket")
+        answer(handed)
+
+    def _frame(self, asked: Command | Downlink, model: ThingModel | None) -> Downlink:
+        if not isinstance(asked, Downlink):
+            return downlink.encode(asked, model)
+        if asked.command not in downlink.USER_COMMANDS:
+            raise UnsendableError("no command of a user")
+        return downlink.checked(asked, model)
 
 
 def begin(session: WsV1Session | MqttV2Session) -> Line:
@@ -222,12 +258,16 @@ def _commands() -> list[bytes]:
 def _packets() -> list[bytes]:
     read = json.dumps({"productKey": PRODUCT, "deviceKey": DEVICE, "type": "READ-ATTR", "kv": "[1]", "msgId": "m"})
     write = read.replace("READ", "WRITE").replace("[1]", '{\\"1\\":true}')
+    fields = ttlv.encode([(1, True), (2, 1.5), (3, [(0, 1), (0, 2)]), (4, [(5, b"x")])])
     packets: list[Any] = [
         mqtt.Subscribe(1, [(f"q/2/d/{CLIENT}/bus_", 1), (f"q/2/d/{CLIENT}/ack", 0), ("#", 0), ("q/2/d/qd/x", 1)]),
         mqtt.Unsubscribe(2, [f"q/2/d/{CLIENT}/bus_", "a/+"]),
         mqtt.Publish(f"q/1/d/{CLIENT}/sys_", read.encode(), 1, packet_id=3),
         mqtt.Publish(f"q/1/d/{CLIENT}/sys", write.encode(), 0),
         mqtt.Publish(f"q/1/d/{CLIENT}/bus", frame.encode(1, 0x0011, b""), 0),
+        mqtt.Publish(f"q/1/d/{CLIENT}/bus", frame.encode(1, 0x0011, b"\0\1\0\2"), 0),
+        mqtt.Publish(f"q/1/d/{CLIENT}/bus", frame.encode(1, 0x0013, fields), 0),
+        mqtt.Publish(f"q/1/d/{CLIENT}/bus", frame.encode(1, 0x0013, ttlv.encode([(6, True)])), 0),
         mqtt.Publish(f"q/1/d/{CLIENT}/bus", b"\xaa\xaa\0", 0),
         mqtt.Publish(f"q/1/d/{CLIENT}/ota", b"{}", 0),
         mqtt.Pingreq(),

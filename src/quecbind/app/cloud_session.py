@@ -1,9 +1,9 @@
 """An App's connection with the Developer Center's WebSocket v1, for one device: JSON in, JSON and happenings out.
 
 The story: log in with the access token, subscribe to the device, and then ask (READ-ATTR, WRITE-ATTR, RAW) and listen.
-An answer to a question names its msgId; an error names none, and belongs to the oldest question that somebody waits
-for, else to one that was given up. When the user loses the device the session is over. No I/O and no clock: the
-keep-alive is the transport's own ping.
+An answer to a question names its msgId. So does an error of ours; one that names none belongs to the oldest question
+that somebody waits for, else to one that was given up. When the user loses the device the session is over. No I/O and
+no clock: the keep-alive is the transport's own ping.
 """
 
 import base64
@@ -142,6 +142,13 @@ class CloudSession:
     def _refused(self, data: object) -> Happening | None:
         facts = data if isinstance(data, dict) else {}
         code, message = _number(facts.get("code")), str(facts.get("msg") or "")
+        message_id = _number(facts.get("msgId"))
+        if message_id in self._waiting:
+            self._waiting.remove(message_id)
+            return Answered(message_id, code, message)
+        if message_id in self._given_up:
+            self._given_up.remove(message_id)
+            return None
         if self._phase == _OPEN and self._waiting:
             return Answered(self._waiting.pop(0), code, message)
         if self._phase == _OPEN and self._given_up:
@@ -214,5 +221,5 @@ def _meaning(kind: object, content: dict[str, Any]) -> Happening | None:
 def _number(value: object) -> int:
     try:
         return int(value)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0

@@ -37,7 +37,11 @@ class CenterCollector(Collector):
         yield _gauge("messages_pending", "Device messages that wait for storage.", access.pending_count)
         yield _counter("log_ins", "Log-ins of devices that were accepted.", counters.log_in_count)
         yield _counter("messages", "Frames received from devices.", counters.message_count)
-        yield _counter("messages_unreadable", "Messages of devices without a frame.", counters.unreadable_count)
+        yield _counter(
+            "messages_unreadable",
+            "Messages of devices without a frame, or with one of another topic.",
+            counters.unreadable_count,
+        )
         yield _counter("commands_sent", "Frames sent to devices by services.", counters.downlink_count)
         ended = CounterMetricFamily(
             "quecbind_connections_ended", "Device connections by why they ended.", labels=["reason"]

@@ -501,9 +501,10 @@ def test_unsubscribe_is_answered() -> None:
 # Publishing
 
 
-@pytest.mark.parametrize(
-    "topic", [SYS, f"q/2/d/{CLIENT_ID}/bus", f"q/2/d/{CLIENT_ID}/ota", f"q/2/d/{CLIENT_ID}/bus/C100"]
-)
+OTA = f"q/2/d/{CLIENT_ID}/ota"
+
+
+@pytest.mark.parametrize("topic", [SYS, f"q/2/d/{CLIENT_ID}/bus", f"q/2/d/{CLIENT_ID}/bus/C100"])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_frame_on_its_own_uplink_is_handed_out(topic: str, qos: int) -> None:
     session = connected()
@@ -539,6 +540,37 @@ def test_a_publish_anywhere_else_closes(topic: str) -> None:
     assert not asks
     assert (session.phase, session.close_reason) == (access.CLOSED, "foreign_topic")
     assert session.data_to_send() == b""
+
+
+@pytest.mark.parametrize(
+    "command", [commands.BIND_CODE, commands.STATUS_REPORT, commands.TSL_REPORT, commands.TRANSPARENT_UP, 0x7FFF]
+)
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_what_is_no_firmware_is_acknowledged_and_dropped_on_the_topic_of_firmware(command: int, qos: int) -> None:
+    session = connected()
+
+    asks = session.receive_data(publish(frame.encode(1, command, ttlv.encode([(1, True)])), qos, topic=OTA), 1.0)
+
+    assert not asks
+    assert bool(session.data_to_send()) is bool(qos)
+    assert (session.phase, session.unreadable_count) == (access.CONNECTED, 1)
+
+
+@pytest.mark.parametrize("command", [commands.OTA_CONFIRM, commands.OTA_STATUS, commands.OTA_REQUEST])
+def test_what_is_firmware_is_handed_out_there(command: int) -> None:
+    session = connected()
+
+    (message,) = messages(session.receive_data(publish(frame.encode(1, command), topic=OTA), 1.0))
+
+    assert message.frame.command == command
+
+
+@pytest.mark.parametrize("kind", ["sys", "bus"])
+def test_a_bind_code_is_handed_out_on_sys_and_on_bus(kind: str) -> None:
+    session = connected()
+    told = frame.encode(1, commands.BIND_CODE, ttlv.encode([(11, b"1234567890ABCDEF")]))
+
+    assert len(messages(session.receive_data(publish(told, topic=f"q/2/d/{CLIENT_ID}/{kind}"), 1.0))) == 1
 
 
 def test_what_was_published_before_a_violation_still_counts() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quecbind.center.domain.thing_frames import asked_by
 from quecbind.center.domain.thing_model import (
     ThingModel,
     call_fields,
@@ -167,6 +168,11 @@ def test_what_an_app_may_write_becomes_fields(asked, fields) -> None:
         ({"mode": "Fast"}, "mode is a whole number"),
         ({"label": 7}, "label is a text"),
         ({"label": "\ud800"}, "label is a text"),
+        ({"label": ""}, "label is empty"),
+        ({"label": "on\0off"}, "label holds a NUL"),
+        ({"pin": "\0"}, "pin holds a NUL"),
+        ({"blob": ""}, "blob is empty"),
+        ({"hours": [-1]}, "hours[0] is at least 0"),
         ({"label": "12345678é"}, "label has at most 8 bytes"),
         ({"since": -1}, "since is no moment"),
         ({"since": 10**16}, "since is no moment"),
@@ -196,6 +202,27 @@ def test_a_whole_number_stays_in_its_32_bits() -> None:
 
     assert write_fields(model, {"n": -(2**31)}) == [(1, -(2**31))]
     with pytest.raises(WriteError, match="n is at most 2147483647"):
+        write_fields(model, {"n": 2**31})
+
+
+@pytest.mark.parametrize(
+    "specs", [{"min": "-99999999999", "max": "99999999999"}, {"min": "-99999999999"}, {"max": "9e9"}]
+)
+def test_a_wider_range_of_the_model_makes_no_device_read_more(specs) -> None:
+    model = parse({"properties": [{"id": 1, "code": "n", "dataType": "INT", "subType": "RW", "specs": specs}]})
+
+    assert write_fields(model, {"n": 2**31 - 1}) == [(1, 2**31 - 1)]
+    for number, sentence in ((2**31, "n is at most 2147483647"), (-(2**31) - 1, "n is at least -2147483648")):
+        with pytest.raises(WriteError, match=sentence):
+            write_fields(model, {"n": number})
+
+
+def test_a_choice_that_devices_cannot_read_is_none() -> None:
+    choices = [{"name": "a", "value": 2**31}, {"name": "b", "value": 1}]
+    model = parse({"properties": [{"id": 1, "code": "n", "dataType": "ENUM", "subType": "RW", "specs": choices}]})
+
+    assert write_fields(model, {"n": 1}) == [(1, 1)]
+    with pytest.raises(WriteError, match="n is more than devices can read"):
         write_fields(model, {"n": 2**31})
 
 
@@ -256,6 +283,8 @@ def test_what_is_written_can_be_sent_and_is_read_back_as_it_was(model: ThingMode
         (told,) = read_fields(model, sent).items()
         assert told[0] == code
         assert write_fields(model, {code: told[1]}) == fields
+        kind, again = asked_by(model, sent)
+        assert (kind, write_fields(model, again)) == ("properties", fields)
         assert write_fields(model, json.loads(json.dumps({code: pushed(told[1])}))) == fields
 
 

@@ -45,6 +45,8 @@ class FakeLink:
         self.sent: list[tuple[str, int, bytes, str]] = []
         self.deliveries: list[Any] = []
         self.room = 32
+        # Devices that acknowledge before whoever sends to them goes on.
+        self.is_quick = False
 
     def is_online(self, client_id: str) -> bool:
         return client_id in self.online
@@ -58,6 +60,8 @@ class FakeLink:
         if len(self.deliveries) >= self.room or not self.send(client_id, command, payload, kind):
             return False
         self.deliveries.append(delivery)
+        if self.is_quick:
+            self.answer()
         return True
 
     def answer(self, is_acknowledged: bool = True) -> None:

@@ -238,6 +238,22 @@ async def test_a_command_that_is_kept_is_told_of_twice(audience):
     assert content(sent)["ticket"] == content(kept)["ticket"]
 
 
+async def test_a_kept_command_is_said_to_be_kept_before_its_result_however_quick_the_device_is(audience):
+    audience.link.online.add(audience.device.client_id)
+    audience.link.is_quick = True
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+
+    keep = {"isCache": True, "cacheTime": 60}
+    app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+    await audience.world.center.storage.transact(lambda _: None)
+
+    kept, result = map(content, app.take())
+    assert (kept["msg"], kept["msgId"]) == ("kept for the device", 7)
+    assert (result["status"], result["msg"], result["msgId"]) == ("succ", "success", 0)
+    assert kept["ticket"] == result["ticket"]
+
+
 async def test_a_command_that_cannot_be_stored_has_failed_and_the_connection_stays(audience, monkeypatch):
     app = await V2(audience).log_in(audience.owner)
     app.subscribe(audience.topic("ack_"))
@@ -339,7 +355,11 @@ async def test_no_app_configures_a_device_or_changes_its_firmware(audience, numb
         ("sys_", {"type": "DANCE", "kv": "{}"}, 4015),
         ("sys_", {"type": "EXE-SERV", "kv": '{"go": {}}'}, 4020),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": 0}, 4028),
-        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": "60"}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": "060000000"}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": 60.5}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": True}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": True, "cacheTime": [60]}, 4028),
+        ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": [1], "cacheTime": 60}, 4028),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"1": 1}', "isCache": 1, "cacheTime": 7776001}, 4028),
         ("sys_", {"type": "WRITE-ATTR", "kv": '{"switch": 1}'}, 4020),
         ("sys_", {"type": "WRITE-ATTR", "kv": "5"}, 4028),
@@ -365,8 +385,77 @@ async def test_a_stranger_cannot_tell_a_device_from_none(audience):
     (nowhere,) = app.publish("q/1/d/qdpXXXXXD9/sys_", command(audience, type="WRITE-ATTR", kv='{"1": 1}'))
 
     assert there.payload == nowhere.payload
-    assert content(there) == {"code": 4007, "msg": "device is not bound", "msgId": 0}
+    assert content(there) == {"code": 4007, "msg": "device is not bound", "msgId": 7}
     assert audience.link.sent == []
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "message_id"),
+    [
+        ("bus", frame.encode(9, 0x0023, b"x"), 9),
+        ("bus", frame.encode(9, 0x0013, b"?"), 9),
+        ("bus", b"\xaa\xaa", 0),
+        ("sys_", b'{"msgId": "mine"}', "mine"),
+        ("sys_", b'{"msgId": [1]}', 0),
+        ("sys_", b"{", 0),
+        ("sys_", b"[1]", 0),
+    ],
+)
+async def test_a_refusal_has_the_app_s_own_number_and_says_no_more_to_a_stranger(audience, name, payload, message_id):
+    app = await V2(audience).log_in(audience.stranger)
+
+    (answer,) = app.publish(audience.topic(name, 1), payload)
+
+    assert content(answer) == {"code": 4007, "msg": "device is not bound", "msgId": message_id}
+
+
+@pytest.mark.parametrize(
+    ("keep", "is_kept"),
+    [
+        ({"isCache": True, "cacheTime": 60}, True),
+        ({"isCache": 1, "cacheTime": "60"}, True),
+        ({"isCache": "1", "cacheTime": "60", "isCover": "1"}, True),
+        ({"isCache": "true", "cacheTime": "60", "isCover": "2"}, True),
+        ({"isCache": 2, "cacheTime": "x"}, False),
+        ({"isCache": "2"}, False),
+        ({"isCache": 0}, False),
+        ({"isCache": "0"}, False),
+        ({"isCache": False}, False),
+        ({"isCache": "false"}, False),
+        ({"isCache": None}, False),
+        ({"isCache": ""}, False),
+        ({"cacheTime": 60}, False),
+    ],
+)
+async def test_whether_to_keep_may_be_said_as_text_as_over_http(audience, keep, is_kept):
+    app = await V2(audience).log_in(audience.owner)
+    app.subscribe(audience.topic("ack_"))
+
+    said = app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+    await audience.world.center.storage.transact(lambda _: None)
+
+    assert content((said + app.take())[-1])["status"] == ("succ" if is_kept else "fail")
+    counts = audience.world.center.control.count_by_result
+    assert (counts["kept"], counts["offline"]) == ((1, 0) if is_kept else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("keep", "field"),
+    [
+        ({"isCache": 1}, "cacheTime"),
+        ({"isCache": 1, "cacheTime": 0}, "cacheTime"),
+        ({"isCache": 1, "cacheTime": "soon"}, "cacheTime"),
+        ({"isCache": 3}, "isCache"),
+        ({"isCache": 1, "cacheTime": 60, "isCover": 5}, "isCover"),
+    ],
+)
+async def test_what_is_wrong_with_keeping_is_named(audience, keep, field):
+    app = await V2(audience).log_in(audience.owner)
+
+    (answer,) = app.publish(audience.topic("sys_", 1), command(audience, type="WRITE-ATTR", kv='{"1": true}', **keep))
+
+    assert content(answer)["code"] == 4028
+    assert field in content(answer)["msg"]
 
 
 @pytest.mark.parametrize("topic", ["a", "q/2/d/qdpXD9/bus", "q/1/d/qdpXD9/onl_"])

@@ -172,6 +172,26 @@ async def test_after_unsubscribing_nothing_is_said(audience):
     assert app.subscribe(audience.device, ["MATTR-REPORT"], "unsubscribe") == 4013
 
 
+@pytest.mark.parametrize("types", [{}, {"messageType": []}, {"messageType": None}, {"messageType": ""}])
+async def test_unsubscribing_without_a_type_ends_all_of_that_device(audience, types):
+    other = await audience.world.device(audience.product, "D2")
+    await audience.world.report(other)
+    await audience.world.bind(audience.owner, other)
+    app = await V1(audience).log_in(audience.owner)
+    app.subscribe(audience.device)
+    app.subscribe(other)
+
+    (answer,) = app.say("unsubscribe", [send(audience, **types)])
+    await audience.report(_1=5)
+    await audience.world.frame(audience.device, 0x0034, [(1, 80)])
+
+    assert answer["data"][0]["code"] == 1
+    assert app.take() == []
+    assert not app.subscriber.is_subscribed(audience.device.client_id)
+    assert app.subscriber.is_subscribed(other.client_id)
+    assert app.say("unsubscribe", [send(audience, **types)])[0]["data"][0]["code"] == 4013
+
+
 @pytest.mark.parametrize(
     ("fields", "command", "payload"),
     [
@@ -206,6 +226,10 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
         ({"type": "WRITE-ATTR", "kv": {"1": 1}}, 4028),
         ({"type": "WRITE-ATTR", "kv": "{}"}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"1": null}'}, 4028),
+        ({"type": "WRITE-ATTR", "kv": '{"1": ""}'}, 4028),
+        ({"type": "WRITE-ATTR", "kv": '{"1": "on\\u0000off"}'}, 4028),
+        ({"type": "WRITE-ATTR", "kv": '{"1": [{"2": "\\u0000"}]}'}, 4028),
+        ({"type": "WRITE-ATTR", "kv": '{"1": [{"2": ""}]}'}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"1": NaN}'}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"1": 1e999}'}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"0": 1}'}, 4028),
@@ -221,6 +245,45 @@ async def test_what_cannot_be_sent_has_a_code_and_reaches_no_device(audience, fi
 
     assert app.code("send", send(audience) | fields) == code
     assert audience.link.sent == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({}, 4026),
+        ({"type": "DANCE"}, 4015),
+        ({"type": "WRITE-ATTR", "kv": "{}"}, 4028),
+        ({"type": "WRITE-ATTR", "kv": "?"}, 4028),
+        ({"type": "RAW", "raw": "aGk=", "deviceKey": ""}, 4023),
+        ({"type": "RAW", "raw": "aGk=", "deviceKey": "D9"}, 4011),
+        ({"type": "RAW", "raw": "aGk="}, 4030),
+    ],
+)
+async def test_of_several_sends_the_one_that_is_refused_can_be_told(audience, fields, code):
+    app = await V1(audience).log_in(audience.owner)
+
+    ((with_number,), (without,)) = (app.say("send", send(audience, **more) | fields) for more in ({"msgId": 9}, {}))
+
+    assert [(each["cmd"], each["data"]["code"]) for each in (with_number, without)] == [("error", code)] * 2
+    assert [with_number["data"]["msgId"], without["data"]["msgId"]] == [9, 0]
+
+
+@pytest.mark.parametrize("number", ["9", -1, 2**31, True, None, 1.5, [9]])
+async def test_a_number_that_is_none_is_not_said_again(audience, number):
+    app = await V1(audience).log_in(audience.owner)
+
+    (answer,) = app.say("send", send(audience, type="RAW", raw="aGk=", msgId=number))
+
+    assert (answer["data"]["code"], answer["data"]["msgId"]) == (4029, 0)
+
+
+async def test_a_send_before_the_log_in_is_refused_by_its_number_and_nothing_else_has_one(audience):
+    app = V1(audience)
+
+    (refused,), (other,) = app.say("send", send(audience, msgId=9)), app.say("subscribe", send(audience, msgId=9))
+
+    assert (refused["data"]["code"], refused["data"]["msgId"]) == (4010, 9)
+    assert set(other["data"]) == {"code", "msg"}
 
 
 async def test_a_send_ack_says_when_the_device_had_it(audience):

@@ -15,12 +15,12 @@ from quecbind.center.services.changes import Controlled
 from quecbind.center.services.control import Outcome
 from quecbind.center.services.downlink import Downlink, UnsendableError, encode
 from quecbind.center.services.errors import Rejected, StorageError
-from quecbind.center.services.handed import NotHanded, Sender
+from quecbind.center.services.handed import Handed, NotHanded, Sender
 from quecbind.wire import ttlv
 from tests.center.domain.power_station import power_station
 from tests.center.services.world import OPERATOR, World
 
-RAW, WRITE = 0x0023, 0x0013
+RAW, WRITE, READ, STATUS, INFORMATION = 0x0023, 0x0013, 0x0011, 0x0031, 0x0041
 NOT_BOUND = "you do not own this device"
 
 
@@ -111,6 +111,14 @@ def plain(command: int, payload: bytes) -> object:
 
 def raw(data: bytes) -> Command:
     return Command("raw", raw=data)
+
+
+def ask_now(home: Home, who: Any, asked: Command | Downlink) -> Handed | NotHanded:
+    """What became of it, told before the call returns."""
+    told: list[Handed | NotHanded] = []
+    home.control.ask(who, home.device.client_id, asked, Sender(), told.append)
+    (answer,) = told
+    return answer
 
 
 @pytest.fixture
@@ -228,7 +236,7 @@ async def test_whoever_has_no_right_any_more_sends_nothing(home):
     assert (await home.ask(raw(b"hi"))).sentence == NOT_BOUND
     assert (await home.keep(b"hi")).sentence == NOT_BOUND
     read = Command("read")
-    assert home.control.ask(home.owner, home.device.client_id, read, Sender()) == NotHanded("no right")
+    assert ask_now(home, home.owner, read) == NotHanded("no right")
     assert home.sent() == []
     assert home.kept == 0
 
@@ -248,10 +256,133 @@ async def test_a_member_controls_until_the_share_is_over(home):
 async def test_nothing_but_data_goes_to_a_device(home, command):
     await home.comes()
 
-    answer = home.control.ask(home.owner, home.device.client_id, Downlink(command, b""), Sender())
-
-    assert answer == NotHanded("not allowed")
+    assert ask_now(home, home.owner, Downlink(command, b"")) == NotHanded("not allowed")
     assert home.sent() == []
+
+
+def ask_frame(home, command: int, payload: bytes, who: Any = None) -> Any:
+    return ask_now(home, who or home.owner, Downlink(command, payload))
+
+
+ARRAY_ALONE, NO_MEMBERS = b"\0\x01", b"\0\x4c\0\0"
+
+
+@pytest.mark.parametrize("has_model", [False, True])
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        (WRITE, b""),
+        (WRITE, b"\0\x12"),
+        (WRITE, ttlv.encode([(2, True)]) + b"\0"),
+        (WRITE, b"\0\x17"),
+        (WRITE, ARRAY_ALONE),
+        (WRITE, ttlv.encode([(6, b"")])),
+        (WRITE, ttlv.encode([(9, [(2, b"")])])),
+        (WRITE, NO_MEMBERS),
+        (WRITE, b"\0\x4c\0\1" * 9 + b"\0\x09"),
+        (WRITE, ttlv.encode([(number, True) for number in range(1, 102)])),
+        (READ, b"\0"),
+        (READ, b"\0\0"),
+        (READ, b"\xff\xff"),
+        (READ, b"\0\1" * 101),
+        (STATUS, b"\0"),
+        (INFORMATION, b"\0\1\0\0"),
+    ],
+)
+async def test_a_frame_that_a_device_could_not_read_goes_nowhere(home, has_model, command, payload):
+    if has_model:
+        await modelled(home)
+    await home.comes()
+
+    answer = ask_frame(home, command, payload)
+
+    assert isinstance(answer, NotHanded)
+    assert answer.why == "malformed"
+    assert home.sessions.delivered == []
+    assert ask_frame(home, command, payload, home.stranger) == NotHanded("no right")
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "sentence"),
+    [
+        (WRITE, ttlv.encode([(1, 50)]), "battery_percentage can only be read"),
+        (WRITE, ttlv.encode([(2, True), (1, 50)]), "battery_percentage can only be read"),
+        (WRITE, ttlv.encode([(99, True)]), "99 is no property of this product"),
+        (WRITE, ttlv.encode([(20, True)]), "20 is no property of this product"),
+        (WRITE, ttlv.encode([(3, 500)]), "target is at most 40"),
+        (WRITE, ttlv.encode([(3, Decimal("1.3"))]), "target goes in steps of 0.5"),
+        (WRITE, ttlv.encode([(2, 1)]), "ac_switch_hm has another type"),
+        (WRITE, ttlv.encode([(3, True)]), "target has another type"),
+        (WRITE, ttlv.encode([(5, 1)]), "mode is none of the values the model names"),
+        (WRITE, ttlv.encode([(6, 5)]), "label has another type"),
+        (WRITE, ttlv.encode([(6, b"\xff")]), "label is a text"),
+        (WRITE, ttlv.encode([(6, b"on\0off")]), "label holds a NUL"),
+        (WRITE, ttlv.encode([(6, b"123456789")]), "label has at most 8 bytes"),
+        (WRITE, ttlv.encode([(8, b"12345")]), "blob has at most 4 bytes"),
+        (WRITE, ttlv.encode([(9, [(1, 251), (2, True)])]), "ac_data_output_hm.voltage is at most 250"),
+        (WRITE, ttlv.encode([(9, [(1, 5)])]), "ac_data_output_hm.live is missing"),
+        (WRITE, ttlv.encode([(9, [(2, True), (2, False)])]), "ac_data_output_hm.live comes twice"),
+        (WRITE, ttlv.encode([(9, [(2, True), (3, 1)])]), "ac_data_output_hm has a member the model does not name"),
+        (WRITE, ttlv.encode([(9, 5)]), "ac_data_output_hm has another type"),
+        (WRITE, ttlv.encode([(10, [(0, 1), (0, 24)])]), "hours[1] is at most 23"),
+        (WRITE, ttlv.encode([(10, [(0, 1)] * 4)]), "hours is a list of 1 to 3"),
+        (WRITE, ttlv.encode([(10, [(1, 1)])]), "hours has another type"),
+        (WRITE, ttlv.encode([(2, True), (2, False)]), "ac_switch_hm comes twice"),
+        (WRITE, ttlv.encode([(30, [(31, 0)])]), "blink.times is at least 1"),
+        (WRITE, ttlv.encode([(30, True)]), "blink has another type"),
+        (WRITE, ttlv.encode([(32, False)]), "restart takes no inputs"),
+        (WRITE, ttlv.encode([(30, [(31, 1)]), (2, True)]), "30 is no property of this product"),
+        (READ, b"\0\x63", "this is no property of this product"),
+        (READ, b"\0\x0c", "pin can only be written"),
+    ],
+)
+async def test_a_frame_passes_through_the_thing_model_like_a_write_by_code(home, command, payload, sentence):
+    await modelled(home)
+    await home.comes()
+
+    assert ask_frame(home, command, payload) == NotHanded("malformed", sentence)
+    assert home.sessions.delivered == []
+
+
+async def test_a_member_s_frame_writes_no_more_than_a_write_by_code(home):
+    await modelled(home)
+    await home.share()
+    await home.comes()
+
+    assert isinstance(ask_frame(home, WRITE, ttlv.encode([(1, 5)]), home.member), NotHanded)
+    assert isinstance(ask_frame(home, WRITE, ttlv.encode([(3, 20)]), home.member), Handed)
+    assert home.sent() == [[(3, 20)]]
+
+
+async def test_a_frame_that_the_model_allows_goes_out(home):
+    await modelled(home)
+    await home.comes()
+    fields = [(2, True), (3, Decimal("-0.5")), (6, b"hi"), (7, 1_700_000_000_000), (8, b"\0\1"),
+              (9, [(1, 5), (2, False)]), (10, [(0, 1), (0, 2)])]  # fmt: skip
+
+    assert isinstance(ask_frame(home, WRITE, ttlv.encode(fields)), Handed)
+    assert isinstance(ask_frame(home, WRITE, ttlv.encode([(30, [(31, 3)])])), Handed)
+    assert isinstance(ask_frame(home, WRITE, ttlv.encode([(32, True)])), Handed)
+    assert isinstance(ask_frame(home, READ, b"\0\1\0\2"), Handed)
+    assert isinstance(ask_frame(home, READ, b""), Handed)
+
+    assert home.sent() == [fields, [(30, [(31, 3)])], [(32, True)], b"\0\1\0\2", b""]
+
+
+async def test_without_a_model_a_frame_that_can_be_read_goes_out_and_raw_data_as_it_is(home):
+    await home.comes()
+    fields = [(99, True), (3, Decimal("-0.5")), (9, [(1, b"\xff")]), (10, [(0, 1), (0, 2)])]
+    asked = [(WRITE, ttlv.encode(fields)), (READ, b"\0\x63"), (RAW, b"\xff\0"), (STATUS, b""), (INFORMATION, b"\0\1")]
+
+    assert all(isinstance(ask_frame(home, *each), Handed) for each in asked)
+
+    assert [each[:2] for each in home.sessions.delivered] == asked
+
+
+async def test_a_frame_has_a_largest_size(home):
+    await home.comes()
+
+    assert ask_frame(home, WRITE, b"\0\x0b\x20\x01" + b"x" * 8_193) == NotHanded("too large")
 
 
 async def test_a_device_that_takes_no_more_is_busy(home):
@@ -353,6 +484,31 @@ async def test_what_is_kept_goes_out_in_order_on_the_next_connection_and_is_gone
     assert await home.take() == [b"1", [(1, 2)], b"3"]
     assert home.results == [(ticket, True) for ticket in tickets]
     assert home.kept == 0
+
+
+async def test_what_is_stored_goes_out_only_when_its_user_has_been_answered(home, monkeypatch):
+    await home.keep({"1": True})
+    await home.comes()
+    happened: list[str] = []
+    storage = home.world.center.storage
+    transact = storage.transact
+
+    def slow(work, applied):
+        def later(stored):
+            # Committed, and whatever else the loop has to do comes first.
+            home.control._kept.send(home.device.client_id)
+            happened.append(f"{len(home.sessions.delivered)} sent")
+            applied(stored)
+
+        return transact(work, later)
+
+    monkeypatch.setattr(storage, "transact", slow)
+    kept = Command("raw", raw=b"hi", keep=Keep(60))
+    home.control.ask(home.owner, home.device.client_id, kept, Sender(), lambda _: happened.append("answered"))
+    monkeypatch.undo()
+    await home.settle()
+
+    assert [*happened, f"{len(home.sessions.delivered)} sent"] == ["1 sent", "answered", "2 sent"]
 
 
 async def test_what_is_kept_for_a_device_that_is_here_goes_out_at_once(home):

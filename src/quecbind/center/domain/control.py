@@ -75,7 +75,7 @@ def parse(
         return Refused(refusal.CONTROL_TYPE_MISSING)
     if kind not in _KIND_BY_TYPE:
         return Refused(refusal.CONTROL_TYPE_RANGE)
-    keep = _keep(is_cache, cache_time, is_cover)
+    keep = keep_of(is_cache, cache_time, is_cover)
     if isinstance(keep, Refused):
         return keep
     if qos not in {"", "0", "1"}:
@@ -97,7 +97,8 @@ def parse(
         return Refused(refusal.CONTROL_DATA_FORMAT)
 
 
-def _keep(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | None:
+def keep_of(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | None:
+    """Whether and for how long a command is to be kept; every argument as text, "" when it is missing."""
     if is_cache not in _YES_BY_TEXT:
         return Refused(refusal.CACHE_RANGE)
     if is_cover not in _YES_BY_TEXT:
@@ -108,12 +109,10 @@ def _keep(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | Non
         return Refused(refusal.CACHE_TIME_MISSING)
     if not (cache_time.isascii() and cache_time.isdigit()) or len(cache_time) > 7:
         return Refused(refusal.CACHE_TIME_RANGE)
-    return keep_for(int(cache_time), covers=_YES_BY_TEXT[is_cover])
-
-
-def keep_for(seconds: int, *, covers: bool) -> Keep | Refused:
-    """Keeping for that long, if it may be that long."""
-    return Keep(seconds, covers) if 1 <= seconds <= MAX_CACHE_S else Refused(refusal.CACHE_TIME_RANGE)
+    seconds = int(cache_time)
+    if not 1 <= seconds <= MAX_CACHE_S:
+        return Refused(refusal.CACHE_TIME_RANGE)
+    return Keep(seconds, _YES_BY_TEXT[is_cover])
 
 
 def covered(waiting: Iterable[Waiting], kind: Kind, numbers: frozenset[int]) -> list[Covered]:

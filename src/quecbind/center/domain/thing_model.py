@@ -111,6 +111,11 @@ class ThingModel:
         found = self._by_id.get(number)
         return found if isinstance(found, Event) else None
 
+    def service_by_id(self, number: int) -> Service | None:
+        """The service with this number."""
+        found = self._by_id.get(number)
+        return found if isinstance(found, Service) else None
+
     def service_named(self, name: object) -> Service | None:
         """The service with this code."""
         found = self._by_code.get(name) if isinstance(name, str) else None

@@ -26,6 +26,7 @@ MAX_TEXT: Final = 10_240  # bytes, what the platform allows where a model names 
 MAX_ARRAY: Final = 100
 MAX_DECIMALS: Final = 15
 _MAX_NUMBER: Final = 2**63 - 1
+# What devices read of a whole number; a wider range in a model does not widen them.
 _INT_MIN, _INT_MAX = Decimal(-(2**31)), Decimal(2**31 - 1)
 _MAX_DATE: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 _MAX_DIGITS: Final = 40
@@ -210,6 +211,8 @@ def write(kind: Type, value: object, code: str) -> Any:
         return _write_number(kind, value, code)
     if isinstance(kind, Enum):
         choice = _whole(value, code)
+        if not _INT_MIN <= choice <= _INT_MAX:
+            raise WriteError(code, "is more than devices can read")
         if choice not in {number for number, _ in kind.names}:
             raise WriteError(code, "is none of the values the model names")
         return choice
@@ -245,7 +248,8 @@ def _write_number(kind: Number, value: object, code: str) -> int | Decimal:
     if kind.kind == "INT":
         if number != number.to_integral_value():
             raise WriteError(code, "is a whole number")
-        low, high = _INT_MIN if low is None else low, _INT_MAX if high is None else high
+        low = _INT_MIN if low is None else max(low, _INT_MIN)
+        high = _INT_MAX if high is None else min(high, _INT_MAX)
     if low is not None and number < low:
         raise WriteError(code, f"is at least {digits_of(low)}")
     if high is not None and number > high:
@@ -262,6 +266,9 @@ def _write_number(kind: Number, value: object, code: str) -> int | Decimal:
 def _write_text(kind: Text, value: object, code: str) -> str:
     if not isinstance(value, str) or not is_text(value):
         raise WriteError(code, "is a text")
+    # To a device an empty text is none at all, and a NUL is the end.
+    if not value or "\0" in value:
+        raise WriteError(code, "holds a NUL" if value else "is empty")
     length = MAX_TEXT if kind.length is None else kind.length
     if len(value.encode()) > length:
         raise WriteError(code, f"has at most {length} bytes")
@@ -272,6 +279,8 @@ def _write_raw(kind: Raw, value: object, code: str) -> bytes:
     length = MAX_TEXT if kind.length is None else kind.length
     if not isinstance(value, str) or _HEX.fullmatch(value) is None:
         raise WriteError(code, "is bytes as hex digits")
+    if not value:
+        raise WriteError(code, "is empty")
     if len(value) > 2 * length:
         raise WriteError(code, f"has at most {length} bytes")
     return bytes.fromhex(value)

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from quecbind.center.push.mqtt_v2 import MqttV2Session
@@ -39,6 +39,7 @@ Session: TypeAlias = WsV1Session | MqttV2Session
 class PushProtocol(WebSocketsSansIOProtocol):
     """One WebSocket; a `services.subscriber.Line`."""
 
+    is_unreadable = False
     on_heard: Callable[[], None] | None = None
     on_ready: Callable[[], None] | None = None
 
@@ -58,7 +59,12 @@ class PushProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         super().data_received(data)
-        if self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
+        if not self.handshake_initiated:
+            # The first data are a whole request. What is wrong with its form nobody else would answer, or ever end.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._abort_soon()
+        elif self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
             self.transport.abort()
 
     def handle_ping(self) -> None:
@@ -80,6 +86,23 @@ class PushProtocol(WebSocketsSansIOProtocol):
             return
         super().handle_cont(event)
 
+    def send_receive_event_to_app(self) -> None:
+        """Text that is not UTF-8 ends the connection without a word in the log, which is no peer's to fill."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """It is no WebSocket any more."""
+        self.is_unreadable = True
+        super().handle_parser_exception()
+
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         super().resume_writing()
@@ -89,6 +112,10 @@ class PushProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """The server stops; a peer that does not read does not keep it."""
         super().shutdown()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        """What is closed is first written out, and a peer that does not read takes that for ever."""
         self.loop.call_later(CLOSE_TIME_S, self.transport.abort)
 
     # Line
@@ -110,7 +137,11 @@ class PushProtocol(WebSocketsSansIOProtocol):
 
     def close(self, code: int) -> None:
         """See `services.subscriber.Line`."""
-        if self.disconnected or self.close_sent or self.transport.is_closing():
+        if self.disconnected:
+            return
+        # Also where the peer, or what it sent, has closed it.
+        self._abort_soon()
+        if self.close_sent or self.transport.is_closing():
             return
         with contextlib.suppress(InvalidState):
             self.conn.send_close(code)
@@ -118,7 +149,6 @@ class PushProtocol(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
         self.transport.close()
-        self.loop.call_later(CLOSE_TIME_S, self.transport.abort)
 
     def abort(self) -> None:
         """See `services.subscriber.Line`."""
@@ -176,7 +206,7 @@ async def _serve(websocket: WebSocket, hub: Hub, session: Session, subprotocol: 
         if timer is not None:
             timer.cancel()
         line.on_heard = line.on_ready = None
-        subscriber.end("closed")
+        subscriber.end("unreadable" if line.is_unreadable else "closed")
 
 
 async def _message(websocket: WebSocket) -> str | bytes:

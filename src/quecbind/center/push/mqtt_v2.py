@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from quecbind.center.domain import control, json_text
-from quecbind.center.domain.control import Command, Keep
+from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.rates import Pace
 from quecbind.center.domain.refusal import Refused
@@ -262,26 +262,28 @@ class MqttV2Session:
         self, client_id: ClientId, kind: str, payload: bytes
     ) -> tuple[int | str, NotHanded | Command | Downlink]:
         """What was published, and the App's own number for it."""
-        if not self._subscriber.has_right(client_id):
-            return 0, _NO_RIGHT
         message_id: int | str = 0
+        content: object = None
         try:
             if payload[:2] == b"\xaa\xaa" and kind == "bus":
-                message_id, command, content = frame.decode(payload)
-                return message_id, Downlink(command, content)
-            asked = json_text.loads(payload)
-            if not isinstance(asked, dict):
-                return 0, _MALFORMED
-            message_id = _message_id(asked.get("msgId", 0))
-            if self._subscriber.client_id_of(str(asked.get("productKey")), str(asked.get("deviceKey"))) != client_id:
-                return message_id, _NO_RIGHT
-            operation, kv = asked.get("type"), json_text.loads(asked.get("kv"))
-            asked_kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
-            if asked_kind is None:
-                return message_id, _UNKNOWN
-            return message_id, Command(asked_kind, asked=kv, keep=_keep(asked))
+                message_id, command, fields = frame.decode(payload)
+                content = Downlink(command, fields)
+            else:
+                content = json_text.loads(payload)
         except (ValueError, FrameError):
+            pass
+        if isinstance(content, dict):
+            message_id = _message_id(content.get("msgId", 0))
+        # Whatever it was: who has no right learns only that.
+        if not self._subscriber.has_right(client_id):
+            return message_id, _NO_RIGHT
+        if isinstance(content, Downlink):
+            return message_id, content
+        if not isinstance(content, dict):
             return message_id, _MALFORMED
+        if self._subscriber.client_id_of(str(content.get("productKey")), str(content.get("deviceKey"))) != client_id:
+            return message_id, _NO_RIGHT
+        return message_id, _command(content)
 
     def _answer(self, client_id: ClientId, message_id: int | str, answer: Handed | NotHanded) -> None:
         """Say what became of a command. What was handed over has its result when the device has acknowledged it."""
@@ -310,21 +312,31 @@ def _message_id(given: object) -> int | str:
     return given if isinstance(given, int | str) and len(str(given)) <= 64 else 0
 
 
-def _keep(asked: Json) -> Keep | None:
-    """Whether and for how long the command is to be kept.
-
-    Raises:
-        ValueError: for no time that can be kept.
-    """
-    if asked.get("isCache") not in (True, 1, "1", "true"):
-        return None
-    seconds = asked.get("cacheTime")
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise ValueError("cacheTime is a number of seconds")  # noqa: TRY004 - one error for whatever an App sends
-    keep = control.keep_for(seconds, covers=asked.get("isCover") in (True, 1, "1", "true"))
+def _command(asked: Json) -> Command | NotHanded:
+    try:
+        kv = json_text.loads(asked.get("kv"))
+    except ValueError:
+        return NotHanded("malformed", "kv is no JSON in a text")
+    operation = asked.get("type")
+    kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
+    if kind is None:
+        return _UNKNOWN
+    keep = control.keep_of(_yes(asked.get("isCache")), _text(asked.get("cacheTime")), _yes(asked.get("isCover")))
     if isinstance(keep, Refused):
-        raise ValueError(keep.sentence)  # noqa: TRY004
-    return keep
+        return NotHanded("malformed", keep.sentence)
+    return Command(kind, asked=kv, keep=keep)
+
+
+def _yes(given: object) -> str:
+    """1 for yes or 2 for no, as over HTTP; JSON has words for that too."""
+    word = str(given).lower() if isinstance(given, bool) else _text(given)
+    return {"true": "1", "false": "2", "0": "2"}.get(word, word)
+
+
+def _text(given: object) -> str:
+    """A number or a text as it comes over HTTP: "" when it is missing, and for anything else what no parameter is."""
+    is_told = isinstance(given, int | str) and not isinstance(given, bool)
+    return "" if given is None else str(given) if is_told else "?"
 
 
 def _result(change: Controlled) -> Json:

@@ -197,12 +197,12 @@ class WsV1Session:
             return
         if command == "login":
             self._log_in(content, now)
-        elif command not in {"subscribe", "unsubscribe", "send"}:
+        elif command == "send":
+            self._send(content)
+        elif command not in {"subscribe", "unsubscribe"}:
             raise _RefusedError(COMMAND_UNKNOWN)
         elif self._subscriber.who is None:
             raise _RefusedError(NOT_LOGGED_IN)
-        elif command == "send":
-            self._send(content)
         else:
             self._change_subscriptions(command, content, now)
 
@@ -249,6 +249,8 @@ class WsV1Session:
 
     def _change_subscription(self, command: str, asked: Json) -> None:
         types = asked.get("messageType")
+        if not types and command == "unsubscribe":
+            types = list(_KIND_BY_TYPE)
         if not types:
             raise _RefusedError(TYPE_EMPTY)
         types = types if isinstance(types, list) else [types]
@@ -265,20 +267,31 @@ class WsV1Session:
             raise _RefusedError(NOT_BOUND if done == "no right" else TOO_MANY)
 
     def _send(self, content: object) -> None:
+        message_id = _message_id(content)
+        try:
+            client_id, command = self._asked(content, message_id)
+        except _RefusedError as refused:
+            self._error(refused.code, refused.detail, msgId=message_id or 0)
+            return
+
+        def sent(handed: Handed | NotHanded) -> None:
+            # The answer to what is handed over is its result, when the device has acknowledged it or has not.
+            if isinstance(handed, NotHanded):
+                self._error(_CODE_BY_WHY[handed.why], handed.sentence, msgId=message_id)
+
+        self._subscriber.ask(client_id, command, message_id or 0, sent)
+
+    def _asked(self, content: object, message_id: int | None) -> tuple[ClientId, Command]:
+        if self._subscriber.who is None:
+            raise _RefusedError(NOT_LOGGED_IN)
         asked = _object(content)
         operation = asked.get("type")
         if not operation:
             raise _RefusedError(OPERATION_EMPTY)
-        message_id = asked.get("msgId", 0)
-        if isinstance(message_id, bool) or not isinstance(message_id, int) or not 0 <= message_id <= _MAX_MESSAGE_ID:
+        if message_id is None:
             raise _RefusedError(MESSAGE_ID)
         command = _command_of(operation, asked)
-        self._subscriber.ask(self._device(asked), command, message_id, self._sent)
-
-    def _sent(self, handed: Handed | NotHanded) -> None:
-        # The answer to what is handed over is its result, when the device has acknowledged it or has not.
-        if isinstance(handed, NotHanded):
-            self._error(_CODE_BY_WHY[handed.why], handed.sentence)
+        return self._device(asked), command
 
     def _device(self, asked: Json) -> ClientId:
         product_key, device_key = asked.get("productKey"), asked.get("deviceKey")
@@ -302,8 +315,8 @@ class WsV1Session:
     def _answer(self, command: str, content: object) -> None:
         self._subscriber.put(_command(command, content))
 
-    def _error(self, code: int, detail: str = "") -> None:
-        self._answer("error", {"code": code, "msg": detail or SENTENCE_BY_CODE[code]})
+    def _error(self, code: int, detail: str = "", **more: object) -> None:
+        self._answer("error", {"code": code, "msg": detail or SENTENCE_BY_CODE[code], **more})
 
 
 def _command(command: str, content: object) -> str:
@@ -316,6 +329,13 @@ def _object(content: object) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _RefusedError(DATA_FORMAT)
     return content
+
+
+def _message_id(content: object) -> int | None:
+    """The App's own number for what it sends, 0 when it gives none; None for what is none."""
+    given = content.get("msgId", 0) if isinstance(content, dict) else 0
+    is_number = isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= _MAX_MESSAGE_ID
+    return given if is_number else None
 
 
 def _result(change: Controlled, now_ms: int) -> Json:

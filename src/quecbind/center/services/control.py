@@ -26,6 +26,7 @@ from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of, find_device
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
+    Answer,
     Handed,
     NotHanded,
     Sender,
@@ -148,11 +149,16 @@ class Control:
             raise Rejected(refusal.DEVICE_LIST_TOO_LONG, f"at most {self._limits.max_control_devices} devices at once")
         if not self._size.fits(len(command.raw)):
             raise Rejected(refusal.CONTROL_DATA_FORMAT, f"at most {self._limits.max_control_size} bytes at once")
+        loop = asyncio.get_running_loop()
         # The same device twice is asked once.
-        asked = [(keys, self._ask_named(who, command, *keys)) for keys in dict.fromkeys(devices)]
+        asked: dict[tuple[str, str], asyncio.Future[Handed | NotHanded]] = {
+            keys: loop.create_future() for keys in dict.fromkeys(devices)
+        }
+        for keys, answer in asked.items():
+            self._ask_named(who, command, *keys, _resolve(answer))
         outcomes = []
-        for keys, answer in asked:
-            handed = await answer if isinstance(answer, asyncio.Future) else answer
+        for keys, answer in asked.items():
+            handed = await answer
             if isinstance(handed, Handed):
                 outcomes.append(Outcome(*keys, ticket=handed.ticket))
             else:
@@ -160,14 +166,14 @@ class Control:
         return outcomes
 
     def ask(
-        self, who: SignedIn, client_id: ClientId, asked: Command | Downlink, sender: Sender
-    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
+        self, who: SignedIn, client_id: ClientId, asked: Command | Downlink, sender: Sender, answer: Answer
+    ) -> None:
         """Hand a command, or a frame that an App made, to one device, or keep it, if the user has a right to it now.
 
-        A future only for what is to be kept. What storage cannot tell or store has failed, and nothing else with it.
+        `answer` is called once with what became of it, before any result is told: now, or when it is stored where it is
+        to be kept. What storage cannot tell or store has failed, and nothing else with it.
         """
-        target = self._target(who.uid, client_id)
-        return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, asked, sender)
+        self._ask(self._target(who.uid, client_id), asked, sender, answer)
 
     def give_up_unanswered(self) -> None:
         """Say of what a device has not acknowledged in time that it failed; what is kept waits for a new connection."""
@@ -180,34 +186,41 @@ class Control:
 
     # One device
 
-    def _ask_named(
-        self, who: SignedIn, command: Command, product_key: str, device_key: str
-    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
+    def _ask_named(self, who: SignedIn, command: Command, product_key: str, device_key: str, answer: Answer) -> None:
         name = client_id_of(product_key, device_key)
         target = self._target(who.uid, name or ClientId(""), product_key, device_key)
-        return self._refused(target) if isinstance(target, NotHanded) else self._ask(target, command, ALL_OF_THE_USER)
+        self._ask(target, command, ALL_OF_THE_USER, answer)
 
-    def _ask(
-        self, target: Target, asked: Command | Downlink, sender: Sender
-    ) -> "asyncio.Future[Handed | NotHanded] | Handed | NotHanded":
+    def _ask(self, target: Target | NotHanded, asked: Command | Downlink, sender: Sender, answer: Answer) -> None:
+        def counted(handed: Handed | NotHanded) -> None:
+            if isinstance(handed, NotHanded):
+                self.count_by_result["offline" if handed.why == "offline" else "refused"] += 1
+            answer(handed)
+
+        if isinstance(target, NotHanded):
+            counted(target)
+            return
+        frame = self._frame(target, asked)
+        if isinstance(frame, NotHanded):
+            counted(frame)
+        elif isinstance(asked, Downlink) or asked.keep is None or asked.kind == "read":
+            counted(self._send(target, frame, sender))
+        else:
+            self._kept.keep(target, frame, asked.keep, self._entropy.text(TICKET_LENGTH), counted)
+
+    def _frame(self, target: Target, asked: Command | Downlink) -> Downlink | NotHanded:
+        """What the device is to be sent. Not before the right is known: what a model has is nothing for strangers."""
         if isinstance(asked, Downlink):
-            return self._send(target, asked, sender)
-        # Not before the right is known: what a product's model has is nothing for strangers.
+            if asked.command not in USER_COMMANDS:
+                return NotHanded("not allowed")
+            if not self._size.fits(len(asked.payload)):
+                return NotHanded("too large")
+        model = self._registry.model(target.product_key)
         try:
-            frame = downlink.encode(asked, self._registry.model(target.product_key))
+            frame = downlink.checked(asked, model) if isinstance(asked, Downlink) else downlink.encode(asked, model)
         except UnsendableError as error:
-            return self._refused(NotHanded("no model" if error.is_named else "malformed", str(error)))
-        if asked.keep is None or asked.kind == "read":
-            return self._send(target, frame, sender)
-        if not self._size.fits(len(frame.payload)):
-            return self._refused(NotHanded("too large"))
-        kept = self._kept.keep(target, frame, asked.keep, self._entropy.text(TICKET_LENGTH))
-        kept.add_done_callback(self._count_refused)
-        return kept
-
-    def _count_refused(self, kept: "asyncio.Future[Handed | NotHanded]") -> None:
-        if not kept.cancelled() and isinstance(answer := kept.result(), NotHanded):
-            self._refused(answer)
+            return NotHanded("no model" if error.is_named else "malformed", str(error))
+        return frame if self._size.fits(len(frame.payload)) else NotHanded("too large")
 
     def _target(
         self, uid: Uid, client_id: ClientId, product_key: str | None = None, device_key: str | None = None
@@ -230,22 +243,14 @@ class Control:
             # Nobody knows whether there is a right.
             return NotHanded("failed")
 
-    def _refused(self, answer: NotHanded) -> NotHanded:
-        self.count_by_result["offline" if answer.why == "offline" else "refused"] += 1
-        return answer
-
     def _send(self, target: Target, frame: Downlink, sender: Sender) -> Handed | NotHanded:
         client_id = target.client_id
-        if frame.command not in USER_COMMANDS:
-            return self._refused(NotHanded("not allowed"))
-        if not self._size.fits(len(frame.payload)):
-            return self._refused(NotHanded("too large"))
         if not self._links.is_online(client_id):
-            return self._refused(NotHanded("offline"))
+            return NotHanded("offline")
         those, size = self._sent_by_device.get(client_id, set()), len(frame.payload)
         is_free = sum(each.uid == target.hold.uid for each in those) < MAX_UNDER_WAY_PER_USER
         if not self._kept.catch_up(client_id) or not is_free or not has_room([each.size for each in those], size):
-            return self._refused(NotHanded("busy"))
+            return NotHanded("busy")
         ticket, sent_at = self._entropy.text(TICKET_LENGTH), self._clock.now()
 
         def finish(is_acknowledged: bool, word: str) -> None:
@@ -259,7 +264,7 @@ class Control:
         self._sent_by_device.setdefault(client_id, set()).add(sent)
         if not hand(self._links, client_id, frame, lambda is_so: finish(is_so, "acknowledged" if is_so else "gone")):
             self._forget(client_id, sent)
-            return self._refused(NotHanded("busy"))
+            return NotHanded("busy")
         self.count_by_result["sent"] += 1
         return Handed(ticket)
 
@@ -276,3 +281,12 @@ class Control:
     def _sweep_on(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_on)
         self.give_up_unanswered()
+
+
+def _resolve(future: "asyncio.Future[Handed | NotHanded]") -> Answer:
+    def answer(handed: Handed | NotHanded) -> None:
+        # Whoever asked may have gone.
+        if not future.done():
+            future.set_result(handed)
+
+    return answer

@@ -3,7 +3,8 @@
 A product with a thing model has its properties and services set, read and called as the model says, by code or by
 number. Without one, properties are named by their numbers and there are no services. Only the commands of
 `USER_COMMANDS` can come of it, or of a frame that an App made itself: configuration and firmware are not among them,
-they would let a member move a device.
+they would let a member move a device. Such a frame is taken apart, held to the same rules, and written anew; raw data
+alone is nobody's business but the device's.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Command, Kind
+from quecbind.center.domain.thing_frames import asked_by
 from quecbind.center.domain.thing_model import ThingModel, call_fields, read_ids, write_fields
 from quecbind.center.domain.thing_types import WriteError, id_of
 from quecbind.wire import commands, ttlv
@@ -77,6 +79,29 @@ def encode(command: Command, model: ThingModel | None) -> Downlink:
         raise UnsendableError(str(error)) from None
 
 
+def checked(frame: Downlink, model: ThingModel | None) -> Downlink:
+    """The frame that an App made, for a device of a product with that thing model, as it may be sent.
+
+    Raises:
+        UnsendableError: it cannot be read, or asks for what could not be asked for by name.
+    """
+    try:
+        if frame.command == commands.TSL_WRITE:
+            if model is not None:
+                kind, asked = asked_by(model, ttlv.decode(frame.payload, parse_float=Decimal))
+                return Downlink(frame.command, encode(Command(kind, asked=asked), model).payload)
+            fields = ttlv.decode(frame.payload, max_depth=_MAX_NESTING, parse_float=Decimal)
+            return Downlink(frame.command, ttlv.encode(_none_empty(_numbered(fields))))
+        if frame.command == commands.TSL_READ:
+            ids = commands.decode_ids(frame.payload)
+            return Downlink(frame.command, encode(Command("read", asked=ids), model).payload)
+        if frame.command != commands.TRANSPARENT_DOWN:
+            commands.decode_ids(frame.payload)
+    except (WireError, WriteError) as error:
+        raise UnsendableError(str(error)) from None
+    return frame
+
+
 def _read(asked: object) -> list[int]:
     """A list of numbers, an object with numbers for names, or nothing for all."""
     wanted = [] if asked is None else list(asked) if isinstance(asked, dict) else asked
@@ -107,9 +132,13 @@ def _write(asked: object) -> list[tuple[int, Any]]:
         pairs = list(asked.items())
     else:
         raise UnsendableError("give an object of property ids and values")
+    return _none_empty([(number, _fields(value, 1)) for number, value in _numbered(pairs)])
+
+
+def _numbered(pairs: list[tuple[Any, Any]]) -> list[tuple[int, Any]]:
     if not pairs or len(pairs) > control.MAX_VALUES:
         raise UnsendableError(f"give 1 to {control.MAX_VALUES} properties")
-    return [(_id(name), _fields(value, 1)) for name, value in pairs]
+    return [(_id(name), value) for name, value in pairs]
 
 
 def _fields(value: object, depth: int) -> Any:
@@ -121,7 +150,18 @@ def _fields(value: object, depth: int) -> Any:
         return [(0, _fields(each, depth + 1)) for each in value]
     if value is None:
         raise UnsendableError("a property cannot be null")
+    if isinstance(value, str) and "\0" in value:
+        raise UnsendableError("to a device a NUL is the end of a text")
     return value
+
+
+def _none_empty(fields: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    for _, value in fields:
+        if isinstance(value, list):
+            _none_empty(value)
+        elif value in ("", b""):
+            raise UnsendableError("to a device an empty text is none at all")
+    return fields
 
 
 def _id(name: object) -> int:

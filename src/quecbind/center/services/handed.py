@@ -5,7 +5,7 @@ A command is handed over or kept, with a ticket, or it is not; later it has a re
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from quecbind.center.domain import refusal
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey
@@ -58,6 +58,9 @@ class NotHanded:
     def sentence(self) -> str:
         """What to tell a person."""
         return self.detail or SENTENCE_BY_WHY[self.why]
+
+
+Answer: TypeAlias = Callable[[Handed | NotHanded], None]
 
 
 @dataclass(frozen=True, slots=True)

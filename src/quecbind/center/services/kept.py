@@ -28,6 +28,7 @@ from quecbind.center.services.errors import StorageError
 from quecbind.center.services.handed import (
     ALL_OF_THE_USER,
     WINDOW,
+    Answer,
     Handed,
     NotHanded,
     Target,
@@ -76,6 +77,8 @@ class Kept:
         self.per_user = Ceiling(limits.max_queued_per_user)
         self._waiting: set[ClientId] = set(storage.read(lambda tx: list(tx.downlinks.devices())))
         self._lanes: dict[ClientId, _Lane] = {}
+        # Tickets of what is stored, or about to be, and whose user does not know yet.
+        self._unanswered: set[str] = set()
         # Rows whose PUBACK has come and whose deletion is not committed yet.
         self._acknowledged: set[int] = set()
         changes.listen(self._on_change)
@@ -90,8 +93,11 @@ class Kept:
         """Devices that are looked at when they come: something is kept for them, or was until its time was over."""
         return len(self._waiting)
 
-    def keep(self, target: Target, frame: Downlink, keep: Keep, ticket: str) -> "asyncio.Future[Handed | NotHanded]":
-        """Store a command until the device has it; then send it if the device is here."""
+    def keep(self, target: Target, frame: Downlink, keep: Keep, ticket: str, answer: Answer) -> None:
+        """Store a command until the device has it; answer that; then send it if the device is here.
+
+        In this order, so that nobody is told of a result before they have the ticket it names.
+        """
         client_id, uid, now_ms = target.client_id, target.hold.uid, to_ms(self._clock.now())
         expired_counts: list[int] = []
 
@@ -116,13 +122,25 @@ class Kept:
             return Handed(ticket, is_kept=True)
 
         def applied(stored: Handed | NotHanded) -> None:
+            self._unanswered.discard(ticket)
             self._count_by_result["expired"] += sum(expired_counts)
             if isinstance(stored, Handed):
                 self._count_by_result["kept"] += 1
                 self._waiting.add(client_id)
-                self.send(client_id)
+            answer(stored)
+            self.send(client_id)
 
-        return _or_failed(self._storage.transact(work, applied))
+        def done(stored: "asyncio.Future[Handed | NotHanded]") -> None:
+            if ticket not in self._unanswered:
+                return
+            self._unanswered.discard(ticket)
+            error = None if stored.cancelled() else stored.exception()
+            if error is not None and not isinstance(error, StorageError):
+                logger.error("control.not_stored", exc_info=error)
+            answer(NotHanded("failed"))
+
+        self._unanswered.add(ticket)
+        self._storage.transact(work, applied).add_done_callback(done)
 
     def catch_up(self, client_id: ClientId) -> bool:
         """Send what is kept for the device; whether all of it is on its way, so that nothing can be overtaken."""
@@ -170,6 +188,8 @@ class Kept:
         while (room := WINDOW - len(lane.in_flight)) > 0:
             rows = self._storage.read(lambda tx: _due(tx, client_id, lane.sent_up_to, now_ms, room))
             for kept, target in rows:
+                if kept.ticket in self._unanswered:
+                    return False
                 if not is_within(kept.queued_at, kept.expires_at, now_ms):
                     # It stays on file, for the first connection after the clock is right again.
                     self._count_by_result["held"] += 1
@@ -260,22 +280,3 @@ def _kept(hold: Hold, frame: Downlink, ticket: str, now_ms: int, expires_at: int
         queued_at=now_ms,
         expires_at=expires_at,
     )
-
-
-def _or_failed(stored: "asyncio.Future[Handed | NotHanded]") -> "asyncio.Future[Handed | NotHanded]":
-    """What became of it; what could not be stored has failed."""
-    answer: asyncio.Future[Handed | NotHanded] = asyncio.get_running_loop().create_future()
-
-    def done(stored: "asyncio.Future[Handed | NotHanded]") -> None:
-        if answer.done():
-            return
-        error = None if stored.cancelled() else stored.exception()
-        if stored.cancelled() or isinstance(error, StorageError):
-            answer.set_result(NotHanded("failed"))
-        elif error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(stored.result())
-
-    stored.add_done_callback(done)
-    return answer

@@ -5,7 +5,6 @@ more when the line takes it. Who else listens and who may hear what is the hub's
 socket: a `Line` carries, a session renders.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from quecbind.center.services.changes import Change
 from quecbind.center.services.downlink import Downlink
 from quecbind.center.services.errors import Rejected, StorageError
 from quecbind.center.services.find import client_id_of
-from quecbind.center.services.handed import Handed, NotHanded, Sender
+from quecbind.center.services.handed import Answer, Handed, NotHanded, Sender
 from quecbind.center.services.views import SignedIn
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ class Subscriber:
         client_id: ClientId,
         asked: Command | Downlink,
         message_id: int | str,
-        answer: Callable[[Handed | NotHanded], None],
+        answer: Answer,
     ) -> None:
         """Ask something of a device, if the user has a right to it now.
 
@@ -197,16 +196,12 @@ class Subscriber:
         if self.who is None or self._hub.epoch_if_allowed(self, client_id) is None:
             answer(NotHanded("no right"))
             return
-        handed = self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id))
-        if not isinstance(handed, asyncio.Future):
-            answer(handed)
-            return
 
-        def done(kept: "asyncio.Future[Handed | NotHanded]") -> None:
-            if not self.is_over and not kept.cancelled():
-                answer(kept.result())
+        def told(handed: Handed | NotHanded) -> None:
+            if not self.is_over:
+                answer(handed)
 
-        handed.add_done_callback(done)
+        self._hub.control.ask(self.who, client_id, asked, Sender(self, message_id), told)
 
     def has_right(self, client_id: ClientId) -> bool:
         """Whether the user has a right to the device now."""
