@@ -466,8 +466,8 @@ class Agent:
             self._delivery.session_key = asked.session_key
         if asked.device_secret and not asked.authenticate and not self._take_secret(asked.device_secret, now):
             return
-        if asked.auth_key and not self._is_enrolling:
-            self._configuration.take_auth_key(asked.auth_key)
+        if asked.auth_key and not self._is_enrolling and self._configuration.take_auth_key(asked.auth_key):
+            self._delivery.forget_report(now)
         outcome = self._configuration.take(asked, now)
         if outcome == _configuration.STAYS:
             return
@@ -480,8 +480,10 @@ class Agent:
         self._retry_at = now + _retry.spread(_retry.QUICK, self._fraction())
 
     def _take_secret(self, secret: str, now: float) -> bool:
+        profile = self._profile
+        is_known_so = secret == profile.device_secret and profile.trial is None
         try:
-            self._profile.take_secret(secret)
+            profile.take_secret(secret)
         except StoreError as error:
             # used but not kept, it would lock the device out after a restart; unused, it is issued again
             self._log("error", str(error))
@@ -489,7 +491,8 @@ class Agent:
             return False
         self._is_enrolling = False
         self._secret_by = None
-        self._window.tell_again(now)
+        if not is_known_so:
+            self._window.tell_again(now)
         self._event(_codes.AUTH, _codes.OK)
         self.work_state = _codes.AUTHENTICATED
         self._is_registered = False

@@ -78,6 +78,13 @@ class Delivery:
         self._report_at = now
         self.pump(now)
 
+    def forget_report(self, now: float) -> None:
+        """The bind code report in flight, if there is one, is not repeated."""
+        if self._flight is not None and self._report is not None and self._flight.message is self._report[0]:
+            self._flight = None
+        self._report = None
+        self.pump(now)
+
     def give_up(self) -> None:
         """Nothing that waits will be sent."""
         for message in self._outbox.clear():

@@ -177,7 +177,11 @@ class Device:
         def idle(agent: Agent, *arguments: "Any") -> bool:
             if agent.mode:
                 raise _Refused("%s: only while the connection mode is 0" % call)
-            return work(*arguments) is not False
+            before = self._profile.identity()
+            is_done = work(*arguments) is not False
+            if self._profile.identity() != before:
+                self._window.tell_again(self._monotonic())
+            return is_done
 
         return bool(self._do(call, values, idle))
 

@@ -97,6 +97,10 @@ class Profile:
     def server(self) -> str:
         return self._now("server")
 
+    def identity(self) -> "tuple[str, ...]":
+        """What the Developer Center knows this device by, and which one it is; for comparison only."""
+        return self.server, self.product_key, self.product_secret, self.device_key, self.device_secret
+
     @property
     def device_secret(self) -> str:
         """Empty while there is none, or none to be used."""
