@@ -22,7 +22,7 @@ SMALLEST_MTU = 23
 LARGEST_MTU = 517
 MAX_STRANGERS = 3
 MAX_CENTRALS = 8
-MAX_UNSENT = 16 * 1024  # a reader this slow is let go
+MAX_UNSENT = 64 * 1024  # a reader this slow is let go; the largest report is 21 KiB
 MAX_LOG_LINES = 32
 
 

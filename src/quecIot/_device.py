@@ -345,7 +345,7 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, data: bytes) -> int:
-            self._near.report(commands.TRANSPARENT_UP, data)
+            self._tell_near(call, commands.TRANSPARENT_UP, data)
             return self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
 
         return int(self._do(call, (qos, data), work, -1))
@@ -354,10 +354,14 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, payload: bytes) -> int:
-            self._near.report(commands.TSL_REPORT, payload)
+            self._tell_near(call, commands.TSL_REPORT, payload)
             return self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
 
         return int(self._do(call, (qos, properties), work, -1))
+
+    def _tell_near(self, call: str, command: int, payload: bytes) -> None:
+        if not self._near.report(command, payload) and self._is_ble_only:
+            raise _Refused("%s: too large for BLE, and there is no other link" % call)
 
     def _send(
         self, agent: Agent, call: str, command: int, payload: bytes, qos: int, codes: "tuple[int, int] | None"

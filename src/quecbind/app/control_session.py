@@ -23,7 +23,6 @@ LOG_IN_S = 10.0
 ANSWER_S = 10.0
 HEARTBEAT_EVERY_S = 12.0  # some devices find 20 s too slow
 SILENCE_S = 40.0  # three unanswered pings, and some
-MAX_DATA = 0x5400  # frames from 0x5500 on are not read alike by all devices
 MAX_WAITING = 64
 FIRST_PACKET_ID = 1000  # Apps count from here
 LAST_PACKET_ID = 0xFFFE
@@ -356,8 +355,8 @@ class ControlSession:
             raise ControlError("there is no session with the device")
 
     def _encrypted(self, data: bytes) -> bytes:
-        if len(data) > MAX_DATA:
-            raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
+        if len(data) > lan.MAX_DATA:
+            raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {lan.MAX_DATA} fit")
         return self._sealed(data)
 
     def _sealed(self, data: bytes) -> bytes:
