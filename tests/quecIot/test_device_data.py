@@ -300,3 +300,16 @@ def test_what_fits_in_no_frame_of_the_lan_goes_to_the_developer_center_alone_and
     assert [record.message for record in caplog.records] == [
         "Apps nearby are not told: over 21504 bytes fit in no frame"
     ]
+
+
+@pytest.mark.parametrize("call", ["passTransSend", "phymodelReport"])
+def test_a_device_that_has_ble_only_refuses_it(call: str) -> None:
+    bench = CallBench(QUECIOT_BLE_ONLY="1")
+    assert bench.device.init()
+    send = bench.device.pass_trans_send if call == "passTransSend" else bench.device.phymodel_report
+    events: list[Any] = []
+    bench.device._events.put = events.extend  # type: ignore[method-assign]
+
+    assert send(call, 1, "x" * 30000 if call == "passTransSend" else {1: "x" * 30000}) == -1
+
+    assert events == []
