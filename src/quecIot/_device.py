@@ -280,7 +280,7 @@ class Device:
 
     def set_server(self, kind: "Any", server: "Any") -> bool:
         def work(kind: int, server: str) -> None:
-            self._profile.save(server=server)
+            self._profile.set_server(server)
 
         return self._configure("setServer", (kind, server), work)
 

@@ -185,6 +185,42 @@ def test_a_place_on_trial_that_confirms_the_secret_is_told() -> None:
     assert [report[11] for report in told(bench)] == [CODE.encode()]
 
 
+@pytest.mark.parametrize("what", ["server", "product", "device"])
+def test_what_the_script_sets_ends_the_trial_of_a_place_that_was_not_reached(what: str) -> None:
+    bench = Bench()
+    bench.ready()
+    bench.configure(MOVE)
+    bench.agent.stop()
+    bench.agent.link_closed()
+
+    if what == "server":
+        bench.profile.set_server("third.example:1883")
+    elif what == "product":
+        bench.profile.set_product("p2222Y", PS)
+    else:
+        assert bench.profile.set_device("OTHER", NEW_DS)
+
+    assert bench.profile.trial is None
+    bench.agent.start()
+    link = bench.agent.link()
+    assert link is not None
+    assert link.host == ("third.example" if what == "server" else "center.example")
+    assert bench.profile.device_secret == {"server": DS, "product": "", "device": NEW_DS}[what]
+
+
+@pytest.mark.parametrize(
+    ("server", "override"), [("center.example:1883", ""), ("third.example:1883", "a.example:1883")]
+)
+def test_a_server_that_changes_nothing_does_not(server: str, override: str) -> None:
+    bench = Bench(server_override=override)
+    bench.ready()
+    bench.configure(MOVE)
+
+    bench.profile.set_server(server)
+
+    assert bench.profile.server == "mqtt://other.example:1883"
+
+
 def test_back_at_the_old_place_after_a_move_that_failed_it_is_not_told_again() -> None:
     bench = reported()
     bench.configure(MOVE)
