@@ -1,7 +1,7 @@
 """quecIot: a device's link to its Developer Center, call for call the module of that name on QuecPython firmware.
 
-A call that cannot be done returns False (getters None) and says why in the log; nothing raises, nothing waits for the
-network. Each call, its ranges and its events: docs/reference/quecIot.md.
+A call that cannot be done returns False (getters None) and says why in the log; nothing raises but a wrong number of
+arguments, nothing waits for the network. Each call, its ranges and its events: docs/reference/quecIot.md.
 """
 
 from quecIot._device import Device as _Device
@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+del TYPE_CHECKING
+
 _device = _Device()
 
 
@@ -19,7 +21,7 @@ def init() -> bool:
     return _device.init()
 
 
-def bindcodeSet(bindcode: "Any" = None, timeout: "Any" = 120) -> bool:
+def bindcodeSet(bindcode: "Any", timeout: "Any" = 120) -> bool:
     """Opens the bind window: 16 of 0-9 A-F (None or "": random) for 0..4294967295 s; 0 closes it."""
     return _device.bindcode_set(bindcode, timeout)
 

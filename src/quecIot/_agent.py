@@ -15,7 +15,7 @@ The story of one connection:
 from collections import namedtuple
 
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
-from quecbind.wire.errors import MqttError, WireError
+from quecbind.wire.errors import MqttError, TopicError, WireError
 from quecIot import _board, _codes, _configuration, _delivery, _downlink, _draw, _keep_alive, _retry
 from quecIot._options import split_server
 from quecIot._store import StoreError
@@ -34,6 +34,8 @@ Link = namedtuple("Link", ("number", "host", "port", "tls"))
 
 MAX_DOWNLINK = 2 * 65536 + 1024  # the largest frame, escaped throughout, and its topic
 _MAX_QOS2_IDS = 32
+_MAX_USER = 128  # characters
+_MAX_USERS = 64  # whose reads the script has not answered
 
 _IDLE, _WAITING, _STOPPED, _OPENING, _CONNECTING, _UP, _CLOSING = range(7)
 
@@ -121,6 +123,8 @@ class Agent:
         self._secret_by: "float | None" = None
         self._keep_alive: "_keep_alive.KeepAlive | None" = None
         self._qos2_ids: "list[int]" = []
+        self._user: "str | None" = None  # the App user whose message is being handled
+        self._users: "list[tuple[int, str]]" = []  # packet ids of reads, and which App user's they are
 
     # --- what the script asks for ---
 
@@ -151,8 +155,21 @@ class Agent:
         return self._delivery.send(command, payload, qos, codes, now) if self.mode else 0
 
     def answer(self, command: int, packet_id: int, payload: bytes) -> bool:
-        """An answer to a request, QoS 0, now or never."""
-        return self._delivery.answer(command, packet_id, payload)
+        """The script's answer to a read, QoS 0, now or never; to the App user that asked, if it was one."""
+        user = self._user_of(packet_id)
+        if not self._delivery.answer(command, packet_id, payload, user):
+            return False
+        self._forget_user(packet_id)
+        return True
+
+    def _user_of(self, packet_id: int) -> "str | None":
+        for number, user in self._users:
+            if number == packet_id:
+                return user
+        return None
+
+    def _forget_user(self, packet_id: int) -> None:
+        self._users = [pair for pair in self._users if pair[0] != packet_id]
 
     def report_bind_code(self, now: float) -> None:
         """The bind window has changed."""
@@ -413,9 +430,11 @@ class Agent:
             self._keep_alive.pong()
 
     def _handle(self, packet: "mqtt.Publish", now: float) -> None:
-        prefix = topics.downlink(self._delivery.client_id, "")
-        kind = packet.topic[len(prefix) :]
-        if not packet.topic.startswith(prefix) or not kind or "/" in kind:
+        try:
+            topic = topics.parse(packet.topic)
+        except TopicError:
+            topic = None
+        if topic is None or topic[:2] != (topics.DOWN, self._delivery.client_id) or len(topic.user or "") > _MAX_USER:
             self._log("warning", "a message on a topic that is not this device's own is ignored")
             return
         data = packet.payload
@@ -429,23 +448,30 @@ class Agent:
         if self._is_enrolling and received.command not in _downlink.BEFORE_AUTHENTICATION:
             self._log("warning", "command 0x%04X before authentication is ignored" % received.command)
             return
+        self._user = topic.user
         decision = _downlink.decide(received)
         self._doers[decision[0]](decision, received.packet_id, now)
 
     def _tell_script(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
+        if decision[1] == _codes.TSL_READ:
+            self._forget_user(packet_id)
+            if self._user is not None:
+                self._users = self._users[1 - _MAX_USERS :] + [(packet_id, self._user)]
         self._event(_codes.RECV, decision[1], decision[2])
 
     def _answer_status(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
-        fields = self._board.status(decision[1])
-        if fields:
-            self.answer(commands.STATUS_ANSWER, packet_id, ttlv.encode(fields))
+        self._reply(commands.STATUS_ANSWER, packet_id, self._board.status(decision[1]))
 
     def _answer_info(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
-        self.answer(commands.INFO_ANSWER, packet_id, ttlv.encode(self.information(decision[1])))
+        self._reply(commands.INFO_ANSWER, packet_id, self.information(decision[1]))
+
+    def _reply(self, command: int, packet_id: int, fields: "list[tuple[int, Any]]") -> None:
+        """Of nothing that was asked for: an empty payload."""
+        self._delivery.answer(command, packet_id, ttlv.encode(fields) if fields else b"", self._user)
 
     def _complain(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
         fields = [(commands.EXCEPTION_CODE, decision[1]), (commands.EXCEPTION_PACKET_ID, packet_id)]
-        self.send(commands.EXCEPTION_UP, ttlv.encode(fields), 1, None, now)
+        self._delivery.send(commands.EXCEPTION_UP, ttlv.encode(fields), 1, None, now, self._user)
 
     def _ignore(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
         self._log("info", decision[1])
@@ -466,8 +492,8 @@ class Agent:
             self._delivery.session_key = asked.session_key
         if asked.device_secret and not asked.authenticate and not self._take_secret(asked.device_secret, now):
             return
-        if asked.auth_key and not self._is_enrolling:
-            self._configuration.take_auth_key(asked.auth_key)
+        if asked.auth_key and not self._is_enrolling and self._configuration.take_auth_key(asked.auth_key):
+            self._delivery.forget_report(now)
         outcome = self._configuration.take(asked, now)
         if outcome == _configuration.STAYS:
             return
@@ -480,8 +506,10 @@ class Agent:
         self._retry_at = now + _retry.spread(_retry.QUICK, self._fraction())
 
     def _take_secret(self, secret: str, now: float) -> bool:
+        profile = self._profile
+        is_known_so = secret == profile.device_secret and profile.trial is None
         try:
-            self._profile.take_secret(secret)
+            profile.take_secret(secret)
         except StoreError as error:
             # used but not kept, it would lock the device out after a restart; unused, it is issued again
             self._log("error", str(error))
@@ -489,7 +517,8 @@ class Agent:
             return False
         self._is_enrolling = False
         self._secret_by = None
-        self._window.tell_again(now)
+        if not is_known_so:
+            self._window.tell_again(now)
         self._event(_codes.AUTH, _codes.OK)
         self.work_state = _codes.AUTHENTICATED
         self._is_registered = False

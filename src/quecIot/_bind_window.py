@@ -19,6 +19,7 @@ class BindWindow:
         self._is_open = False
         self.is_due = left_open is not None
         self._serial = 0  # grows with every change, so that an answer to an older report settles nothing
+        self._sent = -1  # the serial of the last report that was made
 
     def open(self, code: str, seconds: int, now: float) -> None:
         """Replaces code and time; 0 seconds close the window."""
@@ -55,6 +56,17 @@ class BindWindow:
         """The Developer Center knows this device under a new identity, or is another one."""
         if self.seconds_left(now):
             self.is_due = True
+            self._serial += 1
+
+    def served(self) -> bool:
+        """Somebody was bound. True when it was by this code: it was sent, the answer is missing, and it is forgotten.
+
+        Kept, it would be told again, and a used code be taken for a fresh one.
+        """
+        if not self._is_open or not self.is_due or self._sent != self._serial:
+            return False
+        self.forget()
+        return True
 
     def report(self, now: float) -> "tuple[str, int, int] | None":
         """Code, seconds left and serial to tell, or None. A window that ended by itself need not be told."""
@@ -64,6 +76,7 @@ class BindWindow:
         if self._is_open and not left:
             self.is_due = False
             return None
+        self._sent = self._serial
         return self._code, left, self._serial
 
     def told(self, serial: int) -> bool:

@@ -22,7 +22,7 @@ SMALLEST_MTU = 23
 LARGEST_MTU = 517
 MAX_STRANGERS = 3
 MAX_CENTRALS = 8
-MAX_UNSENT = 16 * 1024  # a reader this slow is let go
+MAX_UNSENT = 64 * 1024  # a reader this slow is let go; the largest report is 21 KiB
 MAX_LOG_LINES = 32
 
 
@@ -34,7 +34,7 @@ class Central:
         wants_log: whether it has subscribed to the log.
     """
 
-    __slots__ = ("_unsent", "conversation", "lines", "mtu", "wants_log")
+    __slots__ = ("_unsaid", "_unsent", "conversation", "lines", "mtu", "wants_log")
 
     def __init__(self, conversation: "Conversation") -> None:
         self.conversation = conversation
@@ -42,6 +42,7 @@ class Central:
         self.wants_log = False
         self.lines: "list[str]" = []
         self._unsent = b""
+        self._unsaid = b""
 
     def add(self, data: bytes) -> None:
         self._unsent += data
@@ -56,8 +57,12 @@ class Central:
         return chunk
 
     def next_line(self) -> bytes:
-        """The next notification of the log; b"" when there is none. A line that is too long for one is cut."""
-        return self.lines.pop(0).encode()[: self.mtu - 3] if self.lines else b""
+        """The next notification of the log; b"" when there is none. A line feed ends a line, in as many as it takes."""
+        if not self._unsaid and self.lines:
+            self._unsaid = self.lines.pop(0).encode() + b"\n"
+        chunk = self._unsaid[: self.mtu - 3]
+        self._unsaid = self._unsaid[len(chunk) :]
+        return chunk
 
 
 class Peripheral:

@@ -93,7 +93,7 @@ class Board:
     def info(
         self, ids: "list[int] | tuple[int, ...]", soft_version: str, mcu_versions: "list[list[str]]"
     ) -> "list[tuple[int, str]]":
-        """Each of the ids; those that belong to cellular networks are empty."""
+        """Those of the ids that there are; what belongs to cellular networks is empty."""
         known = {
             1: MODEL,
             2: FIRMWARE + soft_version,
@@ -103,7 +103,7 @@ class Board:
             13: DATA_PROTOCOL,
             14: COMMUNICATION_PROTOCOL,
         }
-        return [(number, known.get(number, "")) for number in ids or _options.INFO_IDS]
+        return [(number, known.get(number, "")) for number in ids or _options.INFO_IDS if number in _options.INFO_IDS]
 
     def default_device_key(self, entropy: "Entropy") -> str:
         """The MAC address of the first network card; without one, a number drawn once and kept."""

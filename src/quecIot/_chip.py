@@ -135,8 +135,6 @@ class ChipConversation(Conversation):
         self._door = host.chip_door
 
     def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
-        if not 1 <= asked.packet_id <= 0xFFFE:
-            return []
         if asked.command == commands.CHIP_AUTHENTICATE:
             return [(asked.packet_id, commands.CHIP_AUTHENTICATE_ANSWER, self._authenticate(asked.payload, now))]
         answers = self.session.receive(asked, now)

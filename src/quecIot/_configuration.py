@@ -25,14 +25,22 @@ class Configuration:
         self._window = window
         self._log = log
 
-    def take_auth_key(self, sealed: bytes) -> None:
+    def take_auth_key(self, sealed: bytes) -> bool:
+        """True when the key is the answer to the bind code report: somebody was bound by that code."""
+        before = self._profile.auth_key
+        has_served = False
         try:
             self._profile.take_auth_key(sealed)
+            has_served = self._profile.auth_key not in (None, before) and self._window.served()
+            if has_served:
+                self._log("info", "the bind code has served: the bind window is closed")
+                self._profile.save(bind_code="")
         except CipherError as error:
             # sealed some other way, or by somebody else: the key the device has stays
             self._log("warning", "configuration: %s; left out" % error)
         except StoreError as error:
             self._log("error", str(error))
+        return has_served
 
     def take(self, asked: "Any", now: float) -> int:
         """Server, product and secret of `_downlink`'s decision. Unless it STAYS, the device has to log in anew."""

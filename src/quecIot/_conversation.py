@@ -4,11 +4,13 @@ Before the log-in nothing proves who asks, so no command is executed, and the co
 time. What a stranger may bring is up to the transport, and only while the bind window is open: over BLE Wi-Fi settings
 (0x7010) and, to a device without a network, an encrypted bind code (0x7016); over LAN neither. A device with a PIN
 wants proof of it before either, on the same connection. Credentials that end such a binding (0x7063) prove themselves.
-After the log-in the session decides.
+After the log-in the session decides, about frames that may then be as large as any: until then they are kept small.
+Pairing is for strangers: who has logged in gets no answer in the clear.
 """
 
 from quecbind.wire import commands, frame, lan
 from quecbind.wire.errors import WireError
+from quecIot import _platform
 from quecIot._sealed import Exchange, Sealing
 from quecIot._session import Door, Session
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from quecIot._draw import Entropy
     from quecIot._session import Answer, CarryOut
 
-MAX_FRAME = 4096
+MAX_FRAME = 4096  # of a stranger: all that it may bring is smaller
 IDLE_S = 15.0
 LIFE_S = 120.0
 MAX_REQUESTS = 64
@@ -89,6 +91,7 @@ class Conversation:
         self._exchange = Exchange(host.sealing)
         self._taken: "lan.Wifi | None" = None
         self._reader = frame.FrameReader(MAX_FRAME)
+        self._has_complained = False
         self._request_count = 0
         self._ends_at = now + IDLE_S
         self._last_at = now + LIFE_S
@@ -97,14 +100,28 @@ class Conversation:
         """The answers; None when the peer has asked often enough and is closed."""
         self._ends_at = min(now + IDLE_S, self._last_at)
         out = bytearray()
+        self._reader.max_frame = _platform.MAX_SESSION_FRAME if self.session.is_open else MAX_FRAME
         for asked in self._reader.feed(data):
             if not self.session.is_valid():
                 self._request_count += 1
                 if self._request_count > MAX_REQUESTS:
                     return None
+            if not 1 <= asked.packet_id <= 0xFFFE:  # never sent, and so never echoed
+                continue
             for packet_id, command, payload in self._answers(asked, now):
                 out += frame.encode(packet_id, command, payload)
+        if self._reader.too_large:
+            self._complain(self._reader.too_large)
+            self._reader.too_large = 0
         return bytes(out)
+
+    def _complain(self, size: int) -> None:
+        """A stranger fills no log: it is complained of once."""
+        if self.session.is_open or not self._has_complained:
+            self._has_complained = True
+            self._log(
+                "warning", "a frame of %d bytes is dropped: at most %d are taken" % (size, self._reader.max_frame)
+            )
 
     def next_timer(self) -> float:
         """When `handle_timer` has something to do."""
@@ -122,7 +139,7 @@ class Conversation:
 
     def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
         if asked.command == commands.PROVISION:
-            return self._pair(asked)
+            return [] if self.session.is_valid() else self._pair(asked)
         if asked.command == commands.HELLO:
             if self.session.is_valid():
                 self.start_over(now)

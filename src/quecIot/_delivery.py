@@ -64,10 +64,18 @@ class Delivery:
 
     # --- from the script ---
 
-    def send(self, command: int, payload: bytes, qos: int, codes: "tuple[int, int] | None", now: float) -> int:
+    def send(
+        self,
+        command: int,
+        payload: bytes,
+        qos: int,
+        codes: "tuple[int, int] | None",
+        now: float,
+        user: "str | None" = None,
+    ) -> int:
         """Takes a message for as soon as the link allows; its packet id, or 0 when there is no room."""
         packet_id = self._frame_id % 0xFFFE + 1
-        if not self._outbox.put(Message(command, packet_id, payload, qos, codes)):
+        if not self._outbox.put(Message(command, packet_id, payload, qos, codes, user=user)):
             return 0
         self._frame_id = packet_id
         self.pump(now)
@@ -76,6 +84,13 @@ class Delivery:
     def report_bind_code(self, now: float) -> None:
         """The bind window has changed."""
         self._report_at = now
+        self.pump(now)
+
+    def forget_report(self, now: float) -> None:
+        """The bind code report in flight, if there is one, is not repeated."""
+        if self._flight is not None and self._report is not None and self._flight.message is self._report[0]:
+            self._flight = None
+        self._report = None
         self.pump(now)
 
     def give_up(self) -> None:
@@ -147,11 +162,11 @@ class Delivery:
 
     # --- messages ---
 
-    def answer(self, command: int, packet_id: int, payload: bytes) -> bool:
+    def answer(self, command: int, packet_id: int, payload: bytes, user: "str | None" = None) -> bool:
         """An answer to a request, QoS 0, now or never."""
         if not self._is_ready or len(self._out) > MAX_UNSENT:
             return False
-        self._out += self._encode(Message(command, packet_id, payload, 0), 0)
+        self._out += self._encode(Message(command, packet_id, payload, 0, user=user), 0)
         return True
 
     def pump(self, now: float) -> None:
@@ -195,7 +210,7 @@ class Delivery:
         data = frame.encode(message.packet_id, message.command, message.payload)
         if self.session_key:
             data = signing.session_encrypt(self.session_key, data)
-        topic = topics.uplink(self.client_id, commands.topic_kind(message.command) or "sys")
+        topic = topics.uplink(self.client_id, commands.topic_kind(message.command) or "sys", message.user)
         return mqtt.Publish(topic, data, message.qos, packet_id=mqtt_id).encode()
 
     def _next_mqtt_id(self) -> int:

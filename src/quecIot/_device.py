@@ -177,7 +177,11 @@ class Device:
         def idle(agent: Agent, *arguments: "Any") -> bool:
             if agent.mode:
                 raise _Refused("%s: only while the connection mode is 0" % call)
-            return work(*arguments) is not False
+            before = self._profile.identity()
+            is_done = work(*arguments) is not False
+            if self._profile.identity() != before:
+                self._window.tell_again(self._monotonic())
+            return is_done
 
         return bool(self._do(call, values, idle))
 
@@ -276,7 +280,7 @@ class Device:
 
     def set_server(self, kind: "Any", server: "Any") -> bool:
         def work(kind: int, server: str) -> None:
-            self._profile.save(server=server)
+            self._profile.set_server(server)
 
         return self._configure("setServer", (kind, server), work)
 
@@ -341,7 +345,7 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, data: bytes) -> int:
-            self._near.report(commands.TRANSPARENT_UP, data)
+            self._tell_near(call, commands.TRANSPARENT_UP, data)
             return self._send(agent, call, commands.TRANSPARENT_UP, data, qos, _TRANSPARENT)
 
         return int(self._do(call, (qos, data), work, -1))
@@ -350,10 +354,14 @@ class Device:
         """The packet id, or -1."""
 
         def work(agent: Agent, qos: int, payload: bytes) -> int:
-            self._near.report(commands.TSL_REPORT, payload)
+            self._tell_near(call, commands.TSL_REPORT, payload)
             return self._send(agent, call, commands.TSL_REPORT, payload, qos, _TSL)
 
         return int(self._do(call, (qos, properties), work, -1))
+
+    def _tell_near(self, call: str, command: int, payload: bytes) -> None:
+        if not self._near.report(command, payload) and self._is_ble_only:
+            raise _Refused("%s: too large for BLE, and there is no other link" % call)
 
     def _send(
         self, agent: Agent, call: str, command: int, payload: bytes, qos: int, codes: "tuple[int, int] | None"

@@ -1,7 +1,8 @@
 """What a frame from the Developer Center asks for: bytes to a decision, and nothing done yet.
 
-A decision is a tuple whose first element is one of the words below. Commands that this module does not serve, and
-payloads that cannot be read, become the exception that the device owes for them.
+A decision is a tuple whose first element is one of the words below. Payloads that cannot be read, and the firmware
+updates and locations that this module does not serve, become the exception that the device owes for them; commands
+that nobody knows are ignored.
 """
 
 from quecbind.wire import commands, ttlv
@@ -68,7 +69,7 @@ def decide(frame: "Frame") -> "tuple[Any, ...]":
     if not 1 <= frame.packet_id <= 0xFFFE:
         return NOTHING, "a frame with packet id %d is dropped" % frame.packet_id
     reader = _READERS.get(frame.command)
-    return (COMPLAIN, _codes.COMMAND_NOT_KNOWN) if reader is None else reader(frame)
+    return (NOTHING, "command 0x%04X is not known" % frame.command) if reader is None else reader(frame)
 
 
 def _transparent(frame: "Frame") -> "tuple[Any, ...]":
@@ -90,17 +91,25 @@ def _read(frame: "Frame") -> "tuple[Any, ...]":
 
 
 def _read_status(frame: "Frame") -> "tuple[Any, ...]":
-    try:
-        return ANSWER_STATUS, commands.decode_ids(frame.payload)
-    except WireError:
-        return COMPLAIN, _codes.LENGTH_WRONG
+    return _asked(ANSWER_STATUS, frame.payload)
 
 
 def _read_info(frame: "Frame") -> "tuple[Any, ...]":
-    try:
-        return ANSWER_INFO, commands.decode_ids(frame.payload)
-    except WireError:
+    return _asked(ANSWER_INFO, frame.payload)
+
+
+def _asked(word: str, payload: bytes) -> "tuple[Any, ...]":
+    """The ids once each, whatever they are: none of them makes the others unreadable."""
+    if len(payload) % 2:
         return COMPLAIN, _codes.LENGTH_WRONG
+    ids: "list[int]" = []
+    seen = set()
+    for at in range(0, len(payload), 2):
+        number = payload[at] << 8 | payload[at + 1]
+        if number not in seen:
+            seen.add(number)
+            ids.append(number)
+    return word, ids
 
 
 def _exception(frame: "Frame") -> "tuple[Any, ...]":
@@ -111,6 +120,10 @@ def _exception(frame: "Frame") -> "tuple[Any, ...]":
     if type(code) is not int or code <= _codes.OK:
         return NOTHING, "an exception without an error code is ignored"
     return REFUSED, code
+
+
+def _not_served(frame: "Frame") -> "tuple[Any, ...]":
+    return COMPLAIN, _codes.COMMAND_NOT_KNOWN
 
 
 def _nothing(frame: "Frame") -> "tuple[Any, ...]":
@@ -134,6 +147,9 @@ _READERS: "dict[int, Callable[[Frame], tuple[Any, ...]]]" = {
     commands.EXCEPTION_DOWN: _exception,
     commands.CONFIGURE: _configure,
     0x00B3: _nothing,
+    0x0111: _not_served,  # OTA
+    0x0113: _not_served,
+    0x0123: _not_served,  # location
 }
 
 

@@ -4,7 +4,7 @@ Everything here is called from the threads of the two transports, or from the sc
 as long as a look or a store write takes, and never while another lock is asked for.
 """
 
-from quecbind.wire import ble_advertising, ttlv
+from quecbind.wire import ble_advertising, commands, lan, ttlv
 from quecIot import _codes, _downlink, _platform
 from quecIot._ble import Peripheral
 from quecIot._ble_binding import BleBinding
@@ -14,7 +14,7 @@ from quecIot._conversation import Host
 from quecIot._events import Events
 from quecIot._lan import LanServer
 from quecIot._sealed import Pin, Sealing
-from quecIot._session import Door
+from quecIot._session import Door, fits
 from quecIot._store import StoreError
 
 TYPE_CHECKING = False
@@ -157,19 +157,29 @@ class Near:
         if self.ble is not None:
             self.ble.refresh()
 
-    def report(self, command: int, payload: bytes) -> None:
-        """Tells every App that is logged in, whether the Developer Center can be told or not."""
+    def report(self, command: int, payload: bytes) -> bool:
+        """Tells every App that is logged in, whether the Developer Center can be told or not. False: not all of it."""
         if self.lan is not None:
             self.lan.report(command, payload)
         if self.ble is not None:
             self.ble.report(command, payload)
+        return self._fits(command, payload)
 
     def answer_read(self, packet_id: int, payload: bytes) -> bool:
         """Tells the properties to whichever App has asked for them by that packet id; False when none has."""
         is_for_app = self.lan is not None and self.lan.answer_read(packet_id, payload)
         if self.ble is not None and self.ble.answer_read(packet_id, payload):
             is_for_app = True
+        if is_for_app:
+            self._fits(commands.TSL_REPORT, payload)
         return is_for_app
+
+    @staticmethod
+    def _fits(command: int, payload: bytes) -> bool:
+        if fits(command, payload):
+            return True
+        _platform.log(_platform.WARNING, "Apps nearby are not told: over %d bytes fit in no frame" % lan.MAX_DATA)
+        return False
 
     def set_provision_callback(self, callback: "Callable[[str, str], object]") -> None:
         """Whom networks are handed to; with the device's lock held."""

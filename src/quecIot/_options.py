@@ -1,7 +1,8 @@
 """Every argument of every call: what it may be, as tables. Nothing is changed here, and no value is ever logged.
 
 A rule takes the argument and gives it in the one form the rest of the module uses (bytes become text, a dict becomes
-TTLV fields), or WRONG. Scripts may give bytes for text; a bool is never a number.
+TTLV fields), or WRONG. Scripts may give bytes for text, and a subclass's value, an IntEnum's for instance; a bool is
+never a number. A class whose methods raise is wrong like any other.
 """
 
 from quecbind.wire import sealed, ttlv
@@ -24,6 +25,23 @@ _HEX = "0123456789ABCDEF"
 
 class Wrong(ValueError):
     """An argument that breaks its rule; the sentence names call, argument and rule."""
+
+
+_TYPES: "tuple[tuple[type[Any], Any], ...]" = (
+    (int, 0),
+    (str, ""),
+    (bytes, b""),
+    (float, 0.0),
+)  # and what changes nothing when it is added
+
+
+def _plain(value: "Any") -> "Any":
+    """The value of a subclass's object in the type itself; anything else as it is."""
+    if type(value) is not bool:
+        for kind, nothing in _TYPES:
+            if isinstance(value, kind):
+                return value if type(value) is kind else value + nothing
+    return value
 
 
 def _text(value: "Any") -> "str | None":
@@ -115,10 +133,11 @@ def _ids(known: "tuple[int, ...]") -> "Callable[[Any], Any]":
     def rule(value: "Any") -> "Any":
         if not isinstance(value, (list, tuple)) or not value:
             return WRONG
-        for number in value:
+        numbers = [_plain(number) for number in value]
+        for number in numbers:
             if type(number) is not int or number not in known:
                 return WRONG
-        return list(value)
+        return numbers
 
     return rule
 
@@ -159,6 +178,7 @@ def _server(value: "Any") -> "Any":
 
 def _value(value: "Any", depth: int) -> "Any":
     """A property's value as the codec wants it: an array is a list of id 0, a struct a list of pairs."""
+    value = _plain(value)
     if isinstance(value, (bool, int, float, str, bytes)):
         return value
     if depth and isinstance(value, dict):
@@ -169,11 +189,12 @@ def _value(value: "Any", depth: int) -> "Any":
 
 
 def _fields(value: "dict[Any, Any]", depth: int) -> "list[tuple[int, Any]]":
-    for number in value:
+    values = {_plain(number): one for number, one in value.items()}
+    for number in values:
         if type(number) is not int or number < 1:
             raise Wrong("a property id must be an int, 1..8191")
     # sorted: a dict of MicroPython has no order
-    return [(number, _value(value[number], depth)) for number in sorted(value)]
+    return [(number, _value(values[number], depth)) for number in sorted(values)]
 
 
 def _properties(value: "Any") -> "Any":
@@ -248,9 +269,11 @@ def check(call: str, values: "tuple[Any, ...]") -> "list[Any]":
     for index in range(len(rules)):
         name, (rule, sentence) = rules[index]
         try:
-            value = rule(values[index])
+            value = rule(_plain(values[index]))
         except Wrong as error:
             raise Wrong("%s: %s: %s" % (call, name, error)) from None
+        except Exception:  # noqa: BLE001 - a script's own class may do anything, and a call never raises
+            value = WRONG
         if value is WRONG:
             raise Wrong("%s: %s must be %s" % (call, name, sentence))
         checked.append(value)

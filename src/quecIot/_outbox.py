@@ -17,9 +17,10 @@ class Message:
     Attributes:
         codes: the sent and the failed code of event 4, None when no event is due.
         is_kept: whether it survives the end of a connection.
+        user: the App user whom it answers, None when it is the Developer Center itself.
     """
 
-    __slots__ = ("codes", "command", "is_kept", "packet_id", "payload", "qos")
+    __slots__ = ("codes", "command", "is_kept", "packet_id", "payload", "qos", "user")
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Message:
         qos: int,
         codes: "tuple[int, int] | None" = None,
         is_kept: bool = True,
+        user: "str | None" = None,
     ) -> None:
         self.command = command
         self.packet_id = packet_id
@@ -36,6 +38,7 @@ class Message:
         self.qos = qos
         self.codes = codes
         self.is_kept = is_kept
+        self.user = user
 
 
 class Outbox:

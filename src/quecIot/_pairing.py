@@ -74,6 +74,8 @@ class Discovery:
             return None
         if asked.command != question or asked.payload or not self._is_own_network(source[0]):
             return None
+        if not 1 <= asked.packet_id <= 0xFFFE:
+            return None
         self._total.take()
         self._by_source[source[0]].take()
         return int(asked.packet_id)

@@ -97,6 +97,10 @@ class Profile:
     def server(self) -> str:
         return self._now("server")
 
+    def identity(self) -> "tuple[str, ...]":
+        """What the Developer Center knows this device by, and which one it is; for comparison only."""
+        return self.server, self.product_key, self.product_secret, self.device_key, self.device_secret
+
     @property
     def device_secret(self) -> str:
         """Empty while there is none, or none to be used."""
@@ -130,7 +134,13 @@ class Profile:
         values = self.store.values
         if (product_key, product_secret) != (values["product_key"], values["product_secret"]):
             self.save(product_key=product_key, product_secret=product_secret, moved=None, device_secret="")
-            self._secret_forgotten = False
+            self.trial_failed()
+
+    def set_server(self, server: str) -> None:
+        is_another = server != self.store.values["server"]
+        self.save(server=server)
+        if is_another and not self._server_override:
+            self.trial_failed()
 
     def set_device(self, device_key: str, device_secret: str) -> bool:
         """False for a combination that means nothing: see the table of setDkDs."""
@@ -140,7 +150,7 @@ class Profile:
         if device_key == self.default_device_key:
             return False
         self.save(device_key=device_key, device_secret=device_secret)
-        self._secret_forgotten = False
+        self.trial_failed()
         return True
 
     def new_bind_secret(self) -> str:
@@ -230,7 +240,7 @@ class Profile:
             self.trial = None
 
     def trial_failed(self) -> None:
-        """Back to the old place, with the old secret."""
+        """Back to the old place, with the old secret; or to where the script has it go meanwhile."""
         self.trial = None
         self._secret_forgotten = False
 

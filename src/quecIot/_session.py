@@ -203,11 +203,13 @@ class Session:
         return event, code, [number, ids]
 
     def report(self, command: int, payload: bytes) -> bytes:
-        """Frames that tell the App what the script reports; b"" when nobody is logged in."""
+        """Frames that tell the App what the script reports; b"" when nobody is logged in. Without what fits in none."""
         if not self.is_valid():
             return b""
         out = b""
-        for part in _parts(payload) if command == commands.TSL_REPORT else [payload]:
+        for part in parts(command, payload):
+            if len(part) > lan.MAX_DATA:
+                continue
             self._packet_id = self._packet_id % 0xFFFE + 1
             out += frame.encode(self._packet_id, command, self._encrypted(part))
         return out
@@ -271,16 +273,21 @@ _SERVED = (commands.TSL_READ, commands.TSL_WRITE, commands.TRANSPARENT_DOWN, com
 _FAILED = (_downlink.COMPLAIN, _downlink.NOTHING)
 
 
-def _parts(payload: bytes) -> "list[bytes]":
+def fits(command: int, payload: bytes) -> bool:
+    """Whether `report` leaves out nothing of it."""
+    return len(payload) <= lan.MAX_DATA or all([len(part) <= lan.MAX_DATA for part in parts(command, payload)])
+
+
+def parts(command: int, payload: bytes) -> "list[bytes]":
     """The properties of a report in sets that fit a frame each; one that is large by itself stays whole."""
-    if len(payload) <= MAX_REPORT:
+    if len(payload) <= MAX_REPORT or command != commands.TSL_REPORT:
         return [payload]
-    parts: "list[bytes]" = []
+    whole: "list[bytes]" = []
     part = b""
     for field in ttlv.decode(payload):
         one = ttlv.encode([field])
         if part and len(part) + len(one) > MAX_REPORT:
-            parts.append(part)
+            whole.append(part)
             part = b""
         part += one
-    return parts + [part]
+    return whole + [part]

@@ -28,6 +28,7 @@ KEY = bytes(range(16))
 RANDOM = "A1b2C3d4E5f6G7h8"
 TOKEN = "b4a50f328c7a789fc79a519a0894a9b33a3f0a14224728215d88716f25a5b3f2"
 GIVEN = bytes.fromhex("aaaa0019f203e97033000b001041316232433364344535663647376838")
+EMPTY_BLOCK = bytes.fromhex("13786a354a14e7f13d76333674bc7ccc")
 TAKEN = bytes.fromhex("aaaa0009ac03ea7035001a0000")
 
 
@@ -375,3 +376,62 @@ def test_packet_ids_stay_where_apps_count(session: ControlSession) -> None:
         session.send_raw(b"x")
 
     assert [one.packet_id for one in sent(session)] == [0xFFFD, 0xFFFE, 1000, 1001]
+
+
+class TestEmptyAcknowledgement:
+    """Some devices acknowledge a write with nothing. So can anybody, so it needs some other sign of the key."""
+
+    def written(self, session: ControlSession) -> int:
+        number = session.write([(38, True)], 101.0)
+        session.data_to_send()
+        return number
+
+    def test_of_a_device_that_has_shown_the_key_it_is_done(self, session: ControlSession) -> None:
+        session.receive_data(told(commands.TSL_REPORT, bytes.fromhex("0009")), 101.0)
+        number = self.written(session)
+
+        assert session.receive_data(frame.encode(number, commands.WRITE_ACK), 101.1) == [Written(number, 0)]
+
+    def test_one_encrypted_block_of_nothing_is_done(self, session: ControlSession) -> None:
+        number = self.written(session)
+
+        assert session.receive_data(frame.encode(number, commands.WRITE_ACK, EMPTY_BLOCK), 101.1) == [
+            Written(number, 0)
+        ]
+        assert session.is_proven
+
+    def test_what_the_app_itself_encrypted_shows_no_key_when_it_comes_back(self, session: ControlSession) -> None:
+        number = session.write([(38, True)], 101.0)
+        (question,) = sent(session)
+
+        session.receive_data(frame.encode(7, commands.TSL_REPORT, question.payload), 101.1)
+        happenings = session.receive_data(frame.encode(number, commands.WRITE_ACK), 101.2)
+
+        assert happenings == []
+        assert not session.is_proven
+
+    def test_of_any_other_it_is_done_once_the_key_is_shown_for_which_the_app_asks(
+        self, session: ControlSession
+    ) -> None:
+        number = self.written(session)
+
+        assert session.receive_data(frame.encode(number, commands.WRITE_ACK) * 2, 101.1) == []
+        (question,) = sent(session)
+        assert (question.command, opened(question.payload)) == (commands.TSL_READ, b"")
+        assert session.receive_data(frame.encode(question.packet_id, commands.TSL_READ_ANSWER), 101.2) == []
+        report = told(commands.TSL_REPORT, bytes.fromhex("0009 0131"))
+
+        assert session.receive_data(report, 101.3) == [Reported(((1, True), (38, True))), Written(number, 0)]
+        assert session.receive_data(frame.encode(number, commands.WRITE_ACK), 101.4) == []
+
+    def test_of_a_peer_that_never_shows_it_the_write_is_unanswered(self, session: ControlSession) -> None:
+        number = self.written(session)
+
+        session.receive_data(frame.encode(number, commands.WRITE_ACK), 101.1)
+
+        assert Unanswered(number) in session.tick(101.0 + control_session.ANSWER_S)
+        assert not session.is_proven
+
+    def test_one_that_nobody_waits_for_asks_nothing(self, session: ControlSession) -> None:
+        assert session.receive_data(frame.encode(1234, commands.WRITE_ACK), 101.1) == []
+        assert sent(session) == []

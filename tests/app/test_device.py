@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from quecbind.app import Device
-from quecbind.app.device import REST_S, Seen
+from quecbind.app.device import FIRST_WAIT_S, LONGEST_WAIT_S, REST_S, Seen
 from quecbind.app.errors import AppError, ControlError, KeyRefusedError, NoPathError, PathLostError, RefusedError
 from quecbind.app.model import Model, Property
 from quecbind.app.path import BLE, CLOUD, LAN, Audience, Change, Raw, Watch
@@ -218,7 +218,7 @@ async def test_a_name_that_is_no_property_reaches_nobody(scene: Scene, name: str
     assert scene.lan.opened_count == 0
 
 
-async def test_a_watcher_is_told_of_values_raw_data_and_every_change_of_path(scene: Scene) -> None:
+async def test_a_watcher_is_told_of_values_raw_data_and_every_change_of_path(scene: Scene, moved: Any) -> None:
     seen: list[Seen] = []
 
     async def watch() -> None:
@@ -230,6 +230,7 @@ async def test_a_watcher_is_told_of_values_raw_data_and_every_change_of_path(sce
         await asyncio.sleep(0)
     scene.lan.path.audience.tell(Change({38: True, 99: 2}))
     scene.lan.path.audience.tell(Raw(b"\x01"))
+    moved(FIRST_WAIT_S)
     scene.lan.error = PathLostError("unplugged")
     scene.lan.path.audience.end("unplugged")
     while seen[-1].path != "ble":
@@ -270,6 +271,56 @@ async def test_a_watcher_waits_for_the_device_to_come_back_but_not_when_it_is_re
     with pytest.raises(NoPathError):
         await anext(watching)
     assert waits == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("tells", [False, True], ids=["and tells nothing", "and tells something first"])
+async def test_a_device_that_closes_right_behind_the_log_in_is_opened_after_ever_longer_waits(
+    moved: Any, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    waits: list[float] = []
+    lan = MemoryWay(LAN)
+    watching = Device("p1aB3c", "D1", [lan], MODEL).watch()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        moved(seconds)
+
+    monkeypatch.setattr("quecbind.app.device.asyncio.sleep", sleep)
+    for _ in range(8):
+        assert await anext(watching) == Seen("lan")
+        if tells:
+            lan.path.audience.tell(Change({3: 5}))
+            await anext(watching)
+        lan.path.audience.end("closed")
+        assert await anext(watching) == Seen("", reason="closed")
+    assert await anext(watching) == Seen("lan")
+
+    assert waits == [1, 2, 4, 8, 16, LONGEST_WAIT_S, LONGEST_WAIT_S, LONGEST_WAIT_S]
+
+
+@pytest.mark.parametrize(("tells", "lasts"), [(True, FIRST_WAIT_S), (False, REST_S)])
+async def test_a_path_that_was_of_use_is_replaced_at_once(
+    moved: Any, monkeypatch: pytest.MonkeyPatch, tells: bool, lasts: float
+) -> None:
+    waits: list[float] = []
+    lan = MemoryWay(LAN)
+    watching = Device("p1aB3c", "D1", [lan], MODEL).watch()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("quecbind.app.device.asyncio.sleep", sleep)
+    for lasted in (0.0, lasts, 0.0):
+        await anext(watching)
+        if tells:
+            lan.path.audience.tell(Change({3: 5}))
+            await anext(watching)
+        moved(lasted)
+        lan.path.audience.end("closed")
+        await anext(watching)
+    await anext(watching)
+
+    assert waits == [FIRST_WAIT_S, FIRST_WAIT_S]
 
 
 async def test_a_watcher_of_a_device_that_is_nowhere_is_told_at_once(scene: Scene) -> None:

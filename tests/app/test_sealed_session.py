@@ -6,9 +6,10 @@ import os
 
 import pytest
 import spake2
+from spake2.ed25519_basic import NotOnCurve
 
 from quecbind.app.bounded import MAX_ANSWER
-from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.errors import NoBindCodeError, PairingError, UnconfirmedPinError, WrongPinError
 from quecbind.app.sealed_session import SealedSession
 from quecbind.wire import commands, frame, lan, sealed, ttlv
 
@@ -118,15 +119,11 @@ def test_an_outcome_before_the_proof_is_not_taken() -> None:
     assert not app.is_over()
 
 
-@pytest.mark.parametrize("when", ["asked", "proved"])
-def test_not_now_says_that_the_device_is_not_in_pairing_mode(when: str) -> None:
-    app, device = session(), Device()
-    command = commands.SEALED_ANSWER
-    if when == "proved":
-        app.receive_data(device.answer(app.data_to_send()), 100.1)
-        command = commands.SEALED_OUTCOME
+def test_not_now_says_that_the_device_is_not_in_pairing_mode() -> None:
+    app = session()
+    app.data_to_send()
 
-    app.receive_data(frame.encode(1000, command, sealed.not_now()), 100.1)
+    app.receive_data(frame.encode(1000, commands.SEALED_ANSWER, sealed.not_now()), 100.1)
 
     assert isinstance(app.error, NoBindCodeError)
 
@@ -176,3 +173,65 @@ def test_the_end_of_the_connection_too_much_data_and_silence_end_it() -> None:
 def test_what_is_no_pin_is_refused_before_anything_is_sent(pin: str) -> None:
     with pytest.raises(PairingError, match="6 to 16 digits"):
         session(pin)
+
+
+def not_on_the_curve() -> bytes:
+    """An element of the right size and side that the library cannot even decode."""
+    for number in range(2, 50):
+        element = b"B" + number.to_bytes(32, "little")
+        side = spake2.SPAKE2_A(b"123456")
+        side.start()
+        try:
+            side.finish(element)
+        except NotOnCurve:
+            return element
+        except ValueError:
+            continue
+    raise AssertionError("every number is one")
+
+
+def test_an_answer_that_is_no_point_ends_the_exchange_with_a_sentence() -> None:
+    app = session()
+    app.data_to_send()
+
+    app.receive_data(frame.encode(1000, commands.SEALED_ANSWER, sealed.answer(not_on_the_curve())), 100.1)
+
+    assert app.error is not None
+    assert app.error.message == "the device's answer is not part of this exchange"
+    assert app.data_to_send() == b""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"",
+        frame.encode(1001, commands.SEALED_OUTCOME, sealed.not_now()),
+        frame.encode(1001, commands.SEALED_OUTCOME, b"\xff"),
+        frame.encode(1001, commands.SEALED_OUTCOME, sealed.hand_over(bytes(64))),
+        bytes(MAX_ANSWER),
+        None,
+    ],
+    ids=["closed", "not now", "unreadable", "another key's", "too much", "silence"],
+)
+def test_who_takes_the_proof_and_gives_none_has_guessed_once_and_is_not_asked_again(end: bytes | None) -> None:
+    app, liar = session(), Device(pin="000000")
+    app.receive_data(liar.answer(app.data_to_send()), 100.1)
+    app.data_to_send()
+
+    if end is None:
+        app.handle_timer(105.0)
+    else:
+        app.receive_data(end, 100.2)
+
+    assert isinstance(app.error, UnconfirmedPinError)
+    assert app.error.tries_left is None
+    assert PIN not in str(app.error) + app.error.help
+
+
+def test_an_exchange_that_ends_before_the_proof_may_be_begun_again() -> None:
+    app = session()
+    app.data_to_send()
+
+    app.receive_data(b"", 100.1)
+
+    assert not isinstance(app.error, WrongPinError)

@@ -1,5 +1,6 @@
 """`quecbind device run`: the script's surroundings, and how it ends."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -111,3 +112,19 @@ def test_the_example_says_what_it_is_missing(
 
     assert cli.main(["device", "run", str(example)]) == USAGE
     assert missing in capsys.readouterr().out
+
+
+def test_a_library_that_logs_does_not_make_every_line_come_twice(
+    script: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    script.write_text(
+        "import logging\n"
+        "logging.debug('as bumble does it: it gives the root logger a handler')\n"
+        "logging.getLogger('quecIot').warning('a line of the device')\n"
+    )
+
+    assert cli.main(["device", "run", str(script), "--seconds", "0.1"]) == DONE
+
+    assert capsys.readouterr().err.count("a line of the device") == 1
+    assert logging.getLogger("quecIot").propagate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quecbind.wire import commands, frame, mqtt, topics, ttlv
-from quecIot import _codes, _outbox
+from quecIot import _agent, _codes, _outbox
 from quecIot._delivery import MAX_UNSENT
 from tests.quecIot.bench import DK, DS, PK, Bench, fields_of
 
@@ -264,7 +264,8 @@ def test_status_and_information_are_answered_without_the_script(
         (commands.STATUS_READ, b"\x00\x01\x00", 2),
         (commands.INFO_READ, b"\x00", 2),
         (0x0111, b"", 4),
-        (0x7777, b"", 4),
+        (0x0113, b"", 4),
+        (0x0123, ttlv.encode([(1, "LBS;")]), 4),
     ],
 )
 def test_what_cannot_be_served_is_complained_of(command: int, payload: bytes, complaint: int) -> None:
@@ -297,7 +298,11 @@ def test_packet_ids_0_and_ffff_are_dropped_but_acknowledged(packet_id: int) -> N
         f"q/1/d/qd{PK}{DK}x/bus",
         f"q/1/d/qd{PK}{DK}",
         f"q/1/d/qd{PK}{DK}/",
-        f"q/1/d/qd{PK}{DK}/bus/user",
+        f"q/1/d/qd{PK}{DK}/bus/",
+        f"q/1/d/qd{PK}{DK}//user",
+        f"q/1/d/qd{PK}{DK}/bus/user/",
+        f"q/1/d/qd{PK}{DK}/bus/user/more",
+        f"q/1/d/qd{PK}{DK}/bus/{'u' * 129}",
         f"Q/1/d/qd{PK}{DK}/bus",
         "q/1/d/qdp1115Xother/bus",
         "bus",
@@ -378,3 +383,128 @@ def test_b3_is_ignored() -> None:
     bench.receive(bench.downlink(0x00B3))
 
     assert bench.sent() == [mqtt.Puback(9)]
+
+
+@pytest.mark.parametrize("command", [0x7777, 0x0012, 0x7030, 0x0001])
+def test_an_unknown_command_draws_nothing(command: int) -> None:
+    bench = Bench()
+    bench.ready()
+
+    bench.receive(bench.downlink(command, b"\xff"))
+
+    assert bench.sent() == [mqtt.Puback(9)]
+    assert bench.events() == []
+    assert bench.logged[-1] == f"command 0x{command:04X} is not known"
+
+
+@pytest.mark.parametrize(
+    ("request_command", "answer", "ids", "expected"),
+    [
+        (commands.STATUS_READ, commands.STATUS_ANSWER, "0063 0001", [1]),
+        (commands.STATUS_READ, commands.STATUS_ANSWER, "0063", []),
+        (commands.STATUS_READ, commands.STATUS_ANSWER, "0005", []),
+        (commands.STATUS_READ, commands.STATUS_ANSWER, "0000", []),
+        (commands.INFO_READ, commands.INFO_ANSWER, "0001 000b 000d 0063", [1, 11, 13]),
+        (commands.INFO_READ, commands.INFO_ANSWER, "0063 ffff 0000", []),
+        (commands.INFO_READ, commands.INFO_ANSWER, "0004", [4]),
+        (commands.INFO_READ, commands.INFO_ANSWER, "0001" * 30000, [1]),
+    ],
+)
+def test_unknown_ids_are_left_out_and_of_nothing_the_answer_is_empty(
+    request_command: int, answer: int, ids: str, expected: list[int]
+) -> None:
+    bench = Bench()
+    bench.ready()
+
+    bench.receive(bench.downlink(request_command, bytes.fromhex(ids), packet_id=77))
+
+    (reply,) = bench.acknowledge()
+    assert (reply.packet_id, reply.command) == (77, answer)
+    assert [number for number, _ in ttlv.decode(reply.payload)] == expected if expected else reply.payload == b""
+
+
+# --- an App user's messages ---
+
+
+def from_user(bench: Bench, command: int, payload: bytes = b"", packet_id: int = 77, user: str = "U123") -> None:
+    kind = commands.topic_kind(command) or "bus"
+    bench.receive(bench.downlink(command, payload, packet_id, topic=f"q/1/d/qd{PK}{DK}/{kind}/{user}"))
+
+
+def answered(bench: Bench) -> list[tuple[str, int]]:
+    """Topics behind the client id, and commands, of what was published."""
+    return [
+        (one.topic[len(f"q/2/d/qd{PK}{DK}/") :], frame.decode(one.payload).command)
+        for one in bench.sent()
+        if isinstance(one, mqtt.Publish)
+    ]
+
+
+def test_an_app_users_message_is_done_like_any() -> None:
+    bench = Bench()
+    bench.ready()
+
+    from_user(bench, commands.TRANSPARENT_DOWN, b"on")
+    from_user(bench, commands.TSL_WRITE, bytes.fromhex("0009"))
+
+    assert bench.events() == [(5, 10200, b"on"), (5, 10210, {1: True})]
+    assert bench.sent() == [mqtt.Puback(9), mqtt.Puback(9)]
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "answer"),
+    [
+        (commands.STATUS_READ, "0001", ("sys/U123", commands.STATUS_ANSWER)),
+        (commands.INFO_READ, "0001", ("sys/U123", commands.INFO_ANSWER)),
+        (commands.INFO_READ, "0063", ("sys/U123", commands.INFO_ANSWER)),
+        (commands.TSL_WRITE, "ff", ("sys/U123", commands.EXCEPTION_UP)),
+    ],
+)
+def test_the_answer_goes_to_the_app_user(command: int, payload: str, answer: tuple[str, int]) -> None:
+    bench = Bench()
+    bench.ready()
+
+    from_user(bench, command, bytes.fromhex(payload))
+
+    assert answered(bench) == [answer]
+    bench.acknowledge()
+    bench.receive(bench.downlink(command, bytes.fromhex(payload), packet_id=78))
+    assert "U123" not in str(bench.sent())
+
+
+def test_what_the_script_answers_goes_to_the_app_user_that_asked_and_once() -> None:
+    bench = Bench()
+    bench.ready()
+    from_user(bench, commands.TSL_READ, b"\x00\x01", packet_id=77)
+    bench.receive(bench.downlink(commands.TSL_READ, b"\x00\x01", packet_id=78))
+    bench.sent()
+
+    for packet_id in (78, 77, 77):
+        assert bench.agent.answer(commands.TSL_READ_ANSWER, packet_id, bytes.fromhex("0009"))
+
+    assert [topic for topic, _ in answered(bench)] == ["bus", "bus/U123", "bus"]
+
+
+def test_a_packet_id_belongs_to_whoever_used_it_last() -> None:
+    bench = Bench()
+    bench.ready()
+    from_user(bench, commands.TSL_READ, packet_id=77, user="first")
+    from_user(bench, commands.TSL_READ, packet_id=77, user="second")
+    from_user(bench, commands.TSL_READ, packet_id=78)
+    bench.receive(bench.downlink(commands.TSL_READ, packet_id=78))
+    bench.sent()
+
+    for packet_id in (77, 78):
+        bench.agent.answer(commands.TSL_READ_ANSWER, packet_id, bytes.fromhex("0009"))
+
+    assert [topic for topic, _ in answered(bench)] == ["bus/second", "bus"]
+
+
+def test_reads_that_no_script_answers_do_not_fill_the_memory() -> None:
+    bench = Bench()
+    bench.ready()
+
+    for packet_id in range(1, 300):
+        from_user(bench, commands.TSL_READ, packet_id=packet_id)
+
+    assert len(bench.agent._users) == _agent._MAX_USERS

@@ -174,3 +174,99 @@ def test_a_connection_ends_when_it_is_silent_and_when_it_lasts_too_long() -> Non
     assert conversation.next_timer() == _conversation.LIFE_S
     assert conversation.handle_timer(_conversation.LIFE_S - 1) == b""
     assert conversation.handle_timer(_conversation.LIFE_S) is None
+
+
+# --- sizes ---
+
+
+def secret_frame(peer: Peer, size: int) -> bytes:
+    """0x0023 with so many bytes of raw data, of an App that has logged in."""
+    session = peer.conversation.session
+    return frame.encode(7, commands.TRANSPARENT_DOWN, signing.lan_encrypt(KEY, session._iv, bytes(size)))
+
+
+@pytest.mark.parametrize("size", [5000, lan.MAX_DATA, lan.MAX_FRAME - 9 - 16])
+def test_who_has_logged_in_sends_frames_of_any_size_that_peers_agree_on(size: int) -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+
+    peer.conversation.receive_data(secret_frame(peer, size), 2.0)
+
+    assert [len(decision[2]) for decision in peer.asked] == [size]
+    assert peer.logged == []
+
+
+def test_a_larger_one_is_dropped_and_logged_each_time() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+
+    for now in (2.0, 3.0):
+        assert peer.conversation.receive_data(secret_frame(peer, 0x5500), now) == b""
+
+    assert peer.asked == []
+    sentence = f"a frame of {0x5500 + 16 + 9} bytes is dropped: at most {lan.MAX_FRAME} are taken"
+    assert peer.logged == [sentence] * 2
+    peer.conversation.receive_data(secret_frame(peer, 10), 4.0)
+    assert len(peer.asked) == 1
+
+
+def test_a_strangers_frames_stay_small_and_it_fills_no_log() -> None:
+    peer = Peer()
+    large = frame.encode(7, commands.LOGIN, bytes(_conversation.MAX_FRAME))
+
+    for _ in range(5):
+        assert peer.conversation.receive_data(large, 1.0) == b""
+
+    assert len(peer.logged) == 1
+    assert len(peer.conversation._reader._plain or b"") == 0
+
+
+def test_who_says_hello_again_is_a_stranger_again() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+    large = secret_frame(peer, 5000)
+    peer.ask(commands.HELLO, now=2.0)
+
+    peer.conversation.receive_data(large, 3.0)
+
+    assert len(peer.logged) == 1
+
+
+def test_a_small_interpreter_takes_smaller_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_platform, "MAX_SESSION_FRAME", 4096)
+    peer = Peer()
+    peer.log_in(1.0)
+
+    peer.conversation.receive_data(secret_frame(peer, 5000), 2.0)
+
+    assert peer.asked == []
+    assert len(peer.logged) == 1
+
+
+# --- what is not answered ---
+
+
+@pytest.mark.parametrize("packet_id", [0, 0xFFFF])
+@pytest.mark.parametrize("command", [commands.HELLO, commands.PROVISION, commands.LOGIN, commands.SEALED_ASK])
+def test_packet_ids_that_nobody_may_send_are_not_echoed(command: int, packet_id: int) -> None:
+    assert Peer(CODE).ask(command, packet_id=packet_id) == []
+
+
+@pytest.mark.parametrize("packet_id", [0, 0xFFFF])
+def test_nor_in_a_session(packet_id: int) -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+
+    assert peer.ask(commands.PING, packet_id=packet_id) == []
+    assert peer.ask(commands.TSL_WRITE, packet_id=packet_id) == []
+
+
+def test_pairing_is_not_answered_in_the_clear_once_a_session_is_open() -> None:
+    peer = Peer(CODE)
+    peer.log_in(1.0)
+
+    assert peer.ask(commands.PROVISION) == []
+    assert peer.ask(commands.PROVISION, lan.provision_request("home", "12345678")) == []
+
+    peer.ask(commands.HELLO)
+    assert len(peer.ask(commands.PROVISION)) == 1

@@ -500,6 +500,7 @@ class TestSealedPairing:
 def test_the_public_module_has_the_calls_and_nothing_else() -> None:
     public = {name for name in vars(quecIot) if not name.startswith("_") and callable(getattr(quecIot, name))}
 
+    assert "TYPE_CHECKING" not in vars(quecIot)
     assert public == {
         *("init", "bindcodeSet", "bindcodeGet", "rst", "setConnmode", "getConnmode", "getWorkState", "setEventCB"),
         *("setProductinfo", "getProductinfo", "setServer", "getServer", "setLifetime", "getLifetime"),
@@ -509,6 +510,15 @@ def test_the_public_module_has_the_calls_and_nothing_else() -> None:
         *("statusReport", "getDevStatus", "devInfoReport", "getDevInfo"),
         "setProvisionCB",  # ours alone
     }
+
+
+def test_only_a_wrong_number_of_arguments_raises(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quecIot, "_device", bench.device)
+
+    with pytest.raises(TypeError):
+        quecIot.bindcodeSet()  # type: ignore[call-arg]
+
+    assert quecIot.bindcodeGet() is None
 
 
 def test_every_public_call_reaches_the_device(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,3 +280,36 @@ def test_an_app_on_the_lan_that_asks_for_status_the_machine_has_not_gets_an_empt
 
     assert [number for number, _ in ttlv.decode(known)] == [1]
     assert unknown == b""
+
+
+# --- what is too large for Apps nearby ---
+
+
+@pytest.mark.parametrize("call", ["passTransSend", "phymodelReport"])
+def test_what_fits_in_no_frame_of_the_lan_goes_to_the_developer_center_alone_and_is_logged(
+    bench: Bench, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = "x" * 30000
+    if call == "passTransSend":
+        assert bench.device.pass_trans_send(call, 1, large) > 0
+    else:
+        assert bench.device.phymodel_report(call, 1, {1: large, 2: True}) > 0
+
+    (sent,) = bench.acknowledge()
+    assert len(sent[2].payload) >= 30000
+    assert [record.message for record in caplog.records] == [
+        "Apps nearby are not told: over 21504 bytes fit in no frame"
+    ]
+
+
+@pytest.mark.parametrize("call", ["passTransSend", "phymodelReport"])
+def test_a_device_that_has_ble_only_refuses_it(call: str) -> None:
+    bench = CallBench(QUECIOT_BLE_ONLY="1")
+    assert bench.device.init()
+    send = bench.device.pass_trans_send if call == "passTransSend" else bench.device.phymodel_report
+    events: list[Any] = []
+    bench.device._events.put = events.extend  # type: ignore[method-assign]
+
+    assert send(call, 1, "x" * 30000 if call == "passTransSend" else {1: "x" * 30000}) == -1
+
+    assert events == []

@@ -361,8 +361,8 @@ def test_a_connection_comes_without_changing_the_list_that_another_thread_is_at(
 def test_an_app_that_does_not_read_is_let_go_and_the_device_goes_on(device: Device) -> None:
     with App(device.server.tcp_port, KEY, buffer_size=4096) as idle, App(device.server.tcp_port, KEY) as app:
         idle.log_in()
-        for _ in range(120):
-            device.server.report(0x0024, bytes(60000))
+        for _ in range(360):
+            device.server.report(0x0024, bytes(20000))
         assert app.log_in() == LOGGED_IN
 
         with contextlib.suppress(ConnectionError):

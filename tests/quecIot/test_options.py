@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import pytest
 
+from quecbind.wire import ttlv
 from quecIot import _options
 from quecIot._options import Wrong, check, split_server
 
@@ -214,3 +216,106 @@ def test_every_call_with_arguments_has_its_row() -> None:
     same_rules = {"passTransSend_ex", "phymodelReport_ex", "statusReport", "devInfoReport"}
 
     assert set(_options.CALLS) == calls | same_rules
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+    ELEVEN = 11
+
+
+class Word(enum.StrEnum):
+    CODE = "1234567890123456"
+
+
+class Text(str):
+    pass
+
+
+class Data(bytes):
+    pass
+
+
+class Real(float):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "taken"),
+    [
+        ("setConnmode", (Number.ONE,), [1]),
+        ("setLifetime", (Number.ELEVEN,), [11]),
+        ("bindcodeSet", (Word.CODE, Number.ELEVEN), ["1234567890123456", 11]),
+        ("setServer", (Number.ONE, Text("a.b:1")), [1, "a.b:1"]),
+        ("setProductinfo", (Data(b"p1"), Text("secret")), ["p1", "secret"]),
+        ("passTransSend", (Number.ONE, Data(b"x")), [1, b"x"]),
+        ("passTransSend", (Number.ONE, Text("x")), [1, b"x"]),
+        ("getDevInfo", ([Number.ELEVEN, 1],), [[11, 1]]),
+        ("phymodelReport", (0, {Number.ONE: Number.ELEVEN}), [0, ttlv.encode([(1, 11)])]),
+        ("phymodelReport", (0, {1: Text("x"), 2: [Real(0.5)]}), [0, ttlv.encode([(1, "x"), (2, [(0, 0.5)])])]),
+        ("phymodelReport", (0, {1: True}), [0, ttlv.encode([(1, True)])]),
+    ],
+)
+def test_a_subclass_counts_as_its_value(call: str, arguments: tuple[Any, ...], taken: list[Any]) -> None:
+    checked = check(call, arguments)
+
+    assert checked == taken
+    assert [type(value) for value in checked] == [type(value) for value in taken]
+
+
+def _raise(*_: Any) -> Any:
+    raise RuntimeError("hostile")
+
+
+HOSTILE = {
+    name: type(name, (kind,), dict.fromkeys(methods, _raise))
+    for name, kind, methods in (
+        ("HostileInt", int, ("__add__", "__le__", "__lt__", "__ge__", "__eq__", "__hash__", "__int__")),
+        ("HostileStr", str, ("__add__", "__len__", "__iter__", "__eq__", "__hash__", "encode", "__bool__")),
+        ("HostileBytes", bytes, ("__add__", "__len__", "__iter__", "decode", "__bool__", "__eq__", "__hash__")),
+        ("HostileList", list, ("__len__", "__iter__", "__bool__", "__eq__")),
+        ("HostileDict", dict, ("items", "__iter__", "__len__", "__getitem__", "__bool__")),
+        ("HostileObject", object, ("__eq__", "__hash__", "__len__", "__bool__")),
+    )
+}
+HOSTILE["HostileClass"] = type("HostileClass", (), {"__class__": property(_raise)})
+
+
+GOOD: dict[str, tuple[Any, ...]] = {
+    **{call: arguments for call, arguments, _ in TAKEN},
+    "bindcodeSet": (CODE, 120),
+    "setConnmode": (1,),
+    "setEventCB": (print,),
+    "setProvisionCB": (print,),
+    "setServer": (1, "a.b:1"),
+    "setPdpContextId": (1,),
+    "setSessionFlag": (True,),
+    "passTransSend_ex": (0, b"x"),
+    **dict.fromkeys(("phymodelReport", "phymodelReport_ex"), (0, {1: 1})),
+    **dict.fromkeys(("statusReport", "devInfoReport", "getDevInfo"), ([1],)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("call", sorted(_options.CALLS))
+def test_a_class_whose_methods_raise_is_refused_or_taken_and_nothing_raises(call: str, name: str) -> None:
+    good = GOOD[call]
+    for index in range(len(good)):
+        arguments = list(good)
+        arguments[index] = HOSTILE[name]()
+
+        try:
+            checked = check(call, tuple(arguments))
+        except Wrong:
+            continue
+        assert not any(type(value) is HOSTILE[name] for value in checked)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nor_within_a_dict_or_a_list(name: str) -> None:
+    for call, arguments in (
+        ("phymodelReport", (0, {1: HOSTILE[name]()})),
+        ("phymodelReport", (0, {1: [HOSTILE[name]()]})),
+        ("getDevInfo", ([HOSTILE[name]()],)),
+    ):
+        with pytest.raises(Wrong, match=f"^{call}: "):
+            check(call, arguments)

@@ -48,6 +48,8 @@ def test_ports_of_services_get_no_answer(discovery: Discovery, port: int) -> Non
         frame.encode(1, commands.CONFIGURE, ttlv.encode([(5, "x" * 32)])),
         frame.encode(1, commands.PROVISION),
         PROBE + bytes(_pairing.MAX_DATAGRAM),
+        frame.encode(0, commands.DISCOVER),
+        frame.encode(0xFFFF, commands.DISCOVER),
     ],
 )
 def test_a_datagram_that_is_no_probe_gets_no_answer(discovery: Discovery, data: bytes) -> None:

@@ -179,6 +179,15 @@ def test_what_is_no_element_is_refused(element: bytes) -> None:
     assert sealed.parse_outcome(exchange.prove(sealed.prove(bytes(32)))) == NOT_NOW
 
 
+def test_bytes_that_are_no_point_are_no_element_and_nothing_raises() -> None:
+    exchange, answers = Exchange(Device().sealing), []
+
+    for number in range(2, 30):
+        answers.append(exchange.ask(sealed.ask(b"A" + number.to_bytes(32, "little")), 10.0 * number))
+
+    assert answers.count(sealed.not_now()) > 10  # about half are on the curve, and few of them in its subgroup
+
+
 def test_a_closed_window_gives_nothing_before_and_during_an_exchange() -> None:
     device, app = Device(), App(PIN)
     exchange = Exchange(device.sealing)

@@ -284,6 +284,22 @@ def test_a_large_report_is_split_between_its_properties(session: Session) -> Non
     assert together == [(number, text.encode()) for number, text in fields]
 
 
+def test_what_fits_in_no_frame_that_peers_agree_on_is_left_out(session: Session) -> None:
+    small, large = (1, "small"), (2, "x" * lan.MAX_DATA)
+
+    assert session.report(0x0024, bytes(lan.MAX_DATA + 1)) == b""
+    (one,) = frame.FrameReader().feed(session.report(0x0014, ttlv.encode([large, small])))
+
+    assert ttlv.decode(opened(one.payload)) == [(1, b"small")]
+    assert not _session.fits(0x0014, ttlv.encode([large, small]))
+    (largest,) = frame.FrameReader().feed(session.report(0x0024, bytes(lan.MAX_DATA)))
+    assert len(largest.payload) + 9 < 0x5500
+
+
+def test_a_report_of_many_properties_fits_however_large_it_is() -> None:
+    assert _session.fits(0x0014, ttlv.encode([(number, "x" * 1000) for number in range(1, 60)]))
+
+
 def test_nobody_who_has_not_logged_in_gets_reports(device: Device) -> None:
     assert device.session().report(0x0014, b"\x00\x09") == b""
 

@@ -11,6 +11,7 @@ unreadable is skipped and counted: a radio repeats, and anybody can reach a port
 it encrypts; a log-in that was answered well proves nothing about who answered.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,6 @@ LOG_IN_S = 10.0
 ANSWER_S = 10.0
 HEARTBEAT_EVERY_S = 12.0  # some devices find 20 s too slow
 SILENCE_S = 40.0  # three unanswered pings, and some
-MAX_DATA = 0x5400  # frames from 0x5500 on are not read alike by all devices
 MAX_WAITING = 64
 FIRST_PACKET_ID = 1000  # Apps count from here
 LAST_PACKET_ID = 0xFFFE
@@ -144,6 +144,8 @@ class ControlSession:
         self._out = bytearray()
         self._packet_id = FIRST_PACKET_ID - 1
         self._waiting: dict[int, tuple[int, float]] = {}  # packet id: (command, until when)
+        self._own: deque[bytes] = deque(maxlen=MAX_WAITING)  # what was encrypted here: sent back, it proves nothing
+        self._held: list[int] = []  # writes that somebody acknowledged without a byte of proof
         self._deadline = 0.0  # of the log-in
         self._heartbeat_at = 0.0
         self._heard_at = 0.0
@@ -212,6 +214,9 @@ class ControlSession:
             happening = self._received(received, now)
             if happening is not None:
                 happenings.append(happening)
+            if self.is_proven and self._held:
+                held, self._held = self._held, []
+                happenings += [Written(number, 0) for number in held if self._is_answer(number, commands.TSL_WRITE)]
             if self._phase == _OVER:
                 break
         return happenings
@@ -270,7 +275,10 @@ class ControlSession:
             if command == commands.PING:
                 self._out += frame.encode(self._answer_id(received.packet_id), commands.PONG)
             return None
-        happening, data = None, b""
+        if command == commands.WRITE_ACK and not received.payload and not self.is_proven:
+            self._hold(received.packet_id)
+            return None
+        happening = None
         try:
             data = self._unsealed(received.payload)
             happening = self._meaning(received.packet_id, command, data)
@@ -280,8 +288,14 @@ class ControlSession:
             self.skipped_count += 1
         else:
             self._heard_at = now
-            self.is_proven = self.is_proven or bool(data)
+            self.is_proven = self.is_proven or (bool(received.payload) and received.payload not in self._own)
         return happening
+
+    def _hold(self, packet_id: int) -> None:
+        """Some devices acknowledge with nothing, which anybody can: it counts once the peer shows the key."""
+        if self._waiting.get(packet_id, (0, 0.0))[0] == commands.TSL_WRITE and packet_id not in self._held:
+            self._held.append(packet_id)
+            self._send(commands.TSL_READ, self._encrypted(b""))
 
     def _meaning(self, packet_id: int, command: int, data: bytes) -> Happening | None:
         if command == commands.TSL_REPORT:
@@ -294,7 +308,7 @@ class ControlSession:
                 return Reported(fields) if fields else None
             return ReadAnswered(packet_id, fields) if fields else ReadTaken(packet_id)
         if command == commands.WRITE_ACK:
-            result = lan.parse_write_ack(data)
+            result = lan.parse_write_ack(data) if data else 0
             return Written(packet_id, result) if self._is_answer(packet_id, commands.TSL_WRITE) else None
         return None
 
@@ -356,9 +370,11 @@ class ControlSession:
             raise ControlError("there is no session with the device")
 
     def _encrypted(self, data: bytes) -> bytes:
-        if len(data) > MAX_DATA:
-            raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {MAX_DATA} fit")
-        return self._sealed(data)
+        if len(data) > lan.MAX_DATA:
+            raise ControlError(f"this cannot be sent: {len(data)} bytes, at most {lan.MAX_DATA} fit")
+        sealed = self._sealed(data)
+        self._own.append(sealed)
+        return sealed
 
     def _sealed(self, data: bytes) -> bytes:
         return signing.lan_encrypt(self._key, self._random, data)

@@ -17,6 +17,7 @@ from quecbind.app.model import Model
 from quecbind.app.path import ANSWER_S, Change, Path, Raw
 
 REST_S = 30.0
+FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 T = TypeVar("T")
 Name = str | int
@@ -124,7 +125,7 @@ class Device:
     async def watch(self) -> AsyncIterator[Seen]:
         """What the device tells, for ever: first which path it is, then properties and raw data, and every other path.
 
-        A path that is lost is replaced, after a wait that grows while there is none.
+        A path that is lost is replaced: at once when it was of use, else after a wait that grows until one is.
 
         Raises:
             NoPathError: no way was open at first, or somebody refused.
@@ -137,11 +138,11 @@ class Device:
             except NoPathError as error:
                 if is_first or error.is_refused:
                     raise
-                wait_s = min(wait_s * 2 or 1.0, LONGEST_WAIT_S)
-                await asyncio.sleep(wait_s)
+                wait_s = await self._wait_after(wait_s)
                 self._rests_until.clear()
                 continue
-            wait_s, is_first = 0.0, False
+            is_first = False
+            opened_at = asyncio.get_running_loop().time()
             watch = path.watch()
             try:
                 yield Seen(path.name)
@@ -153,10 +154,21 @@ class Device:
                         case Raw(data):
                             yield Seen(path.name, raw=data)
             except PathLostError as error:
+                lasted_s = asyncio.get_running_loop().time() - opened_at
+                # one that closes right behind the log-in would be opened again and again, whatever it tells first
+                is_of_use = lasted_s >= REST_S or (self._has_served and lasted_s >= FIRST_WAIT_S)
                 await self._lost(path, error)
                 yield Seen("", reason=error.message)
+                wait_s = 0.0 if is_of_use else await self._wait_after(wait_s)
             finally:
                 watch.close()
+
+    @staticmethod
+    async def _wait_after(wait_s: float) -> float:
+        """Waits longer than the time before; how long."""
+        wait_s = min(wait_s * 2 or FIRST_WAIT_S, LONGEST_WAIT_S)
+        await asyncio.sleep(wait_s)
+        return wait_s
 
     async def close(self) -> None:
         path, self._path = self._path, None

@@ -12,6 +12,7 @@
         |-- NothingFoundError   no device answered, on the local network or over BLE
         |-- NoBindCodeError     the device answered but offered no bind code in time
         `-- WrongPinError       the PIN is not the device's
+            `-- UnconfirmedPinError   whoever answered took the proof and gave none
 
 `code` is the platform's number for a RefusedError and the vendor App's pairing number (short-range.md D.4)
 for a PairingError; it is 0 where nobody gave one. No password, token or payload is ever part of an error.
@@ -176,12 +177,25 @@ class NoBindCodeError(PairingError):
 
 
 class WrongPinError(PairingError):
-    """The PIN is not the device's; `tries_left` more, then its bind window closes."""
+    """The PIN is not the device's; `tries_left` more, then its bind window closes. None: nobody said."""
 
-    def __init__(self, tries_left: int) -> None:
+    def __init__(self, tries_left: int | None) -> None:
         if tries_left:
             sentence = f"The PIN is not right; the device takes {tries_left} more."
         else:
             sentence = "The PIN is not right, and was the last try; start pairing on the device again."
         super().__init__(f"wrong PIN, {tries_left} tries left", PAIRING_FAILED, sentence)
         self.tries_left = tries_left
+
+
+class UnconfirmedPinError(WrongPinError):
+    """Whoever answered was shown that one knows the PIN, and did not show the same.
+
+    It may stand in for the device, and has guessed once: each further exchange would be one more guess.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(None)
+        self.message = f"the PIN was not confirmed: {reason}"
+        self.help = "The device did not confirm the PIN. Make sure that you stand beside it, and try again."
+        self.args = (self.message,)

@@ -2,14 +2,15 @@
 
 The user reads the PIN from the device or its label. SPAKE2 makes one common key of it on both sides; the App proves
 that it has it, and gets the bind code under it. Neither who listens nor who answers in the device's place learns the
-code or the PIN; the latter learns whether one PIN that they guessed was right. There is no way back to the open
-exchange: a device that does not know this one gives no answer, and the App gets no code. Wire: `quecbind.wire.sealed`.
+code or the PIN; the latter learns whether one PIN that they guessed was right, and so an exchange that breaks off
+behind the proof is not begun again (`UnconfirmedPinError`). There is no way back to the open exchange: a device that
+does not know this one gives no answer, and the App gets no code. Wire: `quecbind.wire.sealed`.
 """
 
 from collections.abc import Callable
 
 from quecbind.app.bounded import MAX_WAIT_S, BoundedExchange
-from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.errors import NoBindCodeError, PairingError, UnconfirmedPinError, WrongPinError
 from quecbind.wire import commands, frame, lan, sealed
 
 _PACKET_ID = 1000
@@ -45,10 +46,22 @@ class SealedSession(BoundedExchange):
         self._device = product_key, device_key
         identity = sealed.device_identity(product_key, device_key)
         self._side = spake2.SPAKE2_A(pin.encode(), idA=sealed.APP_IDENTITY, idB=identity, entropy_f=entropy)
-        self._failures = (ValueError, AssertionError, spake2.SPAKEError)
         self._key: bytes | None = None
         question = frame.encode(_PACKET_ID, commands.SEALED_ASK, sealed.ask(self._side.start()))
         super().__init__(question, now, max_wait_s)
+
+    def handle_timer(self, now: float) -> None:
+        super().handle_timer(now)
+        self._judge()
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        super().receive_data(data, now)
+        self._judge()
+
+    def _judge(self) -> None:
+        """Behind the proof only the code, or a plain "wrong", is an end that may be believed."""
+        if self._key is not None and self.error is not None and not isinstance(self.error, WrongPinError):
+            self.error = UnconfirmedPinError(self.error.message)
 
     def receive(self, received: frame.Frame) -> None:
         if received.command == commands.SEALED_ANSWER and self._key is None:
@@ -62,7 +75,7 @@ class SealedSession(BoundedExchange):
             return
         try:
             self._key = self._side.finish(element)
-        except self._failures:
+        except Exception:  # noqa: BLE001 - what the library raises at bytes that are no element has no common base
             self.error = PairingError("the device's answer is not part of this exchange")
             return
         self._to_send = frame.encode(_PACKET_ID + 1, commands.SEALED_PROOF, sealed.prove(sealed.proof(self._key)))

@@ -97,11 +97,13 @@ def _logging(level: int) -> Iterator[None]:
     for log in logs:
         log.setLevel(level)
         log.addHandler(handler)
+        log.propagate = False  # a library that logs may give the root logger a handler, and each line came twice
     try:
         yield
     finally:
         for log in logs:
             log.removeHandler(handler)
+            log.propagate = True
 
 
 def _run_script(script: Path, power: _Power) -> int:

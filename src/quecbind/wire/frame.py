@@ -91,12 +91,15 @@ class FrameReader:
     interrupted by the header of the next. Nothing a peer sends makes it raise or hold more than one frame.
 
     Attributes:
+        max_frame: largest frame let through, un-escaped, header included; for the frames that begin from now on.
         skipped_count: frames begun and thrown away.
+        too_large: the size of the last one that was for its size; 0 when none was.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self.skipped_count = 0
-        self._max_frame = max_frame
+        self.too_large = 0
+        self.max_frame = max_frame
         self._plain: "bytearray | None" = None  # un-escaped from the length on; None between frames
         self._end = 0  # its length when the frame is whole; 0 while unknown
         self._previous = 0  # the raw byte before, 0 when the next one starts afresh
@@ -130,10 +133,13 @@ class FrameReader:
         return frames
 
     def _end_of(self, plain: bytearray) -> int:
+        length = plain[0] << 8 | plain[1]
         try:
-            return _size(plain[0] << 8 | plain[1], self._max_frame) - 2
+            return _size(length, self.max_frame) - 2
         except FrameError:
             self.skipped_count += 1
+            if length >= 5:
+                self.too_large = length + 4
             return 0
 
     def _finish(self, plain: bytearray, frames: "list[Frame]") -> None:

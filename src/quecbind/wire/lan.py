@@ -22,6 +22,9 @@ RANDOM_SIZE = 16
 LOGGED_IN = 0
 ALREADY_LOGGED_IN = 2
 LOGIN_REFUSED = 1
+# Peers escape a length of 0x5500 and more in different ways, so no frame is that long.
+MAX_FRAME = 0x54FF + 4  # un-escaped, header included
+MAX_DATA = 0x5400  # before encryption
 
 # Short-range messages are flat and small.
 _MAX_DEPTH = 2

@@ -30,8 +30,9 @@ def client_id(product_key: str, device_key: str) -> str:
     return "qd" + product_key + device_key
 
 
-def uplink(client_id: str, kind: str) -> str:
-    return "q/2/d/" + client_id + "/" + kind
+def uplink(client_id: str, kind: str, user: "str | None" = None) -> str:
+    """`user`: the App user whom it answers, if it is one."""
+    return "q/2/d/" + client_id + "/" + kind + ("" if user is None else "/" + user)
 
 
 def downlink(client_id: str, kind: str) -> str:
