@@ -52,6 +52,23 @@ def test_a_product_is_created_with_what_was_asked_for(command: Command) -> None:
     assert shown["product_secret"] is None
 
 
+def test_a_product_for_some_user_domains_is_created_with_its_secret(command: Command) -> None:
+    domains = sorted(command.json("domain", "create", name)["user_domain"] for name in ("One", "Two"))
+
+    made = command.json("product", "create", "Lamp", "--domain", domains[1], "--domain", domains[0])
+
+    assert len(made["product_secret"]) == 16
+    assert (made["domain_access"], made["user_domains"]) == ("listed", domains)
+    assert command.json("product", "show", made["product_key"]) == {**made, "product_secret": None}
+
+
+def test_a_product_for_a_user_domain_that_does_not_exist_is_not_created(command: Command) -> None:
+    assert command.run("product", "create", "Lamp", "--domain", "Q.DM.9.9")[0] == REFUSED
+
+    assert "5015" in command.err
+    assert command.json("product", "list") == []
+
+
 def test_a_product_is_changed_in_what_is_given_and_in_nothing_else(command: Command) -> None:
     made = command.json("product", "create", "Lamp", "--no-allow-sharing", "--replay-strict")
     product_key = made["product_key"]
