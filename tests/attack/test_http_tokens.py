@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ INVALID_TOKEN, INVALID_REFRESH, CODE_WRONG = 5032, 5489, 5046
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60)
+    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60, has_stepped_clock=True)
 
 
 def pack(value: object) -> str:
@@ -115,16 +116,12 @@ def test_a_token_is_good_as_what_it_is_alone(crowd: Crowd, row: Row) -> None:
     row("... and the session goes on", 200, who.call("GET", ENDUSER + "userInfo")["code"])
 
 
-def test_a_refresh_token_used_twice_ends_its_session(crowd: Crowd, row: Row) -> None:
-    who = crowd.person()
-    first = who.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)
-    row("a refresh token, once", 200, first["code"])
-    new = Caller(crowd.center, "127.6.0.4", first["data"]["accessToken"]["token"])
-    row(
-        "... twice, by a thief elsewhere",
-        INVALID_REFRESH,
-        new.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)["code"],
-    )
+def refreshed(crowd: Crowd, address: str, refresh_token: str) -> dict[str, Any]:
+    return Caller(crowd.center, address).call("PUT", ENDUSER + "refreshToken", refreshToken=refresh_token)
+
+
+def are_over(crowd: Crowd, row: Row, who: Caller, pair: dict[str, Any]) -> None:
+    new = Caller(crowd.center, "127.6.0.4", pair["accessToken"]["token"])
     row(
         "... and the tokens of both are over",
         [INVALID_TOKEN] * 2,
@@ -133,8 +130,46 @@ def test_a_refresh_token_used_twice_ends_its_session(crowd: Crowd, row: Row) -> 
     row(
         "... the new refresh token too",
         INVALID_REFRESH,
-        new.call("PUT", ENDUSER + "refreshToken", refreshToken=first["data"]["refreshToken"]["token"])["code"],
+        refreshed(crowd, "127.6.0.4", pair["refreshToken"]["token"])["code"],
     )
+
+
+def test_a_refresh_token_used_after_half_a_minute_ends_its_session(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    first = refreshed(crowd, who.address, who.refresh_token)
+    row("a refresh token, once", 200, first["code"])
+    crowd.step(31)
+    row(
+        "... 31 s later, by a thief elsewhere",
+        INVALID_REFRESH,
+        refreshed(crowd, "127.6.0.4", who.refresh_token)["code"],
+    )
+    are_over(crowd, row, who, first["data"])
+
+
+def test_a_refresh_token_whose_successor_was_used_ends_its_session(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    first = refreshed(crowd, who.address, who.refresh_token)["data"]
+    second = refreshed(crowd, who.address, first["refreshToken"]["token"])
+    row("a refresh token and the next one", 200, second["code"])
+    row(
+        "... the first one at once after that, by a thief elsewhere",
+        INVALID_REFRESH,
+        refreshed(crowd, "127.6.0.4", who.refresh_token)["code"],
+    )
+    are_over(crowd, row, who, second["data"])
+
+
+def test_a_refresh_token_brought_twice_at_once_leaves_one_session_with_one_pair(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: refreshed(crowd, f"127.6.3.{n + 1}", who.refresh_token), range(8)))
+    row("a refresh token, 8 times at once", {200}, {answer["code"] for answer in answers})
+    pairs = {(a["data"]["accessToken"]["token"], a["data"]["refreshToken"]["token"]) for a in answers}
+    row("... different pairs that came of it", 1, len(pairs))
+    ((access, refresh),) = pairs
+    row("... which is good", 200, Caller(crowd.center, who.address, access).call("GET", ENDUSER + "userInfo")["code"])
+    row("... and goes on", 200, refreshed(crowd, who.address, refresh)["code"])
 
 
 def test_a_refresh_token_is_of_no_use_with_anothers_access_token(crowd: Crowd, row: Row) -> None:

@@ -438,7 +438,7 @@ def refresh(scene: Scene, subject: Subject) -> dict[str, Any]:
 
 
 def refresh_again(scene: Scene, subject: Subject) -> bool:
-    """Whoever did not get the new pair holds a token that is used up, if it was; signing in is what is left then."""
+    """Whoever did not get the new pair asks again; where that took over half a minute, signing in is what is left."""
     return refresh(scene, subject)["code"] == 200 or can_sign_in(scene, subject)
 
 

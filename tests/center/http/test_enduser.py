@@ -230,9 +230,22 @@ async def test_a_refresh_needs_no_access_token_and_works_after_that_one_is_over(
     assert answer.code == 200
 
 
-async def test_a_refresh_token_that_comes_again_ends_the_session_for_both_who_hold_it(http: Http) -> None:
+async def test_a_refresh_whose_answer_was_lost_gets_it_again(http: Http) -> None:
+    app = http.alice
+    first = await app.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
+    http.world.clock.move(30)
+
+    again = await app.call("PUT", ENDUSER + "refreshToken", "form", refreshToken=app.refresh_token)
+
+    assert (again.code, again.data) == (200, first.data)
+    app.token = again.data["accessToken"]["token"]
+    assert (await app.call("GET", ENDUSER + "userInfo")).code == 200
+
+
+async def test_a_refresh_token_that_comes_again_later_ends_the_session_for_both_who_hold_it(http: Http) -> None:
     app, thief = http.alice, http.stranger()
     first = await app.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
+    http.world.clock.move(30.001)
 
     again = await thief.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
 

@@ -357,6 +357,7 @@ async def test_refresh_token_used_again_ends_the_session(world) -> None:
     await register(world, domain)
     tokens = await sign_in(world, domain)
     fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+    world.clock.move(30.001)
 
     assert await code_of(world.center.accounts.refresh(None, tokens.refresh_token)) == 5489
 
@@ -365,16 +366,84 @@ async def test_refresh_token_used_again_ends_the_session(world) -> None:
     assert (await world.actions())[-1] == "session.refresh_token_reused"
 
 
-async def test_refresh_token_raced_by_two_is_good_for_one_at_most(world) -> None:
+@pytest.mark.parametrize("later_s", [0, 0.001, 29.5, 30])
+async def test_refresh_token_brought_again_within_thirty_seconds_gets_the_same_pair(world, later_s) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    world.clock.move(0.7)
+    fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+    before = await world.actions()
+    world.clock.move(later_s)
+
+    again = await world.center.accounts.refresh(tokens.access_token, tokens.refresh_token)
+
+    assert again == fresh
+    assert await world.actions() == before
+    assert await world.center.accounts.authenticate(again.access_token)
+    assert await world.center.accounts.refresh(None, again.refresh_token)
+
+
+async def test_asking_again_does_not_lengthen_the_thirty_seconds(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    await world.center.accounts.refresh(None, tokens.refresh_token)
+    for _ in range(3):
+        world.clock.move(10)
+        await world.center.accounts.refresh(None, tokens.refresh_token)
+    world.clock.move(0.001)
+
+    assert await code_of(world.center.accounts.refresh(None, tokens.refresh_token)) == 5489
+
+
+async def test_refresh_token_whose_successor_was_used_ends_the_session_at_once(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+    newest = await world.center.accounts.refresh(None, fresh.refresh_token)
+
+    assert await code_of(world.center.accounts.refresh(None, tokens.refresh_token)) == 5489
+
+    for dead in (fresh, newest):
+        assert await code_of(world.center.accounts.authenticate(dead.access_token)) == 5032
+        assert await code_of(world.center.accounts.refresh(None, dead.refresh_token)) == 5489
+
+
+async def test_session_that_was_signed_out_gives_no_pair_a_second_time(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+    await world.center.accounts.sign_out(await world.center.accounts.authenticate(fresh.access_token))
+
+    assert await code_of(world.center.accounts.refresh(None, tokens.refresh_token)) == 5489
+
+
+async def test_refresh_token_raced_by_many_gives_all_of_them_one_pair(world) -> None:
     domain = await world.domain()
     await register(world, domain)
     tokens = await sign_in(world, domain)
 
-    results = await asyncio.gather(
-        *(world.center.accounts.refresh(None, tokens.refresh_token) for _ in range(4)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(world.center.accounts.refresh(None, tokens.refresh_token) for _ in range(4)))
 
-    assert sum(isinstance(result, Rejected) for result in results) == 3
+    assert len({(pair.access_token, pair.refresh_token) for pair in results}) == 1
+    assert await world.center.accounts.authenticate(results[0].access_token)
+
+
+async def test_pair_is_the_same_after_a_restart(world, tmp_path) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    tokens = await sign_in(world, domain)
+    fresh = await world.center.accounts.refresh(None, tokens.refresh_token)
+    await world.center.close()
+
+    again = await World.open(tmp_path / "data", clock=world.clock)
+    try:
+        assert await again.center.accounts.refresh(None, tokens.refresh_token) == fresh
+    finally:
+        await again.center.close()
 
 
 async def test_bad_refresh_tokens_have_their_codes(world) -> None:
