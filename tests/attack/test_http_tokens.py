@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -245,23 +246,78 @@ def test_mail_codes_and_sign_up_do_not_tell_who_has_an_account(crowd: Crowd, row
     row("... its code", CODE_WRONG, json.loads(sign_up("nobody2@example.com")[2])["code"])
 
 
-def test_mail_codes_cannot_be_guessed_nor_flood_a_mailbox(crowd: Crowd, row: Row) -> None:
-    body: dict[str, object] = {"email": "box@example.com", "emailType": 1, "userDomain": crowd.domain}
-    sent = [
-        json.loads(ask(crowd, f"127.6.2.{n + 1}", "/v2/mail/enduserapi/v2/sendEmail", body)[2])["code"]
-        for n in range(7)
-    ]
+RESET, MAIL = ENDUSER + "userPwdReset", "/v2/mail/enduserapi/v2/sendEmail"
+
+
+def mailed(crowd: Crowd, email: str, email_type: int, address: str) -> str:
+    body: dict[str, object] = {"email": email, "emailType": email_type, "userDomain": crowd.domain}
+    assert json.loads(ask(crowd, address, MAIL, body)[2])["code"] == 200
+    line = next(line for line in reversed(crowd.center.log.read_text().splitlines()) if email in line)
+    return next(word for word in line.replace("=", " ").split() if word.isdigit() and len(word) == 6)
+
+
+def test_a_mailbox_cannot_be_flooded(crowd: Crowd, row: Row) -> None:
+    body: dict[str, object] = {"email": "flood@example.com", "emailType": 1, "userDomain": crowd.domain}
+    sent = [json.loads(ask(crowd, f"127.6.2.{n + 1}", MAIL, body)[2])["code"] for n in range(7)]
     row("7 mails to one box from 7 addresses", [200] * 5 + [5058] * 2, sent)
-    code = next(line for line in reversed(crowd.center.log.read_text().splitlines()) if "box@example.com" in line)
-    tries = {"email": "box@example.com", "pwd": "secret-1", "userDomain": crowd.domain}
-    guesses = [
-        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": f"{n:05d}x"})[2])["code"]
-        for n in range(6)
-    ]
-    digits = next(word for word in code.replace("=", " ").split() if word.isdigit() and len(word) == 6)
-    row("6 guesses at a mail code", {CODE_WRONG}, set(guesses))
+
+
+def test_wrong_mail_codes_cost_the_guesser_and_nobody_else(crowd: Crowd, row: Row) -> None:
+    email = "box@example.com"
+    digits = mailed(crowd, email, 1, "127.6.2.8")
+
+    def bring(address: str, code: str) -> int:
+        body: dict[str, object] = {"email": email, "pwd": "secret-1", "userDomain": crowd.domain, "code": code}
+        return int(json.loads(ask(crowd, address, ENDUSER + "v2/emailPwdRegister", body)[2])["code"])
+
+    row("7 guesses at a mail code", {CODE_WRONG}, {bring("127.6.2.9", f"{n:05d}x") for n in range(7)})
+    row("... the right one is worth nothing there after that", CODE_WRONG, bring("127.6.2.9", digits))
+    crowded = {bring(f"127.6.4.{n % 12 + 1}", f"{n:05d}x") for n in range(60)}
+    row("... 60 more from 12 addresses", {CODE_WRONG}, crowded)
+    row("... and the right one from one more of them", CODE_WRONG, bring("127.6.4.99", digits))
+    row("... from who has asked for it", 200, bring("127.6.2.8", digits))
+
+
+def test_a_password_is_not_reset_by_guessing_and_its_old_sessions_end_when_it_is(crowd: Crowd, row: Row) -> None:
+    email, old, new = "reset@example.com", "secret-1", "secret-2"
+    register: dict[str, object] = {"email": email, "pwd": old, "userDomain": crowd.domain}
+    register["code"] = mailed(crowd, email, 1, "127.6.5.1")
+    assert json.loads(ask(crowd, "127.6.5.1", ENDUSER + "v2/emailPwdRegister", register)[2])["code"] == 200
+    session = json.loads(sign_in(crowd, "127.6.5.1", email, old)[2])["data"]
+    before = mailed(crowd, email, 2, "127.6.5.1")
+    mailed(crowd, email, 2, "127.6.5.2")
+
+    def bring(address: str, code: str) -> int:
+        who = Caller(crowd.center, address)
+        return int(who.call("PUT", RESET, email=email, code=code, pwd=new, userDomain=crowd.domain)["code"])
+
+    guessed = {bring(f"127.6.6.{n % 12 + 1}", f"{n:05d}x") for n in range(60)}
+    row("a password reset, 60 guesses from 12 addresses", {CODE_WRONG}, guessed)
+    row("... the right code from one more of them", CODE_WRONG, bring("127.6.6.99", before))
+    owner = Caller(crowd.center, "127.6.5.1", session["accessToken"]["token"])
+    row("... and the sessions of the account go on", 200, owner.call("GET", ENDUSER + "userInfo")["code"])
+    row("... its user brings the code that a stranger asked for another of", 200, bring("127.6.5.1", before))
+    row("... once more", CODE_WRONG, bring("127.6.5.1", before))
     row(
-        "... the right one is worth nothing after that",
-        CODE_WRONG,
-        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": digits})[2])["code"],
+        "... tokens of before",
+        [INVALID_TOKEN, INVALID_REFRESH],
+        [
+            owner.call("GET", ENDUSER + "userInfo")["code"],
+            refreshed(crowd, "127.6.5.1", session["refreshToken"]["token"])["code"],
+        ],
+    )
+    at_last = [json.loads(sign_in(crowd, "127.6.5.1", email, password)[2])["code"] for password in (old, new)]
+    row("... the old password and the new one", [5586, 200], at_last)
+
+
+def test_a_reset_does_not_tell_who_has_an_account(crowd: Crowd, row: Row) -> None:
+    def bring(email: str, address: str) -> tuple[int, list[tuple[str, str]], object]:
+        body = {"email": email, "code": "00000x", "pwd": "secret-1", "userDomain": crowd.domain}
+        status, headers, content = Caller(crowd.center, address).request("PUT", RESET + "?" + urlencode(body))
+        return status, [pair for pair in headers if pair[0].lower() != "date"], json.loads(content)
+
+    row(
+        "a reset with a wrong code, user and nobody",
+        bring(EMAIL, "127.6.7.1"),
+        bring("nobody@example.com", "127.6.7.2"),
     )

@@ -81,7 +81,7 @@ class Sessions:
             verdict = refreshing.judge(present, brought, new_mac, exchanged_at, now_ms)
             if verdict == "reused":
                 tx.sessions.end(session.id, now_ms)
-                tx.audit.append(_audit(claims.uid, "session.refresh_token_reused", peer, now_ms, "refused 5489"))
+                tx.audit.append(note(claims.uid, "session.refresh_token_reused", peer, now_ms, "refused 5489"))
                 return None
             if verdict == "exchange":
                 exchanged_at = given_ms
@@ -123,14 +123,15 @@ class Sessions:
 
         def work(tx: Tx) -> None:
             if tx.sessions.end(who.session_id, now_ms):
-                tx.audit.append(_audit(who.uid, "session.ended", peer, now_ms))
+                tx.audit.append(note(who.uid, "session.ended", peer, now_ms))
 
         await self._storage.transact(work, lambda _: self._tell_ended(who.uid, who.session_id))
 
     def _tell_ended(self, uid: Uid, session_id: str) -> None:
         self._changes.tell([SessionEnded(uid=uid, session_id=session_id)])
 
-    async def _open_session(self, user: User, peer: str) -> Tokens:
+    async def _open_session(self, user: User, peer: str) -> Tokens | None:
+        """Two tokens; None when the user is no longer there with this password."""
         now = self._clock.now()
         now_ms = to_ms(now)
         session_id = self._entropy.text(_ID_LENGTH)
@@ -147,13 +148,17 @@ class Sessions:
             ended_at=None,
         )
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> bool:
+            # A password that was changed, or an account that was closed, while it was checked opens nothing.
+            present = tx.users.get(user.uid)
+            if present is None or present.password_hash != user.password_hash:
+                return False
             tx.sessions.insert(session, peer)
             tx.users.signed_in(user.uid, now_ms)
-            tx.audit.append(_audit(user.uid, "session.opened", peer, now_ms))
+            tx.audit.append(note(user.uid, "session.opened", peer, now_ms))
+            return True
 
-        await self._storage.transact(work)
-        return tokens.pair
+        return tokens.pair if await self._storage.transact(work) else None
 
     async def _follow(self, claims: Claims, given_ms: int) -> "_Issued":
         """The pair that follows this refresh token: whenever it is asked for, the same."""
@@ -204,5 +209,6 @@ def _is_alive(session: Session | None, uid: Uid, now_ms: int) -> bool:
     )
 
 
-def _audit(uid: Uid, action: str, peer: str, now_ms: int, result: str = "ok") -> AuditEntry:
+def note(uid: Uid, action: str, peer: str, now_ms: int, result: str = "ok") -> AuditEntry:
+    """The entry that a user's own doing leaves."""
     return AuditEntry(at=now_ms, who=f"user {uid}", action=action, result=result, peer=peer)
