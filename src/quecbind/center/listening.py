@@ -35,11 +35,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which by itself waits for the end of a request's headers for ever and takes any size."""
+    """uvicorn's HTTP protocol, which by itself waits for the end of a request's headers for ever and takes any size.
+
+    The parser does not tell where in what it was given a head begins and ends. So it is given lines, as heads end with
+    one, and bodies as long as they say they are: a head counts with its own bytes, and the empty lines before it.
+    """
 
     class BoundedHttp(HttpToolsProtocol):
-        _is_in_head = False
+        _is_in_body = False
         _head_size = 0
+        _body_left = 0
         _too_slow: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
@@ -47,28 +52,43 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
             self._too_slow = self.loop.call_later(max_header_time_s, transport.close)
 
         def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if not self._is_in_head:
-                return
-            self._head_size += len(data)
-            if self._head_size > max_header_size:
-                self.send_400_response("The headers of this request are too large.")
-            elif self._too_slow is None:
+            begin = 0
+            while begin < len(data) and not self.transport.is_closing() and self.parser is not None:
+                end = begin + self._body_left if self._body_left else data.find(b"\n", begin) + 1 or len(data)
+                piece = data[begin:end]
+                begin += len(piece)
+                if self._body_left:
+                    self._body_left -= len(piece)
+                elif not self._is_in_body:
+                    self._head_size += len(piece)
+                if self._head_size > max_header_size:
+                    self.send_400_response("The headers of this request are too large.")
+                    return
+                super().data_received(piece)
+                if self.transport.get_protocol() is not self:
+                    return  # it is a WebSocket now
+            if self._head_size and self._too_slow is None:
                 self._too_slow = self.loop.call_later(max_header_time_s, self.transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
             super().connection_lost(exc)
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._is_in_head = True
-            self._head_size = 0
+        def on_header(self, name: bytes, value: bytes) -> None:
+            # What comes behind a body is no header, whatever it is called.
+            if not self._is_in_body:
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
-            self._is_in_head = False
+            self._is_in_body, self._head_size = True, 0
+            length = next((value for name, value in self.headers if name == b"content-length"), b"")
+            self._body_left = int(length) if length.isdigit() else 0
             self._in_time()
             super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._is_in_body, self._body_left = False, 0
+            super().on_message_complete()
 
         def _in_time(self) -> None:
             if self._too_slow is not None:
