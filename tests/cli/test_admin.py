@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from quecbind import cli
+from quecbind.center.domain.accounts import check_password
 from quecbind.cli.outcome import DONE, REFUSED, USAGE
 from tests.center.domain.power_station import power_station
 
@@ -110,6 +113,24 @@ def test_domains_and_users(command: Command) -> None:
     assert [one["uid"] for one in listed] == [user["uid"]]
     assert command.json("domain", "list")[0]["user_domain_secret"] is None
     assert "ada@example.com" in command.run("user", "list")[1]
+
+
+def test_the_example_in_the_help_makes_a_user(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["user", "create", "--help"])
+    example = next(line for line in capsys.readouterr().out.splitlines() if "quecbind user create ada@" in line)
+    domain = command.json("domain", "create", "Lamp App")["user_domain"]
+
+    made = command.json(*shlex.split(example)[shlex.split(example).index("quecbind") + 1 :], "--domain", domain)
+
+    assert made["email"] == "ada@example.com"
+
+
+def test_every_password_in_the_documents_is_one_that_is_taken() -> None:
+    documents = [path.read_text() for path in Path(__file__).parents[2].joinpath("docs").rglob("*.md")]
+    shown = [found for text in documents for found in re.findall(r'sign_in\("[^"]+", "([^"]+)"\)', text)]
+
+    assert shown
+    assert [password for password in shown if check_password(password) is not None] == []
 
 
 def test_a_password_comes_from_the_environment_too(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
