@@ -319,6 +319,21 @@ def test_who_is_asked_is_said_once(center: CenterProcess, head: bytes) -> None:
     assert said_to(center, head + b"\r\n")[:11] == b"HTTP/1.1 40"
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        WEB_SOCKET.replace(b"GET", b"POST") + b"\r\n",
+        WEB_SOCKET + b"Content-Length: 3\r\n\r\nabc",
+        WEB_SOCKET + b"Content-Length: 3\r\n\r\n",
+        WEB_SOCKET + b"Transfer-Encoding: chunked\r\n\r\n",
+        WEB_SOCKET + b"X: y\r\n" * 300 + b"\r\n",
+        WEB_SOCKET + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_web_socket_request_is_not_kept_in_silence(center: CenterProcess, request_: bytes) -> None:
+    assert said_to(center, request_)[:12] == b"HTTP/1.1 400"
+
+
 def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
     running = a_center(tmp_path, "--http-idle-time", "1").start()
     try:

@@ -60,6 +60,9 @@ def test_a_plain_path_is_let_through(path: bytes) -> None:
         ("1.1", (HOST, (b"authorization", b"a"), (b"authorization", b"a")), 200),
         ("1.1", (HOST, (b"authorization", b""), (b"authorization", b"a")), BAD_REQUEST),
         ("1.1", (HOST, (b"content-type", b"text/plain"), (b"content-type", b"application/json")), BAD_REQUEST),
+        ("1.1", (HOST, (b"transfer-encoding", b"Chunked")), 200),
+        ("1.1", (HOST, (b"transfer-encoding", b"gzip, chunked")), BAD_REQUEST),
+        ("1.1", (HOST, (b"transfer-encoding", b"gzip"), (b"transfer-encoding", b"chunked")), BAD_REQUEST),
         ("1.1", (HOST, (b"accept", b"a"), (b"accept", b"b")), 200),
     ],
 )

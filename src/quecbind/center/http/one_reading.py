@@ -35,6 +35,8 @@ def refusal_of(
     host_count = sum(name == b"host" for name, _ in values)
     if host_count > 1 or (host_count == 0 and http_version == "1.1"):
         return HTTPStatus.BAD_REQUEST, "a request names one host"
+    if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in values):
+        return HTTPStatus.BAD_REQUEST, "a body is sent as it is or in chunks"
     for once in _SAID_ONCE:
         if len({value for name, value in values if name == once}) > 1:
             return HTTPStatus.BAD_REQUEST, "a header is given twice with different values"
