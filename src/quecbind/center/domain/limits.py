@@ -264,6 +264,55 @@ class GuessLimits:
         self._by_user_and_device.add((user or counted_address(address), device), now)
 
 
+class CodeLimits:
+    """Wrong mail codes: for one purpose of a mail address from one address, from all of them, and of one for all.
+
+    The first count is the guesser's own and refuses them. To the others strangers add, elsewhere or behind the same
+    address: they refuse nobody where the account was signed in to before; where there is no account yet, nobody who has
+    asked for the code.
+    """
+
+    def __init__(self, limits: Limits, code_life_s: float) -> None:
+        self._by_guesser = SlidingCounter(limits.max_wrong_codes_per_guesser, limits.code_window_s)
+        self._by_email = SlidingCounter(limits.max_wrong_codes_per_email, limits.wrong_code_window_s)
+        self._by_address = SlidingCounter(limits.max_wrong_codes_per_address, limits.wrong_code_window_s)
+        self._asked = SlidingCounter(1, code_life_s)
+
+    @property
+    def counters(self) -> dict[str, SlidingCounter]:
+        """By the names of their settings."""
+        return {
+            "max_wrong_codes_per_guesser": self._by_guesser,
+            "max_wrong_codes_per_email": self._by_email,
+            "max_wrong_codes_per_address": self._by_address,
+        }
+
+    def asked(self, box: tuple[str, str, int], address: str, now: float) -> None:
+        """A code for this purpose was asked for from there."""
+        self._asked.add((box, counted_address(address)), now)
+
+    def wait_s(self, box: tuple[str, str, int], address: str, now: float, *, is_known: bool) -> int | None:
+        """None when a code may be tried now from there; else how long not.
+
+        Whoever asks for a code is no better known by it where there is an account to be taken.
+        """
+        where = counted_address(address)
+        here = (box, where)
+        waits = [self._by_guesser.retry_after_s(here, now)]
+        has_asked = box[2] == REGISTER and self._asked.count(here, now) > 0
+        if not is_known and not has_asked:
+            waits += [self._by_email.retry_after_s(box, now), self._by_address.retry_after_s(where, now)]
+        return longest_wait_s(waits)
+
+    def wrong(self, box: tuple[str, str, int], address: str, now: float) -> None:
+        """A wrong one came from there."""
+        where = counted_address(address)
+        self._by_guesser.add((box, where), now)
+        self._by_email.add(box, now)
+        if where:
+            self._by_address.add(where, now)
+
+
 class SignInLimits:
     """Wrong passwords, counted per account and address, per address, and per account over all addresses.
 
@@ -321,55 +370,6 @@ class SignInLimits:
         here = (account, counted_address(address))
         self._here.right(here)
         self._known.add(here, now)
-
-
-class CodeLimits:
-    """Wrong mail codes: for one purpose of a mail address from one address, from all of them, and of one for all.
-
-    The first count is the guesser's own and refuses them. To the others strangers add, elsewhere or behind the same
-    address: they refuse nobody where the account was signed in to before; where there is no account yet, nobody who has
-    asked for the code.
-    """
-
-    def __init__(self, limits: Limits, code_life_s: float) -> None:
-        self._by_guesser = SlidingCounter(limits.max_wrong_codes_per_guesser, limits.code_window_s)
-        self._by_email = SlidingCounter(limits.max_wrong_codes_per_email, limits.wrong_code_window_s)
-        self._by_address = SlidingCounter(limits.max_wrong_codes_per_address, limits.wrong_code_window_s)
-        self._asked = SlidingCounter(1, code_life_s)
-
-    @property
-    def counters(self) -> dict[str, SlidingCounter]:
-        """By the names of their settings."""
-        return {
-            "max_wrong_codes_per_guesser": self._by_guesser,
-            "max_wrong_codes_per_email": self._by_email,
-            "max_wrong_codes_per_address": self._by_address,
-        }
-
-    def asked(self, box: tuple[str, str, int], address: str, now: float) -> None:
-        """A code for this purpose was asked for from there."""
-        self._asked.add((box, counted_address(address)), now)
-
-    def wait_s(self, box: tuple[str, str, int], address: str, now: float, *, is_known: bool) -> int | None:
-        """None when a code may be tried now from there; else how long not.
-
-        Whoever asks for a code is no better known by it where there is an account to be taken.
-        """
-        where = counted_address(address)
-        here = (box, where)
-        waits = [self._by_guesser.retry_after_s(here, now)]
-        has_asked = box[2] == REGISTER and self._asked.count(here, now) > 0
-        if not is_known and not has_asked:
-            waits += [self._by_email.retry_after_s(box, now), self._by_address.retry_after_s(where, now)]
-        return longest_wait_s(waits)
-
-    def wrong(self, box: tuple[str, str, int], address: str, now: float) -> None:
-        """A wrong one came from there."""
-        where = counted_address(address)
-        self._by_guesser.add((box, where), now)
-        self._by_email.add(box, now)
-        if where:
-            self._by_address.add(where, now)
 
 
 def longest_wait_s(waits: Iterable[int | None]) -> int | None:
