@@ -6,7 +6,7 @@ import json
 import httpx
 import pytest
 
-from quecbind.app.client import AppClient, uid_in_token
+from quecbind.app.client import EMAIL_RESET, AppClient, uid_in_token
 from quecbind.app.errors import AnswerError, RefusedError, UnreachableError
 from quecbind.app.results import Tokens, share_code_of
 from quecbind.center.domain.connection import Accepted, Complaint
@@ -47,6 +47,15 @@ class TestAccount:
         await scene.app.sign_in("bea@example.com", "bea-pass1")
         assert scene.app.uid == uid
         assert (await scene.app.user_info()).email == "bea@example.com"
+
+    async def test_a_forgotten_password_is_reset_with_the_mailed_code(self, scene: Scene) -> None:
+        await scene.app.send_email_code(EMAIL, EMAIL_RESET)
+
+        await scene.app.reset_password(EMAIL, "another1!", scene.world.mailbox.last_code)
+
+        with pytest.raises(RefusedError):
+            await scene.app.sign_in(EMAIL, PASSWORD)
+        assert await scene.app.sign_in(EMAIL, "another1!")
 
     async def test_signing_out_ends_the_session(self, signed_in: Scene) -> None:
         tokens = signed_in.app.tokens

@@ -48,7 +48,9 @@ NOT_FOR_USERS = {("GET", "/healthz"), ("GET", "/metrics")}
 
 # All but those by which one comes by a token.
 CLOSED = [
-    e for e in ENDPOINTS if not e.path.endswith(("/sendEmail", "/emailPwdRegister", "/emailPwdLogin", "/refreshToken"))
+    e
+    for e in ENDPOINTS
+    if not e.path.endswith(("/sendEmail", "/emailPwdRegister", "/emailPwdLogin", "/userPwdReset", "/refreshToken"))
 ]
 
 DEVICES, SHARES, USER = ("a device", "a BLE device"), ("a share", "an invitation"), ("a user",)
@@ -87,6 +89,7 @@ EXPECTED: dict[tuple[str, str], dict[tuple[str, ...], int]] = {
     ("POST", ENDUSER + "emailPwdRegister"): {USER: 5046},
     ("POST", ENDUSER + "v2/emailPwdRegister"): {USER: 5046},
     ("POST", ENDUSER + "emailPwdLogin"): {USER: 5586},
+    ("PUT", ENDUSER + "userPwdReset"): {USER: 5046},
     ("PUT", ENDUSER + "refreshToken"): {USER: 5489},
     ("GET", ENDUSER + "userInfo"): {USER: 200},
     ("DELETE", ENDUSER + "userLogout"): {USER: 200},
@@ -95,7 +98,7 @@ EXPECTED: dict[tuple[str, str], dict[tuple[str, ...], int]] = {
 }
 # A serial number is what binds there: whoever brings one that exists has more than a name. Wrong ones are counted.
 TELLS = {("bindDeviceSn", "a device")}
-# A code that is mailed takes the place of the one before it, whoever asks.
+# A code that is mailed stands beside the one before it, whoever asks.
 MAY_CHANGE = {"sendEmail": {"email_codes"}}
 CARRIERS = ("query", "JSON", "form")
 IN_JSON_ALONE = {"batchControlDevice"}

@@ -21,7 +21,7 @@ JSON = "application/json"
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 100, "--http-idle-time", "2")
+    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 130, "--http-idle-time", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +98,12 @@ def test_a_body_that_can_be_read_in_two_ways_is_refused(crowd: Crowd, row: Row, 
         ("%2e%2e", "/v2/x/%2e%2e/binding/enduserapi/userDeviceList", 404),
         ("%252e", "/v2/%252e/binding/enduserapi/userDeviceList", 404),
         ("%2f", "/v2%2fbinding%2fenduserapi%2fuserDeviceList/", 404),
+        ("%2f between its parts", "/v2%2fbinding/enduserapi/userDeviceList", 404),
+        ("a letter as %75", BINDING + "%75serDeviceList", 404),
+        ("the operators', %2f", "/api%2fv1/openapi.json", 404),
+        ("the operators', a letter", "/%61pi/v1/openapi.json", 404),
+        ("metrics, a letter", "/%6detrics", 404),
+        ("a percent sign and no more", BINDING + "userDeviceList%", 404),
         ("a trailing slash", BINDING + "userDeviceList/", 404),
         ("a trailing dot", BINDING + "userDeviceList.", 404),
         ("a trailing NUL", BINDING + "userDeviceList%00", 404),
@@ -108,7 +114,8 @@ def test_a_body_that_can_be_read_in_two_ways_is_refused(crowd: Crowd, row: Row, 
         ("an extension", BINDING + "userDeviceList.json", 404),
         ("the file system", "/../../../../etc/passwd", 404),
         ("the file system, encoded", "/%2e%2e/%2e%2e/etc/passwd", 404),
-        ("60,000 characters", "/" + "a" * 60_000, 404),
+        ("30,000 characters", "/" + "a" * 30_000, 404),
+        ("60,000 characters", "/" + "a" * 60_000, 400),
     ],
 )
 def test_a_path_that_looks_like_another_is_nobodys(crowd: Crowd, row: Row, name: str, path: str, expected: int) -> None:
@@ -254,6 +261,32 @@ def test_pipelined_requests_are_answered_in_turn_each_with_its_own_token(crowd: 
     bodies = [json.loads(part.partition(b"\r\n\r\n")[2]) for part in said.split(b"HTTP/1.1 200 OK")[1:]]
     row("four requests in one breath", [who.uid for who in people], [body["data"]["uid"] for body in bodies[:3]])
     row("... the last without a token", NO_TOKEN, bodies[3]["code"])
+
+
+@pytest.mark.parametrize("name", ["no Host", "two Hosts", "two Hosts alike", "two tokens", "two content types"])
+def test_a_request_that_says_twice_who_asks_whom_is_refused(crowd: Crowd, row: Row, name: str) -> None:
+    who, other = crowd.people(2)
+    heads = {
+        "no Host": f"Authorization: {who.token}",
+        "two Hosts": f"Host: a\r\nHost: b\r\nAuthorization: {who.token}",
+        "two Hosts alike": f"Host: a\r\nHost: a\r\nAuthorization: {who.token}",
+        "two tokens": f"Host: a\r\nAuthorization: {who.token}\r\nAuthorization: {other.token}",
+        "two content types": f"Host: a\r\nAuthorization: {who.token}\r\nContent-Type: {JSON}\r\nContent-Type: a/b",
+    }
+
+    said = who.raw(f"GET {ENDUSER}userInfo HTTP/1.1\r\n{heads[name]}\r\nConnection: close\r\n\r\n".encode())
+
+    row("said twice: " + name, b"HTTP/1.1 400", said[:12])
+    row("... and nobody is told anything", False, b"uid" in said)
+
+
+def test_a_head_of_33_kilobytes_is_refused_and_20_requests_in_one_breath_are_answered(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    head = f"GET {ENDUSER}userInfo HTTP/1.1\r\nHost: a\r\nAuthorization: {who.token}\r\n"
+    large = head + f"X: {'a' * 33_000}\r\n\r\n"
+    row("a head of 33 KB", False, who.uid.encode() in who.raw(large.encode()))
+    small = (head + f"X: {'a' * 3_000}\r\n\r\n") * 20 + f"{head}Connection: close\r\n\r\n"
+    row("20 heads of 4 KB in one breath, and one more", 21, who.raw(small.encode()).count(f'"{who.uid}"'.encode()))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -22,7 +24,7 @@ INVALID_TOKEN, INVALID_REFRESH, CODE_WRONG = 5032, 5489, 5046
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60)
+    yield from run_crowd(tmp_path_factory.mktemp("crowd"), 60, has_stepped_clock=True)
 
 
 def pack(value: object) -> str:
@@ -115,16 +117,12 @@ def test_a_token_is_good_as_what_it_is_alone(crowd: Crowd, row: Row) -> None:
     row("... and the session goes on", 200, who.call("GET", ENDUSER + "userInfo")["code"])
 
 
-def test_a_refresh_token_used_twice_ends_its_session(crowd: Crowd, row: Row) -> None:
-    who = crowd.person()
-    first = who.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)
-    row("a refresh token, once", 200, first["code"])
-    new = Caller(crowd.center, "127.6.0.4", first["data"]["accessToken"]["token"])
-    row(
-        "... twice, by a thief elsewhere",
-        INVALID_REFRESH,
-        new.call("PUT", ENDUSER + "refreshToken", refreshToken=who.refresh_token)["code"],
-    )
+def refreshed(crowd: Crowd, address: str, refresh_token: str) -> dict[str, Any]:
+    return Caller(crowd.center, address).call("PUT", ENDUSER + "refreshToken", refreshToken=refresh_token)
+
+
+def are_over(crowd: Crowd, row: Row, who: Caller, pair: dict[str, Any]) -> None:
+    new = Caller(crowd.center, "127.6.0.4", pair["accessToken"]["token"])
     row(
         "... and the tokens of both are over",
         [INVALID_TOKEN] * 2,
@@ -133,8 +131,46 @@ def test_a_refresh_token_used_twice_ends_its_session(crowd: Crowd, row: Row) -> 
     row(
         "... the new refresh token too",
         INVALID_REFRESH,
-        new.call("PUT", ENDUSER + "refreshToken", refreshToken=first["data"]["refreshToken"]["token"])["code"],
+        refreshed(crowd, "127.6.0.4", pair["refreshToken"]["token"])["code"],
     )
+
+
+def test_a_refresh_token_used_after_half_a_minute_ends_its_session(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    first = refreshed(crowd, who.address, who.refresh_token)
+    row("a refresh token, once", 200, first["code"])
+    crowd.step(31)
+    row(
+        "... 31 s later, by a thief elsewhere",
+        INVALID_REFRESH,
+        refreshed(crowd, "127.6.0.4", who.refresh_token)["code"],
+    )
+    are_over(crowd, row, who, first["data"])
+
+
+def test_a_refresh_token_whose_successor_was_used_ends_its_session(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    first = refreshed(crowd, who.address, who.refresh_token)["data"]
+    second = refreshed(crowd, who.address, first["refreshToken"]["token"])
+    row("a refresh token and the next one", 200, second["code"])
+    row(
+        "... the first one at once after that, by a thief elsewhere",
+        INVALID_REFRESH,
+        refreshed(crowd, "127.6.0.4", who.refresh_token)["code"],
+    )
+    are_over(crowd, row, who, second["data"])
+
+
+def test_a_refresh_token_brought_twice_at_once_leaves_one_session_with_one_pair(crowd: Crowd, row: Row) -> None:
+    who = crowd.person()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: refreshed(crowd, f"127.6.3.{n + 1}", who.refresh_token), range(8)))
+    row("a refresh token, 8 times at once", {200}, {answer["code"] for answer in answers})
+    pairs = {(a["data"]["accessToken"]["token"], a["data"]["refreshToken"]["token"]) for a in answers}
+    row("... different pairs that came of it", 1, len(pairs))
+    ((access, refresh),) = pairs
+    row("... which is good", 200, Caller(crowd.center, who.address, access).call("GET", ENDUSER + "userInfo")["code"])
+    row("... and goes on", 200, refreshed(crowd, who.address, refresh)["code"])
 
 
 def test_a_refresh_token_is_of_no_use_with_anothers_access_token(crowd: Crowd, row: Row) -> None:
@@ -210,23 +246,78 @@ def test_mail_codes_and_sign_up_do_not_tell_who_has_an_account(crowd: Crowd, row
     row("... its code", CODE_WRONG, json.loads(sign_up("nobody2@example.com")[2])["code"])
 
 
-def test_mail_codes_cannot_be_guessed_nor_flood_a_mailbox(crowd: Crowd, row: Row) -> None:
-    body: dict[str, object] = {"email": "box@example.com", "emailType": 1, "userDomain": crowd.domain}
-    sent = [
-        json.loads(ask(crowd, f"127.6.2.{n + 1}", "/v2/mail/enduserapi/v2/sendEmail", body)[2])["code"]
-        for n in range(7)
-    ]
+RESET, MAIL = ENDUSER + "userPwdReset", "/v2/mail/enduserapi/v2/sendEmail"
+
+
+def mailed(crowd: Crowd, email: str, email_type: int, address: str) -> str:
+    body: dict[str, object] = {"email": email, "emailType": email_type, "userDomain": crowd.domain}
+    assert json.loads(ask(crowd, address, MAIL, body)[2])["code"] == 200
+    line = next(line for line in reversed(crowd.center.log.read_text().splitlines()) if email in line)
+    return next(word for word in line.replace("=", " ").split() if word.isdigit() and len(word) == 6)
+
+
+def test_a_mailbox_cannot_be_flooded(crowd: Crowd, row: Row) -> None:
+    body: dict[str, object] = {"email": "flood@example.com", "emailType": 1, "userDomain": crowd.domain}
+    sent = [json.loads(ask(crowd, f"127.6.2.{n + 1}", MAIL, body)[2])["code"] for n in range(7)]
     row("7 mails to one box from 7 addresses", [200] * 5 + [5058] * 2, sent)
-    code = next(line for line in reversed(crowd.center.log.read_text().splitlines()) if "box@example.com" in line)
-    tries = {"email": "box@example.com", "pwd": "secret-1", "userDomain": crowd.domain}
-    guesses = [
-        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": f"{n:05d}x"})[2])["code"]
-        for n in range(6)
-    ]
-    digits = next(word for word in code.replace("=", " ").split() if word.isdigit() and len(word) == 6)
-    row("6 guesses at a mail code", {CODE_WRONG}, set(guesses))
+
+
+def test_wrong_mail_codes_cost_the_guesser_and_nobody_else(crowd: Crowd, row: Row) -> None:
+    email = "box@example.com"
+    digits = mailed(crowd, email, 1, "127.6.2.8")
+
+    def bring(address: str, code: str) -> int:
+        body: dict[str, object] = {"email": email, "pwd": "secret-1", "userDomain": crowd.domain, "code": code}
+        return int(json.loads(ask(crowd, address, ENDUSER + "v2/emailPwdRegister", body)[2])["code"])
+
+    row("7 guesses at a mail code", {CODE_WRONG}, {bring("127.6.2.9", f"{n:05d}x") for n in range(7)})
+    row("... the right one is worth nothing there after that", CODE_WRONG, bring("127.6.2.9", digits))
+    crowded = {bring(f"127.6.4.{n % 12 + 1}", f"{n:05d}x") for n in range(60)}
+    row("... 60 more from 12 addresses", {CODE_WRONG}, crowded)
+    row("... and the right one from one more of them", CODE_WRONG, bring("127.6.4.99", digits))
+    row("... from who has asked for it", 200, bring("127.6.2.8", digits))
+
+
+def test_a_password_is_not_reset_by_guessing_and_its_old_sessions_end_when_it_is(crowd: Crowd, row: Row) -> None:
+    email, old, new = "reset@example.com", "secret-1", "secret-2"
+    register: dict[str, object] = {"email": email, "pwd": old, "userDomain": crowd.domain}
+    register["code"] = mailed(crowd, email, 1, "127.6.5.1")
+    assert json.loads(ask(crowd, "127.6.5.1", ENDUSER + "v2/emailPwdRegister", register)[2])["code"] == 200
+    session = json.loads(sign_in(crowd, "127.6.5.1", email, old)[2])["data"]
+    before = mailed(crowd, email, 2, "127.6.5.1")
+    mailed(crowd, email, 2, "127.6.5.2")
+
+    def bring(address: str, code: str) -> int:
+        who = Caller(crowd.center, address)
+        return int(who.call("PUT", RESET, email=email, code=code, pwd=new, userDomain=crowd.domain)["code"])
+
+    guessed = {bring(f"127.6.6.{n % 12 + 1}", f"{n:05d}x") for n in range(60)}
+    row("a password reset, 60 guesses from 12 addresses", {CODE_WRONG}, guessed)
+    row("... the right code from one more of them", CODE_WRONG, bring("127.6.6.99", before))
+    owner = Caller(crowd.center, "127.6.5.1", session["accessToken"]["token"])
+    row("... and the sessions of the account go on", 200, owner.call("GET", ENDUSER + "userInfo")["code"])
+    row("... its user brings the code that a stranger asked for another of", 200, bring("127.6.5.1", before))
+    row("... once more", CODE_WRONG, bring("127.6.5.1", before))
     row(
-        "... the right one is worth nothing after that",
-        CODE_WRONG,
-        json.loads(ask(crowd, "127.6.2.9", ENDUSER + "v2/emailPwdRegister", {**tries, "code": digits})[2])["code"],
+        "... tokens of before",
+        [INVALID_TOKEN, INVALID_REFRESH],
+        [
+            owner.call("GET", ENDUSER + "userInfo")["code"],
+            refreshed(crowd, "127.6.5.1", session["refreshToken"]["token"])["code"],
+        ],
+    )
+    at_last = [json.loads(sign_in(crowd, "127.6.5.1", email, password)[2])["code"] for password in (old, new)]
+    row("... the old password and the new one", [5586, 200], at_last)
+
+
+def test_a_reset_does_not_tell_who_has_an_account(crowd: Crowd, row: Row) -> None:
+    def bring(email: str, address: str) -> tuple[int, list[tuple[str, str]], object]:
+        body = {"email": email, "code": "00000x", "pwd": "secret-1", "userDomain": crowd.domain}
+        status, headers, content = Caller(crowd.center, address).request("PUT", RESET + "?" + urlencode(body))
+        return status, [pair for pair in headers if pair[0].lower() != "date"], json.loads(content)
+
+    row(
+        "a reset with a wrong code, user and nobody",
+        bring(EMAIL, "127.6.7.1"),
+        bring("nobody@example.com", "127.6.7.2"),
     )

@@ -1,12 +1,16 @@
-"""Ports: what cannot be used is refused with a sentence."""
+"""Ports: what cannot be used is refused with a sentence. Heads of requests: how large one is, however it comes."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from quecbind.center.listening import bind
+from quecbind.center.listening import bind, bounded_http
 from quecbind.center.services.errors import StartError
 
 pytestmark = pytest.mark.enable_socket
@@ -43,3 +47,94 @@ def test_a_port_that_is_taken_is_refused() -> None:
 def test_a_host_that_does_not_exist_is_refused() -> None:
     with pytest.raises(StartError, match=r"cannot listen on nowhere\.invalid"):
         bind("nowhere.invalid", 0)
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("10.0.0.1", 1), "sockname": ("10.0.0.2", 80)})
+        self.said, self.is_closed, self._protocol = b"", False, None
+
+    def write(self, data: Any) -> None:
+        self.said += bytes(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def set_protocol(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self._protocol
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    answer = b"[%d %d]" % (len(scope["headers"]), len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]})
+    await send({"type": "http.response.body", "body": answer})
+
+
+async def said_to(pieces: list[bytes], max_size: int = 100) -> bytes:
+    config = uvicorn.Config(echo, log_config=None, access_log=False, lifespan="off")
+    config.load()
+    protocol = bounded_http(max_size, 60)(config, ServerState(), {})
+    wire = Wire()
+    wire.set_protocol(protocol)
+    protocol.connection_made(wire)
+    for piece in pieces:
+        protocol.data_received(piece)
+    while protocol.tasks and not wire.is_closed:
+        await asyncio.wait(set(protocol.tasks))
+    protocol.connection_lost(None)
+    return wire.said
+
+
+GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /b HTTP/1.1\r\nContent-Length: 150\r\n\r\n" + b"\r\n\r\n a" * 25
+CHUNKED = (
+    b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n78\r\n" + b"\r\n\r\n\r" * 24 + b"\r\n0\r\nX: y\r\n\r\n"
+)
+STREAM = GET + POST + CHUNKED + GET
+ANSWERS = [b"[1 0]", b"[1 150]", b"[1 120]", b"[1 0]"]
+
+
+def bodies(said: bytes) -> list[bytes]:
+    return [part.rpartition(b"\r\n\r\n")[2] for part in said.split(b"HTTP/1.1 200 OK")[1:]]
+
+
+async def test_requests_in_one_breath_are_answered_in_order_wherever_it_is_cut() -> None:
+    for cut in range(len(STREAM) + 1):
+        assert bodies(await said_to([STREAM[:cut], STREAM[cut:]])) == ANSWERS, cut
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
+async def test_requests_that_come_in_small_pieces_are_answered_in_order(size: int) -> None:
+    stream = STREAM * 3
+    assert bodies(await said_to([stream[at : at + size] for at in range(0, len(stream), size)])) == ANSWERS * 3
+
+
+@pytest.mark.parametrize("before", [b"", GET, POST, CHUNKED, b"\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("size", [1, 3, 50, 1000])
+async def test_a_head_is_measured_by_itself_to_the_byte(before: bytes, size: int) -> None:
+    blank = len(before) if before.startswith(b"\r") else 0
+    head = GET[:-2] + b"X: %s\r\n\r\n" % (b"x" * (100 - len(GET) - 5 - blank))
+    longer = head.replace(b"X: ", b"X: x")
+
+    def cut(stream: bytes) -> list[bytes]:
+        return [stream[at : at + size] for at in range(0, len(stream), size)]
+
+    assert b" 400 " not in await said_to(cut(before + head))
+    assert b" 400 " in await said_to(cut(before + longer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -226,6 +227,111 @@ def test_headers_without_end_are_refused(center: CenterProcess) -> None:
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
     assert json.loads(get(center.url + "/healthz")) == {"status": "ok"}
+
+
+def said_to(center: CenterProcess, *pieces: bytes) -> bytes:
+    """All that is answered to these pieces until it is closed."""
+    with socket.create_connection((center.host, center.http_port), timeout=10) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                client.sendall(piece)
+            while more := client.recv(65536):
+                said += more
+    return said
+
+
+def head_of(size: int) -> bytes:
+    begin, end = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ", b"\r\n\r\n"
+    return begin + b"x" * (size - len(begin) - len(end)) + end
+
+
+@pytest.mark.parametrize(
+    ("size", "answer"), [(32_768, b"HTTP/1.1 200"), (32_769, b"HTTP/1.1 400"), (99_999, b"HTTP/1.1 400")]
+)
+def test_a_head_is_measured_to_the_byte_however_it_comes(center: CenterProcess, size: int, answer: bytes) -> None:
+    head = head_of(size)
+    post = b"POST /v2/enduser/enduserapi/emailPwdLogin HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n"
+    post += b"a=" + b"\n" * 29_998
+    chunked = b"POST /v2/enduser/enduserapi/emailPwdLogin HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked += b"7530\r\na=" + b"\n" * 29_998 + b"\r\n0\r\n\r\n"
+
+    whole, in_parts = said_to(center, head), said_to(center, *(head[at : at + 5_000] for at in range(0, size, 5_000)))
+    behind_a_body = said_to(center, post + head)
+    behind_chunks = said_to(center, chunked + head)
+
+    said = [whole, in_parts, behind_a_body, behind_chunks]
+    if answer.endswith(b"200"):
+        assert [each.count(answer) for each in said] == [1, 1, 2, 2]
+    else:
+        # Who still speaks when it is closed may not hear why.
+        assert {each[:12] for each in said} <= {answer, b""}
+        assert b'"ok"' not in b"".join(said)
+
+
+def test_many_small_requests_in_one_breath_are_all_answered_in_order(center: CenterProcess) -> None:
+    def post(number: int) -> bytes:
+        body = b"email=%d&pad=" % number + b"x" * 7_000
+        line = b"POST /v2/enduser/enduserapi/emailPwdLogin?userDomain= HTTP/1.1\r\nHost: x\r\n"
+        return line + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    last = b"GET /no/such/path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    said = said_to(center, b"".join(post(number) for number in range(20)) + last[:30], last[30:])
+
+    assert said.count(b'"code":5023') == 20
+    assert said.rindex(b'"code":5023') < said.index(b"HTTP/1.1 404")
+
+
+def test_what_comes_behind_a_body_is_no_header(center: CenterProcess) -> None:
+    head = b"PUT /v2/enduser/enduserapi/refreshToken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    trailer = b"Authorization: a\r\nAuthorization: b\r\nExpect: x\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    said = said_to(center, head + b"\r\n0\r\n" + trailer + last)
+
+    assert b'"code":5115' in said
+    assert said.endswith(b'{"status":"ok"}')
+
+
+def test_nothing_but_empty_lines_is_not_listened_to_for_ever(center: CenterProcess) -> None:
+    assert said_to(center, b"\r\n" * 50_000)[:12] in {b"HTTP/1.1 400", b""}
+
+
+WEB_SOCKET = (
+    b"GET /ws/v1 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nConnection: close\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: b\r\nConnection: close\r\n",
+        WEB_SOCKET.replace(b"Host: a\r\n", b""),
+        WEB_SOCKET + b"Host: b\r\n",
+        WEB_SOCKET.replace(b"/ws/v1", b"/%77s/v1"),
+    ],
+)
+def test_who_is_asked_is_said_once(center: CenterProcess, head: bytes) -> None:
+    assert said_to(center, head + b"\r\n")[:11] == b"HTTP/1.1 40"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        WEB_SOCKET.replace(b"GET", b"POST") + b"\r\n",
+        WEB_SOCKET + b"Content-Length: 3\r\n\r\nabc",
+        WEB_SOCKET + b"Content-Length: 3\r\n\r\n",
+        WEB_SOCKET + b"Transfer-Encoding: chunked\r\n\r\n",
+        WEB_SOCKET + b"X: y\r\n" * 300 + b"\r\n",
+        WEB_SOCKET + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_web_socket_request_is_not_kept_in_silence(center: CenterProcess, request_: bytes) -> None:
+    assert said_to(center, request_)[:12] == b"HTTP/1.1 400"
 
 
 def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:

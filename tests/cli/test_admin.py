@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from quecbind import cli
+from quecbind.center.domain.accounts import check_password
 from quecbind.cli.outcome import DONE, REFUSED, USAGE
 from tests.center.domain.power_station import power_station
 
@@ -52,6 +55,23 @@ def test_a_product_is_created_with_what_was_asked_for(command: Command) -> None:
     assert shown["product_secret"] is None
 
 
+def test_a_product_for_some_user_domains_is_created_with_its_secret(command: Command) -> None:
+    domains = sorted(command.json("domain", "create", name)["user_domain"] for name in ("One", "Two"))
+
+    made = command.json("product", "create", "Lamp", "--domain", domains[1], "--domain", domains[0])
+
+    assert len(made["product_secret"]) == 16
+    assert (made["domain_access"], made["user_domains"]) == ("listed", domains)
+    assert command.json("product", "show", made["product_key"]) == {**made, "product_secret": None}
+
+
+def test_a_product_for_a_user_domain_that_does_not_exist_is_not_created(command: Command) -> None:
+    assert command.run("product", "create", "Lamp", "--domain", "Q.DM.9.9")[0] == REFUSED
+
+    assert "5015" in command.err
+    assert command.json("product", "list") == []
+
+
 def test_a_product_is_changed_in_what_is_given_and_in_nothing_else(command: Command) -> None:
     made = command.json("product", "create", "Lamp", "--no-allow-sharing", "--replay-strict")
     product_key = made["product_key"]
@@ -93,6 +113,24 @@ def test_domains_and_users(command: Command) -> None:
     assert [one["uid"] for one in listed] == [user["uid"]]
     assert command.json("domain", "list")[0]["user_domain_secret"] is None
     assert "ada@example.com" in command.run("user", "list")[1]
+
+
+def test_the_example_in_the_help_makes_a_user(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["user", "create", "--help"])
+    example = next(line for line in capsys.readouterr().out.splitlines() if "quecbind user create ada@" in line)
+    domain = command.json("domain", "create", "Lamp App")["user_domain"]
+
+    made = command.json(*shlex.split(example)[shlex.split(example).index("quecbind") + 1 :], "--domain", domain)
+
+    assert made["email"] == "ada@example.com"
+
+
+def test_every_password_in_the_documents_is_one_that_is_taken() -> None:
+    documents = [path.read_text() for path in Path(__file__).parents[2].joinpath("docs").rglob("*.md")]
+    shown = [found for text in documents for found in re.findall(r'sign_in\("[^"]+", "([^"]+)"\)', text)]
+
+    assert shown
+    assert [password for password in shown if check_password(password) is not None] == []
 
 
 def test_a_password_comes_from_the_environment_too(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 # Who was here when and from where is written down in batches, on no one's behalf.
 UNASKED = {("devices", column) for column in ("last_online_at", "last_offline_at", "last_address", "recent_randoms")}
-# The end of a session is kept in whole seconds: whether refreshing moves it depends on when it happens.
+# Whether refreshing moves the end of a session depends on when it happens.
 UNASKED |= {("sessions", "expires_at")}
 
 Content = dict[str, dict[tuple[Any, ...], dict[str, Any]]]

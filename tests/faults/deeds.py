@@ -20,6 +20,7 @@ from tests.e2e.conftest import BINDING, User
 from tests.e2e.wire_by_hand import app_password, login_password, random_text, ttlv_number
 from tests.faults.scene import PASSWORD, Scene
 
+OTHER_PASSWORD = "another1!"
 CODE = "1234567890ABCDEF"
 ENDUSER = "/v2/enduser/enduserapi/"
 STATUS_REPORT = 0x0034
@@ -386,15 +387,18 @@ def create_user(scene: Scene, subject: Subject) -> bool:
     return bool(scene.world.sign_in(subject.email, PASSWORD).token)
 
 
-def mail(scene: Scene, subject: Subject) -> bool:
-    query = {"email": subject.email, "emailType": 1, "userDomain": scene.world.domain}
+def mail(scene: Scene, subject: Subject, email_type: int = 1) -> bool:
+    query = {"email": subject.email, "emailType": email_type, "userDomain": scene.world.domain}
     return bool(scene.center.call("POST", "/v2/mail/enduserapi/v2/sendEmail", **query)["code"] == 200)
 
 
 def mailed(scene: Scene) -> Subject:
-    subject = new(scene)
-    assert mail(scene, subject)
-    written = re.findall(rf"to={re.escape(subject.email)} type=1 code=(\d+)", scene.center.log.read_text())
+    return _with_code(scene, new(scene), 1)
+
+
+def _with_code(scene: Scene, subject: Subject, email_type: int) -> Subject:
+    assert mail(scene, subject, email_type)
+    written = re.findall(rf"to={re.escape(subject.email)} type={email_type} code=(\d+)", scene.center.log.read_text())
     return subject._replace(more=written[-1])
 
 
@@ -415,9 +419,26 @@ def user(scene: Scene) -> Subject:
     return subject
 
 
-def sign_in(scene: Scene, subject: Subject) -> dict[str, Any]:
+def forgetful(scene: Scene) -> Subject:
+    """A user who has signed in, and has a code for another password."""
+    subject = user(scene)
+    assert can_sign_in(scene, subject)
+    return _with_code(scene, subject, 2)
+
+
+def reset_password(scene: Scene, subject: Subject) -> dict[str, Any]:
+    query = {"email": subject.email, "code": subject.more, "pwd": OTHER_PASSWORD, "userDomain": scene.world.domain}
+    return scene.center.call("PUT", ENDUSER + "userPwdReset", **query)
+
+
+def reset_password_again(scene: Scene, subject: Subject) -> bool:
+    reset_password(scene, subject)
+    return bool(sign_in(scene, subject, OTHER_PASSWORD)["code"] == 200)
+
+
+def sign_in(scene: Scene, subject: Subject, password: str = PASSWORD) -> dict[str, Any]:
     nonce = random_text()
-    cipher = app_password(PASSWORD, nonce)
+    cipher = app_password(password, nonce)
     signed = subject.email + cipher + nonce + scene.world.domain_secret
     query = {
         "email": subject.email,
@@ -443,7 +464,7 @@ def refresh(scene: Scene, subject: Subject) -> dict[str, Any]:
 
 
 def refresh_again(scene: Scene, subject: Subject) -> bool:
-    """Whoever did not get the new pair holds a token that is used up, if it was; signing in is what is left then."""
+    """Whoever did not get the new pair asks again; where that took over half a minute, signing in is what is left."""
     return refresh(scene, subject)["code"] == 200 or can_sign_in(scene, subject)
 
 
@@ -565,6 +586,7 @@ DEEDS = (
     Deed("ask for a mail code", new, mail, mail),
     Deed("register", mailed, register, register_again, commit=2),
     Deed("sign in", user, sign_in, can_sign_in),
+    Deed("reset a password", forgetful, reset_password, reset_password_again, commit=2),
     Deed("refresh the tokens", signed_in, refresh, refresh_again),
     Deed("sign out", signed_in, sign_out, sign_out),
     Deed("cancel an account", owner_to_go, cancel_account, cancel_again),

@@ -180,9 +180,11 @@ class TestLandbook:
 
         assert [device["deviceKey"] for device in landbook.get_device_list(token)] == [owner.dk]
 
-    def test_a_refresh_token_works_once(self, owner: Owner) -> None:
+    def test_a_refresh_token_that_is_used_up_is_over_when_the_next_one_was_used(self, owner: Owner) -> None:
         token, _, refresh_token = landbook.login(owner.user.email, owner.user.password)
-        landbook.refresh_token(token, refresh_token)
+        new = landbook.refresh_token(token, refresh_token)
+        assert landbook.refresh_token(token, refresh_token) == new
+        landbook.refresh_token(*new)
 
         with pytest.raises(landbook.LandbookAuthError):
             landbook.refresh_token(token, refresh_token)

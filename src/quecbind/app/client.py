@@ -135,6 +135,18 @@ class AppClient:
         }
         return uid_of(await self._call("POST", f"{_USER}/v2/emailPwdRegister", form=form))
 
+    async def reset_password(self, email: str, password: str, email_code: str) -> None:
+        """Sets another password, by a code that was mailed for it (EMAIL_RESET); every session of the user ends."""
+        random = _random()
+        form = {
+            "email": email,
+            "code": email_code,
+            "pwd": signing.app_password_encrypt(password, random),
+            "random": random,
+            "userDomain": self.user_domain,
+        }
+        await self._call("PUT", f"{_USER}/userPwdReset", form=form)
+
     async def sign_in(self, email: str, password: str) -> Tokens:
         """Signs the user in; the client uses and renews the tokens from here on."""
         random = _random()

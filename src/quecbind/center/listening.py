@@ -16,6 +16,7 @@ from quecbind.center.access.tls_door import Handshakes, TlsDoor
 from quecbind.center.services.errors import StartError
 
 BACKLOG = 4096
+_END = b"\r\n\r\n"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -35,11 +36,18 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which by itself waits for the end of a request's headers for ever and takes any size."""
+    """uvicorn's HTTP protocol, which by itself waits for the end of a request's headers for ever and takes any size.
+
+    The parser does not tell where in what it was given a head begins and ends. So it is given pieces that end where a
+    head does, or the last of a chunked body, and bodies as long as they say they are: a head counts with its own bytes,
+    and the empty lines before it.
+    """
 
     class BoundedHttp(HttpToolsProtocol):
-        _is_in_head = False
+        _is_in_body = False
         _head_size = 0
+        _body_left = 0
+        _last = b""
         _too_slow: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
@@ -47,28 +55,66 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
             self._too_slow = self.loop.call_later(max_header_time_s, transport.close)
 
         def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if not self._is_in_head:
-                return
-            self._head_size += len(data)
-            if self._head_size > max_header_size:
-                self.send_400_response("The headers of this request are too large.")
-            elif self._too_slow is None:
+            begin = 0
+            while begin < len(data) and not self.transport.is_closing() and self.parser is not None:
+                piece = data[begin : self._end_of_piece(data, begin)]
+                begin += len(piece)
+                if not self._is_in_body:
+                    self._head_size += len(piece)
+                if self._head_size > max_header_size:
+                    self.send_400_response("The headers of this request are too large.")
+                    return
+                super().data_received(piece)
+                if self.transport.get_protocol() is not self:
+                    return  # it is a WebSocket now
+            if self._head_size and self._too_slow is None:
                 self._too_slow = self.loop.call_later(max_header_time_s, self.transport.close)
+
+        def _end_of_piece(self, data: bytes, begin: int) -> int:
+            if self._body_left:
+                end = min(begin + self._body_left, len(data))
+                self._body_left -= end - begin
+                return end
+            # It may have begun in what came before.
+            across = (self._last + data[begin : begin + 3]).find(_END)
+            found = begin + across - len(self._last) if across >= 0 else data.find(_END, begin)
+            if across >= 0 or found >= 0:
+                self._last = b""
+                return found + len(_END)
+            self._last = (self._last + data[max(begin, len(data) - 3) :])[-3:]
+            return len(data)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
             super().connection_lost(exc)
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._is_in_head = True
-            self._head_size = 0
+        def on_header(self, name: bytes, value: bytes) -> None:
+            # What comes behind a body is no header, whatever it is called.
+            if not self._is_in_body:
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
-            self._is_in_head = False
+            self._is_in_body, self._head_size = True, 0
+            length = next((value for name, value in self.headers if name == b"content-length"), b"")
+            self._body_left = int(length) if length.isdigit() else 0
+            if self.parser.should_upgrade() and self._should_upgrade():
+                named = {name for name, _ in self.headers}
+                if self.parser.get_method() != b"GET" or not named.isdisjoint(
+                    (b"content-length", b"transfer-encoding")
+                ):
+                    raise ValueError("a WebSocket request is a GET without a body")  # the parser's caller answers 400
             self._in_time()
             super().on_headers_complete()
+
+        def handle_websocket_upgrade(self) -> None:
+            super().handle_websocket_upgrade()
+            # It was given the whole head. What it cannot read it would keep silent about, and keep.
+            if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
+                self.send_400_response("This is no WebSocket request.")
+
+        def on_message_complete(self) -> None:
+            self._is_in_body, self._body_left = False, 0
+            super().on_message_complete()
 
         def _in_time(self) -> None:
             if self._too_slow is not None:

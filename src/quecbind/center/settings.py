@@ -210,6 +210,25 @@ class Settings:
     max_codes_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "mail codes asked for from one address in that span")
     ] = 50
+    max_wrong_codes_per_guesser: Annotated[
+        int, _Option(_whole(1, 1_000), "wrong mail codes for one mail address from one address in that span")
+    ] = 5
+    wrong_code_window_s: Annotated[
+        int, _Option(_whole(1, 2_592_000), "span in which all wrong mail codes are counted")
+    ] = 86_400
+    max_wrong_codes_per_email: Annotated[
+        int,
+        _Option(
+            _whole(1, 100_000),
+            "wrong mail codes for one mail address in that span; then only addresses known to the account may try",
+        ),
+    ] = 50
+    max_wrong_codes_per_address: Annotated[
+        int,
+        _Option(
+            _whole(1, 100_000), "wrong mail codes from one address in that span; then only accounts known there may try"
+        ),
+    ] = 50
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60

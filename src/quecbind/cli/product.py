@@ -122,11 +122,8 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, object]:
 
 
 def run_create(args: argparse.Namespace) -> int:
-    body = _given(args, "name", *_VALUES, *_SWITCHES, "product_key", "product_secret")
+    body = _given(args, "name", *_VALUES, *_SWITCHES, "user_domains", "product_key", "product_secret")
     product = ask(args.data, "POST", "/products", body)
-    if args.user_domains:
-        limited = {"user_domains": args.user_domains}
-        product |= ask(args.data, "PUT", f"/products/{product['product_key']}/domains", limited)
     if args.json:
         print_json(product)
     else:

@@ -17,13 +17,15 @@ def register(subparsers: Subparsers) -> None:
         commands,
         "create",
         "create a user",
-        "quecbind user create ada@example.com --domain Q.DM.10001.1 --password 'a Secret1'",
+        "quecbind user create ada@example.com --domain Q.DM.10001.1 --password 'a-Secret1'",
         run_create,
     )
     create.add_argument("email", metavar="EMAIL")
     create.add_argument("--domain", required=True, metavar="ID", help="the user domain")
     create.add_argument(
-        "--password", metavar="P", help="6 to 20 characters; asked for on a terminal [QUECBIND_APP_PASSWORD]"
+        "--password",
+        metavar="P",
+        help="6 to 20 letters, digits and signs, no space; asked for on a terminal [QUECBIND_APP_PASSWORD]",
     )
     listing = add_command(commands, "list", "list users", "quecbind user list --domain Q.DM.10001.1", run_list)
     listing.add_argument("--domain", metavar="ID", help="only of this user domain")

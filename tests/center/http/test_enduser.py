@@ -207,6 +207,58 @@ async def test_a_forwarding_header_moves_nobody_to_another_address(http: Http) -
     assert (entries[0]["action"], entries[0]["peer"]) == ("session.opened", "192.0.2.251")
 
 
+async def reset_fields(http: Http, **changes: str) -> dict[str, str]:
+    """What an App sends of Alice, who has forgotten her password."""
+    fields = {"email": http.alice.email, "emailType": "2", "userDomain": http.domain.user_domain}
+    assert (await http.stranger().call("POST", SEND_EMAIL, **fields)).code == 200
+    return {
+        "email": http.alice.email,
+        "code": http.world.mailbox.last_code,
+        "pwd": signing.app_password_encrypt("another1!", RANDOM),
+        "random": RANDOM,
+        "userDomain": http.domain.user_domain,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_forgotten_password_is_reset_by_mail_and_every_session_ends(http: Http, carrier: str) -> None:
+    answer = await http.stranger().call("PUT", ENDUSER + "userPwdReset", carrier, **await reset_fields(http))
+
+    assert (answer.code, answer.data) == (200, None)
+    assert (await http.alice.call("GET", ENDUSER + "userInfo")).code == 5032
+    assert (await http.alice.call("PUT", ENDUSER + "refreshToken", refreshToken=http.alice.refresh_token)).code == 5489
+    assert (await http.bob.call("GET", ENDUSER + "userInfo")).code == 200
+    assert (await http.stranger().sign_in(http.domain, http.alice.email)).code == 5586
+    assert (await http.stranger().sign_in(http.domain, http.alice.email, "another1!")).code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"email": ""}, 5044),
+        ({"email": "", "phone": "17132136550", "internationalCode": "86"}, 5044),
+        ({"email": "nobody"}, 5040),
+        ({"email": "bob@example.com"}, 5046),
+        ({"email": "n0one@example.com"}, 5046),
+        ({"code": ""}, 5064),
+        ({"code": "999999x"}, 5046),
+        ({"pwd": ""}, 5022),
+        ({"pwd": "not base64"}, 5353),
+        ({"pwd": signing.app_password_encrypt("short", RANDOM)}, 5056),
+        ({"userDomain": ""}, 5023),
+        ({"userDomain": "nowhere"}, 5015),
+    ],
+)
+async def test_a_reset_is_refused_and_nothing_changes(http: Http, changes: dict[str, str], code: int) -> None:
+    answer = await http.stranger().call("PUT", ENDUSER + "userPwdReset", **await reset_fields(http, **changes))
+
+    assert answer.code == code
+    for who in (http.alice, http.bob):
+        assert (await who.call("GET", ENDUSER + "userInfo")).code == 200
+    assert (await http.stranger().sign_in(http.domain, http.alice.email)).code == 200
+
+
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_refreshing_gives_two_new_tokens(http: Http, carrier: str) -> None:
     app = http.alice
@@ -230,9 +282,22 @@ async def test_a_refresh_needs_no_access_token_and_works_after_that_one_is_over(
     assert answer.code == 200
 
 
-async def test_a_refresh_token_that_comes_again_ends_the_session_for_both_who_hold_it(http: Http) -> None:
+async def test_a_refresh_whose_answer_was_lost_gets_it_again(http: Http) -> None:
+    app = http.alice
+    first = await app.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
+    http.world.clock.move(30)
+
+    again = await app.call("PUT", ENDUSER + "refreshToken", "form", refreshToken=app.refresh_token)
+
+    assert (again.code, again.data) == (200, first.data)
+    app.token = again.data["accessToken"]["token"]
+    assert (await app.call("GET", ENDUSER + "userInfo")).code == 200
+
+
+async def test_a_refresh_token_that_comes_again_later_ends_the_session_for_both_who_hold_it(http: Http) -> None:
     app, thief = http.alice, http.stranger()
     first = await app.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
+    http.world.clock.move(30.001)
 
     again = await thief.call("PUT", ENDUSER + "refreshToken", refreshToken=app.refresh_token)
 

@@ -108,7 +108,7 @@ def test_only_the_document_itself_is_open() -> None:
 def test_what_an_app_may_ask_without_a_token_is_what_comes_before_one() -> None:
     calls = {path.rpartition("/")[2] for path, _, operation in operations("/v2/") if operation["security"] == []}
 
-    assert calls == {"sendEmail", "emailPwdRegister", "emailPwdLogin", "refreshToken"}
+    assert calls == {"sendEmail", "emailPwdRegister", "emailPwdLogin", "userPwdReset", "refreshToken"}
 
 
 def test_a_list_of_objects_within_a_body_is_described_with_what_each_of_them_holds() -> None:

@@ -196,6 +196,17 @@ async def test_a_product_is_limited_to_user_domains_and_opened_again(http: Http)
     check(await http.operator.put(path, json={"user_domains": ["not a domain"]}), 422, 8400)
 
 
+async def test_a_product_is_made_for_user_domains_with_its_secret_in_one_call(http: Http) -> None:
+    domain = http.domain.user_domain
+
+    made = check(await http.operator.post(PRODUCTS, json={"name": "plug", "user_domains": [domain]}), 201)
+
+    assert (made["domain_access"], made["user_domains"], len(made["product_secret"])) == ("listed", [domain], 16)
+    check(await http.operator.post(PRODUCTS, json={"name": "x", "user_domains": ["Q.DM.0.0"]}), 404, 5015)
+    check(await http.operator.post(PRODUCTS, json={"name": "x", "user_domains": ["not a domain"]}), 422, 8400)
+    assert check(await http.operator.get(PRODUCTS), 200)["total_count"] == 2
+
+
 async def test_lists_come_in_pages(http: Http) -> None:
     for number in range(4):
         check(await http.operator.post(PRODUCTS, json={"name": f"product {number}"}), 201)
@@ -462,7 +473,7 @@ async def test_the_server_tells_what_it_holds(http: Http) -> None:
         (b'{"name":' + b"[" * 5000, "application/json", 400),
         (b'{"name":"x","device_limit":1e999}', "application/json", 400),
         (b'{"name":"x","device_limit":' + b"9" * 5000 + b"}", "application/json", 400),
-        (b'{"name":"' + b"x" * 70_000 + b'"}', "application/json", 413),
+        (b'{"name":"' + b"x" * 270_000 + b'"}', "application/json", 413),
     ],
 )
 async def test_a_body_that_cannot_be_read_is_refused(

@@ -236,6 +236,26 @@ async def test_registering_without_the_code_does_not_tell_who_has_an_account(
     assert seen[:6] == seen[6:]
 
 
+@pytest.mark.parametrize("is_asked_for", [True, False])
+async def test_resetting_without_the_code_does_not_tell_who_has_an_account(
+    http: Http, work: Work, is_asked_for: bool
+) -> None:
+    seen = []
+    for email in (http.alice.email, "n0one@example.com"):
+        stranger = http.stranger()
+        if is_asked_for:
+            fields = {"email": email, "emailType": "2", "userDomain": http.domain.user_domain}
+            await raw(stranger, "POST", MAIL, data=fields)
+        fields = {"email": email, "code": "x00000", "pwd": PASSWORD, "userDomain": http.domain.user_domain}
+        for _ in range(6):
+            with work.of() as done:
+                answer = await raw(stranger, "PUT", ENDUSER + "userPwdReset", data=fields)
+            seen.append((answer, done))
+
+    assert seen[:6] == seen[6:]
+    assert not any("hash password" in done for _, done in seen)
+
+
 async def test_a_code_on_file_is_looked_at_like_none(http: Http, work: Work) -> None:
     """Whether somebody is about to register shows in nothing but a write that only their asking brought about."""
     fields = {"email": "soon@example.com", "emailType": "1", "userDomain": http.domain.user_domain}

@@ -78,6 +78,14 @@ async def register(scene: Scene) -> Deed:
     return lambda _: accounts.register("new@example.com", code, PASSWORD, None, domain)
 
 
+async def reset_password(scene: Scene) -> Deed:
+    accounts, domain = scene.world.center.accounts, scene.domain.user_domain
+    await accounts.send_email_code("ann@example.com", 2, domain, "10.0.0.9")
+    code = scene.world.mailbox.last_code
+    scene.secrets |= {code, "another1!"}
+    return lambda _: accounts.reset_password("ann@example.com", code, "another1!", None, domain)
+
+
 async def sign_in(scene: Scene) -> Deed:
     return Scene.signed_in
 
@@ -118,6 +126,7 @@ async def bind_by_ble(scene: Scene) -> Deed:
 async def reuse_refresh_token(scene: Scene) -> Deed:
     accounts, tokens = scene.world.center.accounts, await scene.signed_in()
     await accounts.refresh(None, tokens.refresh_token)
+    scene.world.clock.move(31)
     return lambda _: accounts.refresh(None, tokens.refresh_token)
 
 
@@ -261,6 +270,7 @@ def _device(product_key: str) -> DeviceImport:
 # What happens, by the method that lets it happen, and the one entry it leaves.
 CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
     "Accounts.register": (register, "user.registered"),
+    "Accounts.reset_password": (reset_password, "user.password_reset"),
     "Accounts.sign_in": (sign_in, "session.opened"),
     "Accounts.sign_out": (sign_out, "session.ended"),
     "Accounts.cancel": (cancel_account, "user.cancelled"),

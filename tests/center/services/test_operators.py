@@ -120,6 +120,34 @@ async def test_unknown_product_is_not_found_anywhere(world) -> None:
         assert await code_of(awaitable, NotFound) == 5313
 
 
+async def test_product_is_limited_to_user_domains_from_its_first_moment(world) -> None:
+    domain, other = await world.domain(), await world.domain("Other")
+
+    made = await world.product(user_domains=[domain.user_domain])
+    closed = await world.product(user_domains=[])
+
+    assert (made.domain_access, made.user_domains) == ("listed", [domain.user_domain])
+    assert (closed.domain_access, closed.user_domains) == ("listed", [])
+    assert len(made.product_secret) == 16
+    open_to = [
+        world.center.storage.read(lambda tx, d=d: tx.products.is_open_to(made.product_key, d.user_domain))
+        for d in (domain, other)
+    ]
+    assert open_to == [True, False]
+    assert (await world.actions())[-2:] == ["product.created"] * 2
+
+
+async def test_product_for_a_user_domain_that_is_not_there_is_not_made(world) -> None:
+    domain = await world.domain()
+    before = await world.actions()
+
+    for wrong in ("Q.DM.9.9", "\ud800"):
+        assert await code_of(world.product(user_domains=[domain.user_domain, wrong]), NotFound) == 5015
+
+    assert list(world.center.registry.products()) == []
+    assert await world.actions() == before
+
+
 async def test_product_is_limited_to_user_domains_and_opened_again(world) -> None:
     product, domain = await world.product(), await world.domain()
     limit = world.center.operators.set_product_domains

@@ -222,7 +222,7 @@ async def test_no_secret_stands_in_any_file_of_the_directory(tmp_path) -> None:
         stored, ann, _bob = fill(tx)
         tx.devices.open_window(stored.id, 1, Window(mac, 9, 1), Secret("BINDSECRET-0000"))
         tx.devices.set_auth_key(stored.id, Secret("AUTHKEY-0000"))
-        tx.users.put_code(DOMAIN, "ann@example.com", 1, EmailCode(code_mac=code_mac, expires_at=9, wrong_count=0), 0)
+        tx.users.put_code(DOMAIN, "ann@example.com", 1, EmailCode(code_mac=code_mac, expires_at=9), 0)
         tx.signing_keys.insert(
             SigningKey(kid="k", private_key=Secret("PRIVATE-0000"), public_key="PUBLIC-0000", created_at=1)
         )

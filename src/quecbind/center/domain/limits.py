@@ -1,8 +1,8 @@
 """How often something may happen: sliding counters that are told the time, and the rules for what can be guessed.
 
 One principle for all that is guessed: counts to which strangers add must not refuse its rightful user. Wrong bind
-codes of others refuse only users who have brought a wrong one too; wrong passwords of others, only addresses from
-which nobody has signed in to the account before.
+codes of others refuse only users who have brought a wrong one too; wrong passwords and mail codes of others, only
+addresses from which nobody has signed in to the account before.
 
 Bounded in memory: keys that have gone quiet are forgotten, and when too many are busy the quietest go first. Reads no
 clock and sleeps for nobody.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quecbind.center.domain import refusal
+from quecbind.center.domain.accounts import REGISTER
 from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.refusal import Refused
 
@@ -40,6 +41,10 @@ class Limits:
     code_window_s: int = 600
     max_codes_per_email: int = 5
     max_codes_per_address: int = 50
+    max_wrong_codes_per_guesser: int = 5
+    wrong_code_window_s: int = 86_400
+    max_wrong_codes_per_email: int = 50
+    max_wrong_codes_per_address: int = 50
     refusal_audit_s: int = 60
     log_in_rate_per_address: int = 2_000
     log_in_burst_per_address: int = 20_000
@@ -202,8 +207,9 @@ class LockOut:
         return count
 
     def right(self, key: Hashable) -> None:
-        """Forget the wrong ones."""
+        """Forget the wrong ones, and the freeze they made."""
         self._wrong.clear(key)
+        self._frozen.clear(key)
 
 
 class GuessLimits:
@@ -266,6 +272,55 @@ class GuessLimits:
         return [self._by_device.retry_after_s(device, now), self._by_product.retry_after_s(product_key, now)]
 
 
+class CodeLimits:
+    """Wrong mail codes: for one purpose of a mail address from one address, from all of them, and of one for all.
+
+    The first count is the guesser's own and refuses them. To the others strangers add, elsewhere or behind the same
+    address: they refuse nobody where the account was signed in to before; where there is no account yet, nobody who has
+    asked for the code.
+    """
+
+    def __init__(self, limits: Limits, code_life_s: float) -> None:
+        self._by_guesser = SlidingCounter(limits.max_wrong_codes_per_guesser, limits.code_window_s)
+        self._by_email = SlidingCounter(limits.max_wrong_codes_per_email, limits.wrong_code_window_s)
+        self._by_address = SlidingCounter(limits.max_wrong_codes_per_address, limits.wrong_code_window_s)
+        self._asked = SlidingCounter(1, code_life_s)
+
+    @property
+    def counters(self) -> dict[str, SlidingCounter]:
+        """By the names of their settings."""
+        return {
+            "max_wrong_codes_per_guesser": self._by_guesser,
+            "max_wrong_codes_per_email": self._by_email,
+            "max_wrong_codes_per_address": self._by_address,
+        }
+
+    def asked(self, box: tuple[str, str, int], address: str, now: float) -> None:
+        """A code for this purpose was asked for from there."""
+        self._asked.add((box, counted_address(address)), now)
+
+    def wait_s(self, box: tuple[str, str, int], address: str, now: float, *, is_known: bool) -> int | None:
+        """None when a code may be tried now from there; else how long not.
+
+        Whoever asks for a code is no better known by it where there is an account to be taken.
+        """
+        where = counted_address(address)
+        here = (box, where)
+        waits = [self._by_guesser.retry_after_s(here, now)]
+        has_asked = box[2] == REGISTER and self._asked.count(here, now) > 0
+        if not is_known and not has_asked:
+            waits += [self._by_email.retry_after_s(box, now), self._by_address.retry_after_s(where, now)]
+        return longest_wait_s(waits)
+
+    def wrong(self, box: tuple[str, str, int], address: str, now: float) -> None:
+        """A wrong one came from there."""
+        where = counted_address(address)
+        self._by_guesser.add((box, where), now)
+        self._by_email.add(box, now)
+        if where:
+            self._by_address.add(where, now)
+
+
 class SignInLimits:
     """Wrong passwords, counted per account and address, per address, and per account over all addresses.
 
@@ -291,11 +346,15 @@ class SignInLimits:
             "max_sign_ins_per_address": self._by_address,
         }
 
+    def is_known(self, account: Hashable, address: str, now: float) -> bool:
+        """Whether somebody has signed in to the account from there within the last month."""
+        return self._known.count((account, counted_address(address)), now) > 0
+
     def check(self, account: Hashable, address: str, now: float) -> Refused | None:
         """None when a password for this account is looked at now, from this address."""
         where = counted_address(address)
         here = (account, where)
-        is_known = self._known.count(here, now) > 0
+        is_known = self.is_known(account, address, now)
         wait_s = self._by_address.retry_after_s(where, now) if where and not is_known else None
         if wait_s is not None:
             return Refused(refusal.ADDRESS_FROZEN, wait_s)
@@ -315,7 +374,7 @@ class SignInLimits:
         return self._here.wrong(here, now)
 
     def right(self, account: Hashable, address: str, now: float) -> None:
-        """The right one: this account may from now on be used from there whatever others do."""
+        """The right one, or a code from its mailbox: it may be used from there from now on whatever others do."""
         here = (account, counted_address(address))
         self._here.right(here)
         self._known.add(here, now)

@@ -31,6 +31,7 @@ TOKEN_INVALID = 5032
 USER_UNKNOWN = 5033
 EMAIL_REGISTERED = 5039
 EMAIL_FORMAT = 5040
+EMAIL_OR_PHONE_MISSING = 5044
 EMAIL_CODE_WRONG = 5046
 PASSWORD_FORMAT = 5056
 CODES_TOO_OFTEN = 5058
@@ -146,6 +147,7 @@ SENTENCE_BY_CODE: dict[int, str] = {
     USER_UNKNOWN: "the user does not exist",
     EMAIL_REGISTERED: "this e-mail address is registered already",
     EMAIL_FORMAT: "the e-mail address is malformed",
+    EMAIL_OR_PHONE_MISSING: "the e-mail address is missing; accounts here have no phone number",
     EMAIL_CODE_WRONG: "the code from the e-mail is wrong or no longer valid",
     PASSWORD_FORMAT: "a password has 6 to 20 letters, digits or special characters",
     CODES_TOO_OFTEN: "codes were asked for too often, wait a while",

@@ -27,6 +27,7 @@ from quecbind.center.http import (
 from quecbind.center.http.app_tables import TABLES
 from quecbind.center.http.headers import SafeHeaders
 from quecbind.center.http.limits import DEFAULT_LIMITS, Limits
+from quecbind.center.http.one_reading import OneReading
 from quecbind.center.http.problem import HttpProblemError
 from quecbind.center.http.trusted_proxy import TrustedProxy
 from quecbind.center.services.center import Center
@@ -63,7 +64,11 @@ def build(
         routes.append(Route("/metrics", _metrics(registry), methods=["GET"]))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(TrustedProxy, trusted=tuple(trusted_proxies)), Middleware(SafeHeaders)],
+        middleware=[
+            Middleware(TrustedProxy, trusted=tuple(trusted_proxies)),
+            Middleware(SafeHeaders),
+            Middleware(OneReading, operator_prefix=operators.PREFIX),
+        ],
         exception_handlers={HTTPException: _no_such_route},
     )
     app.router.redirect_slashes = False

@@ -35,6 +35,19 @@ async def register(call: AppCall) -> dict[str, str]:
     return {"uid": uid}
 
 
+async def reset_password(call: AppCall) -> None:
+    """Set another password, given the code that was mailed for it."""
+    take = call.parameters
+    await call.center.accounts.reset_password(
+        take.text("email"),
+        take.text("code"),
+        take.text("pwd"),
+        take.text("random"),
+        take.text("userDomain"),
+        call.peer,
+    )
+
+
 async def sign_in(call: AppCall) -> TokenPair:
     """Both tokens for the right password."""
     take = call.parameters
@@ -78,6 +91,7 @@ ENDPOINTS = (
     Endpoint("POST", _ENDUSER + "/emailPwdRegister", register),
     Endpoint("POST", _ENDUSER + "/v2/emailPwdRegister", register),
     Endpoint("POST", _ENDUSER + "/emailPwdLogin", sign_in),
+    Endpoint("PUT", _ENDUSER + "/userPwdReset", reset_password),
     Endpoint("PUT", _ENDUSER + "/refreshToken", refresh),
     Endpoint("GET", _ENDUSER + "/userInfo", user_info),
     Endpoint("DELETE", _ENDUSER + "/userLogout", sign_out),

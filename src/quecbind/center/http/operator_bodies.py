@@ -30,6 +30,7 @@ WindowS = Annotated[int, Meta(ge=1, le=MAX_WINDOW_S)]
 PageNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE_SIZE)]
 UserDomainName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z.]+" + _END)]
+UserDomainList = Annotated[list[UserDomainName], Meta(max_length=1_000)]
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +42,7 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewProduct(Body):
-    """A product to create. Its key and secret are drawn when they are not given."""
+    """A product to create. Its key and secret are drawn when they are not given; null user domains mean all."""
 
     name: Name
     bind_mode: BindMode = "multi"
@@ -55,6 +56,7 @@ class NewProduct(Body):
     allow_serial_binding: bool = False
     ble_only: bool = False
     allow_sharing: bool = True
+    user_domains: UserDomainList | None = None
     product_key: Key | None = None
     product_secret: Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,64}" + _END)] | None = None
 
@@ -79,7 +81,7 @@ class ProductPatch(Body):
 class ProductDomains(Body):
     """Which user domains may bind devices of a product; null means all."""
 
-    user_domains: Annotated[list[UserDomainName], Meta(max_length=1_000)] | None
+    user_domains: UserDomainList | None
 
 
 class NewDomain(Body):

@@ -242,6 +242,7 @@ OPERATIONS = (
         body=NewProduct,
         answer=ProductView,
         status=HTTPStatus.CREATED,
+        limits=BULK_LIMITS,
     ),
     Operation(
         method="GET",

@@ -1,7 +1,8 @@
-"""Users: mail codes, registration, sign-in, the end of an account.
+"""Users: mail codes, registration, sign-in, a forgotten password, the end of an account.
 
-The story: a mail code proves an address; with it a user registers in a user domain. Signing in takes a signature made
-with the domain's secret and the password; it opens a session (`sessions`).
+The story: a mail code proves an address (`mail_codes`); with it a user registers in a user domain. Signing in takes a
+signature made with the domain's secret and the password; it opens a session (`sessions`). Another code sets another
+password, and ends every session that the one before had opened.
 
 An address that is not registered is answered like a wrong password, after the same work: who has an account stays with
 those who have one. Passwords and codes are kept as hashes and named in no log.
@@ -12,21 +13,21 @@ import hmac
 from weakref import WeakValueDictionary
 
 from quecbind.center.domain import accounts, refusal
-from quecbind.center.domain.addresses import counted_address
 from quecbind.center.domain.audit import AuditEntry
-from quecbind.center.domain.ids import Secret, Uid, UserDomain
-from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter, longest_wait_s
+from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.auth_keys import AuthKeys
 from quecbind.center.services.cancelling import Cancelled, cancel
 from quecbind.center.services.changes import Changes, SessionEnded
 from quecbind.center.services.errors import Conflict, Rejected
+from quecbind.center.services.mail_codes import Box, Brought, MailCodes
 from quecbind.center.services.passwords import Passwords
 from quecbind.center.services.ports import Clock, Entropy, Events, Mailer, MailError, Storage
-from quecbind.center.services.records import Domain, EmailCode, User
+from quecbind.center.services.records import Domain, User
 from quecbind.center.services.rows import Tx
-from quecbind.center.services.sessions import Sessions, is_signed_in
+from quecbind.center.services.sessions import Sessions, is_signed_in, note
 from quecbind.center.services.tokens import TokenSigner
 from quecbind.center.services.views import SignedIn, Tokens, UserInfo
 from quecbind.wire import signing
@@ -56,8 +57,7 @@ class Accounts(Sessions):
         self._mailer = mailer
         self._auth_keys = auth_keys
         self._sign_ins = SignInLimits(limits, accounts.MAX_TRIES, accounts.FREEZE_S)
-        self._codes_by_email = SlidingCounter(limits.max_codes_per_email, limits.code_window_s)
-        self._codes_by_address = SlidingCounter(limits.max_codes_per_address, limits.code_window_s)
+        self._codes = MailCodes(storage, clock, entropy, limits)
         self._mails_under_way_count = 0
         # One sign-in at a time for each account: tries that run together would all count as the first.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -65,14 +65,10 @@ class Accounts(Sessions):
     @property
     def limit_counters(self) -> dict[str, SlidingCounter | LockOut]:
         """What is counted here, by limit."""
-        return {
-            **self._sign_ins.counters,
-            "max_codes_per_email": self._codes_by_email,
-            "max_codes_per_address": self._codes_by_address,
-        }
+        return {**self._sign_ins.counters, **self._codes.counters}
 
     async def send_email_code(self, email: str | None, email_type: int, user_domain: str | None, peer: str) -> None:
-        """Mail a code that is good for ten minutes, in place of the one before it.
+        """Mail a code that is good for ten minutes, beside the one before it.
 
         Args:
             email: where to.
@@ -85,18 +81,7 @@ class Accounts(Sessions):
         address = accounts.normal_email(email or "")
         if email_type not in accounts.EMAIL_TYPES:
             raise Rejected(refusal.INVALID, "emailType is 1 to 5")
-        now = self._clock.now()
-        self._count_mail((domain.user_domain, address), peer, now)
-
-        code = Secret(self._entropy.digits(accounts.CODE_LENGTH))
-        stored = EmailCode(
-            code_mac=self._code_mac(domain.user_domain, address, email_type, code.reveal()),
-            expires_at=to_ms(now) + accounts.CODE_LIFE_MS,
-            wrong_count=0,
-        )
-        await self._storage.transact(
-            lambda tx: tx.users.put_code(domain.user_domain, address, email_type, stored, to_ms(now))
-        )
+        code = await self._codes.issue((domain.user_domain, address, email_type), peer)
         if self._mails_under_way_count >= MAX_MAILS_UNDER_WAY:
             raise Rejected(refusal.SERVICE_ERROR, "too many mails at once, try again later", 60)
         self._mails_under_way_count += 1
@@ -129,32 +114,21 @@ class Accounts(Sessions):
         domain = self._domain(user_domain)
         _raise(accounts.check_email(email))
         address = accounts.normal_email(email or "")
-        if not code:
-            raise Rejected(refusal.EMAIL_CODE_MISSING)
-        if not code.isascii():
-            raise Rejected(refusal.EMAIL_CODE_WRONG)
-        if not password:
-            raise Rejected(refusal.PASSWORD_MISSING)
-        plain = _decrypted(password, random)
-        _raise(accounts.check_password(plain))
+        brought = self._brought((domain.user_domain, address, accounts.REGISTER), code, peer)
+        plain = _new_password(password, random)
         _raise(accounts.check_profile(lang, timezone, nationality))
-        mac = self._code_mac(domain.user_domain, address, accounts.REGISTER, code)
-
-        def check(tx: Tx) -> Refused | None:
-            return _check_code(tx, domain.user_domain, address, mac, to_ms(self._clock.now()))
-
         # The code first: hashing a password is too dear for those who have none.
-        _raise(await self._storage.transact(check))
+        _raise(await self._storage.transact(lambda tx: self._codes.refused(tx, brought)))
         password_hash = await self._passwords.hash(plain)
 
         def work(tx: Tx) -> Uid | Refused:
             now_ms = to_ms(self._clock.now())
-            refused = _check_code(tx, domain.user_domain, address, mac, now_ms)
+            refused = self._codes.refused(tx, brought)
             if refused is not None:
                 return refused
             if tx.users.by_email(domain.user_domain, address) is not None:
                 return Refused(refusal.EMAIL_REGISTERED)
-            tx.users.drop_code(domain.user_domain, address, accounts.REGISTER)
+            tx.users.drop_codes(*brought.box)
             return add_user(
                 tx,
                 User(
@@ -207,7 +181,58 @@ class Accounts(Sessions):
             user = await self._user_with(account, plain, peer)
         if user.disabled_at is not None:
             raise Rejected(refusal.ACCOUNT_DISABLED)
-        return await self._open_session(user, peer)
+        tokens = await self._open_session(user, peer)
+        if tokens is None:
+            raise Rejected(accounts.wrong_password(1))
+        return tokens
+
+    async def reset_password(
+        self,
+        email: str | None,
+        code: str | None,
+        password: str | None,
+        random: str | None,
+        user_domain: str | None,
+        peer: str = "",
+    ) -> None:
+        """Give the account another password, by a code of type 2; every session of it ends.
+
+        An address that nobody registered is told from a wrong code to nobody but who reads its mail.
+        """
+        domain = self._domain(user_domain)
+        if not email:
+            raise Rejected(refusal.EMAIL_OR_PHONE_MISSING)
+        _raise(accounts.check_email(email))
+        account = (domain.user_domain, accounts.normal_email(email))
+        brought = self._brought((*account, accounts.RESET_PASSWORD), code, peer)
+        plain = _new_password(password, random)
+        _raise(await self._storage.transact(lambda tx: self._codes.refused(tx, brought)))
+        password_hash = await self._passwords.hash(plain)
+
+        def work(tx: Tx) -> Uid | Refused:
+            refused = self._codes.refused(tx, brought)
+            if refused is not None:
+                return refused
+            user = tx.users.by_email(*account)
+            if user is None:
+                return Refused(refusal.EMAIL_UNKNOWN)
+            now_ms = to_ms(self._clock.now())
+            tx.users.drop_codes(*brought.box)
+            tx.users.set_password(user.uid, password_hash)
+            tx.sessions.end_all(user.uid, now_ms)
+            tx.audit.append(note(user.uid, "user.password_reset", peer, now_ms))
+            return user.uid
+
+        def applied(result: Uid | Refused) -> None:
+            if not isinstance(result, Refused):
+                self._changes.tell([SessionEnded(uid=result, session_id=None)])
+
+        result = await self._storage.transact(work, applied)
+        if isinstance(result, Refused):
+            raise Rejected(result)
+        # Whoever reads the account's mail is its user, and may have been wrong often before they asked for a code.
+        self._sign_ins.right(account, peer, self._clock.now())
+        self._events.publish("user.password_reset", uid=result, peer=peer)
 
     async def user_info(self, who: SignedIn) -> UserInfo:
         """What a user may see of their own account."""
@@ -238,23 +263,19 @@ class Accounts(Sessions):
         if user is None:
             raise Rejected(refusal.USER_UNKNOWN)
         account = (user.user_domain, user.email)
-        mac = None
+        brought = None
         if password:
             plain = _decrypted(password, random)
             async with self._turns.setdefault(account, asyncio.Lock()):
                 await self._user_with(account, plain, peer)
-        elif code:
-            if not code.isascii():
-                raise Rejected(refusal.EMAIL_CODE_WRONG)
-            mac = self._code_mac(*account, accounts.CANCEL, code)
         else:
-            raise Rejected(refusal.EMAIL_CODE_MISSING)
+            brought = self._brought((*account, accounts.CANCEL), code, peer)
 
         def work(tx: Tx) -> Cancelled | Refused:
             now_ms = to_ms(self._clock.now())
             if not is_signed_in(tx, who, now_ms):
                 return Refused(refusal.TOKEN_INVALID)
-            refused = None if mac is None else _check_code(tx, *account, mac, now_ms, accounts.CANCEL)
+            refused = None if brought is None else self._codes.refused(tx, brought)
             return refused or cancel(tx, user, self._auth_keys.draw, peer, now_ms)
 
         def applied(result: Cancelled | Refused) -> None:
@@ -283,6 +304,10 @@ class Accounts(Sessions):
         self._sign_ins.right(account, peer, self._clock.now())
         return user
 
+    def _brought(self, box: Box, code: str | None, peer: str) -> Brought:
+        is_known = self._sign_ins.is_known(box[:2], peer, self._clock.now())
+        return self._codes.brought(box, code or "", peer, is_known=is_known)
+
     def _domain(self, user_domain: str | None) -> Domain:
         if not user_domain:
             raise Rejected(refusal.DOMAIN_MISSING)
@@ -292,19 +317,6 @@ class Accounts(Sessions):
         if domain.disabled_at is not None:
             raise Rejected(refusal.DOMAIN_DISABLED)
         return domain
-
-    def _count_mail(self, account: tuple[str, str], peer: str, now: float) -> None:
-        where = counted_address(peer)
-        waits = [self._codes_by_email.retry_after_s(account, now), self._codes_by_address.retry_after_s(where, now)]
-        longest = longest_wait_s(waits)
-        if longest is not None:
-            raise Rejected(refusal.CODES_TOO_OFTEN, retry_after_s=longest)
-        self._codes_by_email.add(account, now)
-        if peer:
-            self._codes_by_address.add(where, now)
-
-    def _code_mac(self, user_domain: UserDomain, email: str, email_type: int, code: str) -> bytes:
-        return self._storage.mac("email code", user_domain, email, str(email_type), code)
 
 
 def add_user(tx: Tx, user: User, *, who: str, peer: str) -> Uid:
@@ -323,21 +335,12 @@ def add_user(tx: Tx, user: User, *, who: str, peer: str) -> Uid:
     return uid
 
 
-def _check_code(
-    tx: Tx, user_domain: UserDomain, email: str, mac: bytes, now_ms: int, email_type: int = accounts.REGISTER
-) -> Refused | None:
-    code = tx.users.code(user_domain, email, email_type)
-    is_right = hmac.compare_digest(mac if code is None else code.code_mac, mac)
-    is_good = (
-        code is not None
-        and accounts.is_code_in_time(code.expires_at, now_ms)
-        and code.wrong_count < accounts.MAX_WRONG_CODES
-    )
-    if is_good and is_right:
-        return None
-    # Also where there is nothing to count: whether a code was asked for is not to be seen from the time it takes.
-    tx.users.wrong_code(user_domain, email, email_type)
-    return Refused(refusal.EMAIL_CODE_WRONG)
+def _new_password(password: str | None, random: str | None) -> str:
+    if not password:
+        raise Rejected(refusal.PASSWORD_MISSING)
+    plain = _decrypted(password, random)
+    _raise(accounts.check_password(plain))
+    return plain
 
 
 def _decrypted(password: str, random: str | None) -> str:

@@ -27,6 +27,7 @@ class ProductDesk(Desk):
         """Make a product; its secret is in the answer and in no other.
 
         Raises:
+            NotFound: 5015, one of the user domains does not exist.
             Conflict: 8409, the product key is taken.
         """
         secret = Secret(spec.product_secret or self._entropy.text(PRODUCT_SECRET_LENGTH))
@@ -56,17 +57,22 @@ class ProductDesk(Desk):
             )
         )
 
-        def work(tx: Tx) -> Product:
+        def work(tx: Tx) -> tuple[Product, list[UserDomain]]:
+            wanted = _existing_domains(tx, spec.user_domains)
             free = next((key for key in candidates if tx.products.get(key) is None), None)
             if free is None:
                 raise Conflict(refusal.CONFLICT, "this product key is taken")
-            created = dataclasses.replace(product, product_key=ProductKey(free))
-            tx.products.insert(created)
-            tx.audit.append(entry(by, "product.created", now_ms, product_key=free, details=_shown(created)))
-            return created
+            tx.products.insert(dataclasses.replace(product, product_key=ProductKey(free)))
+            details = _shown(product)
+            # In the same transaction: there is no moment in which a product is open to Apps it is not for.
+            if spec.user_domains is not None:
+                tx.products.set_domains(ProductKey(free), "listed", wanted)
+                details |= {"domain_access": "listed", "user_domains": wanted}
+            tx.audit.append(entry(by, "product.created", now_ms, product_key=free, details=details))
+            return existing_product(tx, free), wanted
 
-        created = await self._storage.transact(work, self._registry.put_product)
-        return _view(created, [], secret.reveal())
+        created, domains = await self._storage.transact(work, lambda result: self._registry.put_product(result[0]))
+        return _view(created, domains, secret.reveal())
 
     async def products(self, page: int = 1, page_size: int = 50) -> Page[ProductView]:
         """One page of products, oldest first."""
@@ -121,12 +127,9 @@ class ProductDesk(Desk):
 
         def work(tx: Tx) -> ProductView:
             product = existing_product(tx, product_key)
-            wanted = sorted(set(user_domains or ()))
-            for user_domain in wanted:
-                if not user_domain.isascii() or tx.domains.get(user_domain) is None:
-                    raise NotFound(refusal.DOMAIN_UNKNOWN)
+            wanted = _existing_domains(tx, user_domains)
             access: DomainAccess = "all" if user_domains is None else "listed"
-            tx.products.set_domains(product.product_key, access, [UserDomain(one) for one in wanted])
+            tx.products.set_domains(product.product_key, access, wanted)
             details: dict[str, object] = {"domain_access": access, "user_domains": wanted}
             tx.audit.append(entry(by, "product.domains_set", now_ms, product_key=product_key, details=details))
             return _view(existing_product(tx, product_key), tx.products.domains(product_key))
@@ -165,6 +168,14 @@ def existing_product(tx: Tx, product_key: str) -> Product:
     if product is None:
         raise NotFound(refusal.PRODUCT_UNKNOWN)
     return product
+
+
+def _existing_domains(tx: Tx, user_domains: list[str] | None) -> list[UserDomain]:
+    wanted = sorted(set(user_domains or ()))
+    for user_domain in wanted:
+        if not user_domain.isascii() or tx.domains.get(user_domain) is None:
+            raise NotFound(refusal.DOMAIN_UNKNOWN)
+    return [UserDomain(one) for one in wanted]
 
 
 def _checked(product: Product) -> Product:

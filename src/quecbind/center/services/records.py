@@ -60,7 +60,6 @@ class EmailCode:
 
     code_mac: bytes = field(repr=False)
     expires_at: int
-    wrong_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Sign-ins of users, as sessions with two tokens.
 
-The story: a sign-in opens a session and gives two tokens. The refresh token is good once; its second use means that
-somebody else has it, and ends the session. Signing out ends it at once, and with it whatever was opened with its access
-token. Tokens are kept as hashes and named in no log. How a user proves who they are is in `accounts`.
+The story: a sign-in opens a session and gives two tokens. The refresh token is good once, and for a moment longer to
+get the same answer again (`domain.refreshing`); its use after that means that somebody else has it, and ends the
+session. Signing out ends it at once, and with it whatever was opened with its access token. Tokens are kept as hashes
+and named in no log; the id of a pair follows from the token it was given for, so the same pair can be made again. How a
+user proves who they are is in `accounts`.
 """
 
-import hmac
+from base64 import urlsafe_b64encode
 
-from quecbind.center.domain import refusal
+from quecbind.center.domain import refreshing, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import Uid
 from quecbind.center.domain.moment import to_ms
@@ -17,7 +19,7 @@ from quecbind.center.services.passwords import Passwords
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.records import Session, User
 from quecbind.center.services.rows import Tx
-from quecbind.center.services.tokens import TokenError, TokenSigner
+from quecbind.center.services.tokens import Claims, TokenError, TokenSigner
 from quecbind.center.services.views import SignedIn, Tokens
 
 _ID_LENGTH = 22
@@ -46,7 +48,7 @@ class Sessions:
         self._events = events
 
     async def refresh(self, authorization: str | None, refresh_token: str | None, peer: str = "") -> Tokens:
-        """Trade a refresh token for a new pair. Used a second time, it ends its session.
+        """Trade a refresh token for a new pair. Again within 30 s it gets the same pair; later it ends its session.
 
         The old access token in `authorization` may be there, and over; it must not be somebody else's.
         """
@@ -59,30 +61,39 @@ class Sessions:
             raise Rejected(refusal.REFRESH_TOKEN_INVALID) from None
         if authorization and self._is_of_another(claims.uid, authorization, now):
             raise Rejected(refusal.REFRESH_TOKEN_INVALID)
-        tokens = await self._issue(claims.uid, claims.session_id, claims.rotation + 1, now)
+        given_ms = to_ms(now)
+        tokens = await self._follow(claims, given_ms)
         old_mac = self._refresh_mac(claims.session_id, claims.token_id)
         new_mac = self._refresh_mac(claims.session_id, tokens.refresh_id)
-        now_ms = to_ms(now)
 
-        def applied(is_rotated: bool) -> None:
-            if not is_rotated:
+        def applied(exchanged_at: int | None) -> None:
+            if exchanged_at is None:
                 self._tell_ended(claims.uid, claims.session_id)
 
-        def work(tx: Tx) -> bool:
+        def work(tx: Tx) -> int | None:
+            # By the clock of now: of two that came together, the one that is second must not be from before the first.
+            now_ms = to_ms(self._clock.now())
             session = tx.sessions.get(claims.session_id)
             if not _is_alive(session, claims.uid, now_ms) or session is None:
-                return False
-            if session.rotation != claims.rotation or not hmac.compare_digest(session.refresh_mac, old_mac):
+                return None
+            present, brought = (session.rotation, session.refresh_mac), (claims.rotation, old_mac)
+            exchanged_at = refreshing.exchanged_at(session.expires_at)
+            verdict = refreshing.judge(present, brought, new_mac, exchanged_at, now_ms)
+            if verdict == "reused":
                 tx.sessions.end(session.id, now_ms)
-                tx.audit.append(_audit(claims.uid, "session.refresh_token_reused", peer, now_ms, "refused 5489"))
-                return False
-            tx.sessions.rotate(session.id, claims.rotation + 1, new_mac, tokens.pair.refresh_expires_at * 1000)
-            return True
+                tx.audit.append(note(claims.uid, "session.refresh_token_reused", peer, now_ms, "refused 5489"))
+                return None
+            if verdict == "exchange":
+                exchanged_at = given_ms
+                tx.sessions.rotate(session.id, claims.rotation + 1, new_mac, refreshing.session_end(given_ms))
+            return exchanged_at
 
-        if not await self._storage.transact(work, applied):
+        exchanged_at = await self._storage.transact(work, applied)
+        if exchanged_at is None:
             self._events.publish("session.refresh_refused", uid=claims.uid, peer=peer)
             raise Rejected(refusal.REFRESH_TOKEN_INVALID)
-        return tokens.pair
+        # One that was given before is given again as it was, with the end it had.
+        return tokens.pair if exchanged_at == given_ms else (await self._follow(claims, exchanged_at)).pair
 
     async def authenticate(self, authorization: str | None) -> SignedIn:
         """Who holds this access token.
@@ -112,18 +123,20 @@ class Sessions:
 
         def work(tx: Tx) -> None:
             if tx.sessions.end(who.session_id, now_ms):
-                tx.audit.append(_audit(who.uid, "session.ended", peer, now_ms))
+                tx.audit.append(note(who.uid, "session.ended", peer, now_ms))
 
         await self._storage.transact(work, lambda _: self._tell_ended(who.uid, who.session_id))
 
     def _tell_ended(self, uid: Uid, session_id: str) -> None:
         self._changes.tell([SessionEnded(uid=uid, session_id=session_id)])
 
-    async def _open_session(self, user: User, peer: str) -> Tokens:
+    async def _open_session(self, user: User, peer: str) -> Tokens | None:
+        """Two tokens; None when the user is no longer there with this password."""
         now = self._clock.now()
         now_ms = to_ms(now)
         session_id = self._entropy.text(_ID_LENGTH)
-        tokens = await self._issue(user.uid, session_id, 0, now)
+        ids = self._entropy.text(_ID_LENGTH), self._entropy.text(_ID_LENGTH)
+        tokens = await self._issue(user.uid, session_id, 0, ids, now_ms)
         session = Session(
             id=session_id,
             uid=user.uid,
@@ -131,24 +144,34 @@ class Sessions:
             refresh_mac=self._refresh_mac(session_id, tokens.refresh_id),
             rotation=0,
             created_at=now_ms,
-            expires_at=tokens.pair.refresh_expires_at * 1000,
+            expires_at=refreshing.session_end(now_ms),
             ended_at=None,
         )
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> bool:
+            # A password that was changed, or an account that was closed, while it was checked opens nothing.
+            present = tx.users.get(user.uid)
+            if present is None or present.password_hash != user.password_hash:
+                return False
             tx.sessions.insert(session, peer)
             tx.users.signed_in(user.uid, now_ms)
-            tx.audit.append(_audit(user.uid, "session.opened", peer, now_ms))
+            tx.audit.append(note(user.uid, "session.opened", peer, now_ms))
+            return True
 
-        await self._storage.transact(work)
-        return tokens.pair
+        return tokens.pair if await self._storage.transact(work) else None
 
-    async def _issue(self, uid: Uid, session_id: str, rotation: int, now: float) -> "_Issued":
-        access_id, refresh_id = self._entropy.text(_ID_LENGTH), self._entropy.text(_ID_LENGTH)
-        pair = await self._passwords.run(
-            lambda: self._signer.issue(uid, session_id, rotation, access_id, refresh_id, now)
-        )
-        return _Issued(pair, refresh_id)
+    async def _follow(self, claims: Claims, given_ms: int) -> "_Issued":
+        """The pair that follows this refresh token: whenever it is asked for, the same."""
+        ids = self._next_id("access", claims), self._next_id("refresh", claims)
+        return await self._issue(claims.uid, claims.session_id, claims.rotation + 1, ids, given_ms)
+
+    async def _issue(self, uid: Uid, session_id: str, rotation: int, ids: tuple[str, str], given_ms: int) -> "_Issued":
+        pair = await self._passwords.run(lambda: self._signer.issue(uid, session_id, rotation, *ids, given_ms / 1000))
+        return _Issued(pair, ids[1])
+
+    def _next_id(self, kind: str, claims: Claims) -> str:
+        drawn = self._storage.mac(f"next {kind} token", claims.session_id, str(claims.rotation), claims.token_id)
+        return urlsafe_b64encode(drawn)[:_ID_LENGTH].decode()
 
     def _is_of_another(self, uid: Uid, authorization: str, now: float) -> bool:
         try:
@@ -186,5 +209,6 @@ def _is_alive(session: Session | None, uid: Uid, now_ms: int) -> bool:
     )
 
 
-def _audit(uid: Uid, action: str, peer: str, now_ms: int, result: str = "ok") -> AuditEntry:
+def note(uid: Uid, action: str, peer: str, now_ms: int, result: str = "ok") -> AuditEntry:
+    """The entry that a user's own doing leaves."""
     return AuditEntry(at=now_ms, who=f"user {uid}", action=action, result=result, peer=peer)

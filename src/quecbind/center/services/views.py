@@ -203,7 +203,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductSpec:
-    """A product to create. `product_key` and `product_secret` are drawn when None."""
+    """A product to create. `product_key` and `product_secret` are drawn when None; no `user_domains` means all."""
 
     name: str
     bind_mode: BindMode = "multi"
@@ -217,6 +217,7 @@ class ProductSpec:
     allow_serial_binding: bool = False
     ble_only: bool = False
     allow_sharing: bool = True
+    user_domains: list[str] | None = None
     product_key: str | None = None
     product_secret: str | None = field(default=None, repr=False)
 

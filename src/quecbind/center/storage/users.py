@@ -35,16 +35,18 @@ _USER_INSERT = """
 _USER_DELETE = "DELETE FROM users WHERE uid = ?"
 _USER_SIGNED_IN = "UPDATE users SET last_login_at = ? WHERE uid = ?"
 
-_CODE_PUT = """
-    INSERT INTO email_codes (user_domain, email, email_type, code_mac, expires_at, wrong_count)
-    VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (user_domain, email, email_type)
-    DO UPDATE SET code_mac = excluded.code_mac, expires_at = excluded.expires_at, wrong_count = excluded.wrong_count
+_USER_HASH = "UPDATE users SET password_hash = ? WHERE uid = ?"
+
+# A code's row has the type it was asked for; the one before it, the same type below zero.
+_CODE_KEPT = """
+    UPDATE OR REPLACE email_codes SET email_type = -email_type WHERE user_domain = ? AND email = ? AND email_type = ?
 """
-_CODE_KEY = "WHERE user_domain = ? AND email = ? AND email_type = ?"
-_CODE_GET = f"SELECT code_mac, expires_at, wrong_count FROM email_codes {_CODE_KEY}"  # noqa: S608
-_CODE_WRONG = f"UPDATE email_codes SET wrong_count = wrong_count + 1 {_CODE_KEY}"  # noqa: S608
-_CODE_DROP = f"DELETE FROM email_codes {_CODE_KEY}"  # noqa: S608
+_CODE_PUT = """
+    INSERT INTO email_codes (user_domain, email, email_type, code_mac, expires_at) VALUES (?, ?, ?, ?, ?)
+"""
+_CODE_KEY = "WHERE user_domain = ? AND email = ? AND abs(email_type) = ?"
+_CODES_GET = f"SELECT code_mac, expires_at FROM email_codes {_CODE_KEY}"  # noqa: S608
+_CODES_USED = f"DELETE FROM email_codes {_CODE_KEY}"  # noqa: S608
 _CODES_DROP = "DELETE FROM email_codes WHERE user_domain = ? AND email = ?"
 _CODES_OVER = "DELETE FROM email_codes WHERE expires_at < ?"
 
@@ -60,6 +62,7 @@ _SESSION_INSERT = """
 _SESSIONS_OVER = "DELETE FROM sessions WHERE expires_at < ?"
 _SESSION_ROTATE = "UPDATE sessions SET rotation = ?, refresh_mac = ?, expires_at = ? WHERE id = ?"
 _SESSION_END = "UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL"
+_SESSIONS_END = "UPDATE sessions SET ended_at = ? WHERE uid = ? AND ended_at IS NULL"
 
 
 class SqliteDomains:
@@ -134,21 +137,20 @@ class SqliteUsers:
     def signed_in(self, uid: Uid, at: int) -> None:
         self._connection.execute(_USER_SIGNED_IN, (at, uid))
 
+    def set_password(self, uid: Uid, password_hash: str) -> None:
+        self._connection.execute(_USER_HASH, (password_hash, uid))
+
     def put_code(self, user_domain: str, email: str, email_type: int, code: EmailCode, now_ms: int) -> None:
         self._connection.execute(_CODES_OVER, (now_ms,))
-        self._connection.execute(
-            _CODE_PUT, (user_domain, email, email_type, code.code_mac, code.expires_at, code.wrong_count)
-        )
+        self._connection.execute(_CODE_KEPT, (user_domain, email, email_type))
+        self._connection.execute(_CODE_PUT, (user_domain, email, email_type, code.code_mac, code.expires_at))
 
-    def code(self, user_domain: str, email: str, email_type: int) -> EmailCode | None:
-        row = self._connection.execute(_CODE_GET, (user_domain, email, email_type)).fetchone()
-        return None if row is None else EmailCode(code_mac=row[0], expires_at=row[1], wrong_count=row[2])
+    def codes(self, user_domain: str, email: str, email_type: int) -> list[EmailCode]:
+        rows = self._connection.execute(_CODES_GET, (user_domain, email, email_type)).fetchall()
+        return [EmailCode(code_mac=row[0], expires_at=row[1]) for row in rows]
 
-    def wrong_code(self, user_domain: str, email: str, email_type: int) -> None:
-        self._connection.execute(_CODE_WRONG, (user_domain, email, email_type))
-
-    def drop_code(self, user_domain: str, email: str, email_type: int) -> None:
-        self._connection.execute(_CODE_DROP, (user_domain, email, email_type))
+    def drop_codes(self, user_domain: str, email: str, email_type: int) -> None:
+        self._connection.execute(_CODES_USED, (user_domain, email, email_type))
 
 
 class SqliteSessions:
@@ -194,6 +196,9 @@ class SqliteSessions:
 
     def end(self, session_id: str, at: int) -> bool:
         return self._connection.execute(_SESSION_END, (at, session_id)).rowcount == 1
+
+    def end_all(self, uid: Uid, at: int) -> int:
+        return self._connection.execute(_SESSIONS_END, (at, uid)).rowcount
 
 
 def _user(row: tuple[Any, ...] | None) -> User | None:
