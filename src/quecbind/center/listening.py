@@ -106,12 +106,6 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
             self._in_time()
             super().on_headers_complete()
 
-        def handle_websocket_upgrade(self) -> None:
-            super().handle_websocket_upgrade()
-            # It was given the whole head. What it cannot read it would keep silent about, and keep.
-            if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
-                self.send_400_response("This is no WebSocket request.")
-
         def on_message_complete(self) -> None:
             self._is_in_body, self._body_left = False, 0
             super().on_message_complete()
