@@ -11,7 +11,7 @@ import msgspec
 
 from quecbind.center.domain.audit import OwnerEntry
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
-from quecbind.center.services.binding import BY_BLE
+from quecbind.center.services.becoming_owner import BY_BLE
 from quecbind.center.services.views import BindOutlook, BindResult, OwnedDevice, Tokens, UserInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

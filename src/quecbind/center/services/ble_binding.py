@@ -21,9 +21,8 @@ from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import Product
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.auth_keys import AuthKeys
-from quecbind.center.services.binding import (
+from quecbind.center.services.becoming_owner import (
     BY_BLE,
-    Binding,
     BindRequest,
     Outcome,
     bind_request,
@@ -36,6 +35,7 @@ from quecbind.center.services.binding import (
     uids_in,
     user_did,
 )
+from quecbind.center.services.binding import Binding
 from quecbind.center.services.changes import Changes
 from quecbind.center.services.enrolling import EnrolmentCaps, create_device
 from quecbind.center.services.errors import NotFound, Rejected

@@ -7,7 +7,7 @@ device. They count for nobody else: the server speaks for many users, and one of
 from quecbind.center.domain import binding, refusal
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.services.binding import given_device_key, given_product_key, raise_refused, window_of
+from quecbind.center.services.becoming_owner import given_device_key, given_product_key, raise_refused, window_of
 from quecbind.center.services.desk import entry
 from quecbind.center.services.errors import Rejected
 from quecbind.center.services.find import client_id_of, find_device

@@ -16,7 +16,7 @@ from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.thing_model import Property, ThingModel, read_events, read_fields
 from quecbind.center.domain.thing_types import as_text, data_type, pushed
 from quecbind.center.domain.tsl_document import render
-from quecbind.center.services.binding import given_device_key, given_product_key
+from quecbind.center.services.becoming_owner import given_device_key, given_product_key
 from quecbind.center.services.errors import NotFound, Rejected
 from quecbind.center.services.find import held_by
 from quecbind.center.services.ports import Clock, Storage

@@ -15,12 +15,7 @@ from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.product import NUMBER_BY_BIND_MODE
 from quecbind.center.domain.text import is_text
 from quecbind.center.services.auth_keys import give_up, renew
-from quecbind.center.services.binding import (
-    given_device_key,
-    given_product_key,
-    raise_refused,
-    user_did,
-)
+from quecbind.center.services.becoming_owner import given_device_key, given_product_key, raise_refused, user_did
 from quecbind.center.services.ble_binding import BleBinding, check_reset_credentials
 from quecbind.center.services.changes import REMOVED, UNBOUND, owner_changed
 from quecbind.center.services.endings import members_lost, without_right

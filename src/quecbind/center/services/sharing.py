@@ -23,7 +23,7 @@ from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.sharing import Accept, Share
 from quecbind.center.services.auth_keys import AuthKeys, renew
-from quecbind.center.services.binding import raise_refused, user_did
+from quecbind.center.services.becoming_owner import raise_refused, user_did
 from quecbind.center.services.changes import (
     SHARE_CANCELLED,
     SHARE_EXPIRED,
