@@ -225,12 +225,16 @@ class Machine(RuleBasedStateMachine):
 
     def bind(self, user: int, device: int, code: str = CODE) -> None:
         life = self.model.lives[device]
+        epoch = 0 if life is None else life.epoch
         deserved = life is not None and life.code == code and self.model.now < life.code_end
         result = self.ask(self.center.ownership.bind_by_code(Scene.users[user], *self.keys(device), code, "n", ""))
         got = result if isinstance(result, int) else "bound" if result.is_new else "again"
         expected, told = self.model.bind(user, device, code)
         self.answer("bind", expected, got)
         self.heard(device, told)
+        if life is not None and life.epoch != epoch:
+            for app in self.apps:  # also of a member who owns it now: a subscription ends with its epoch
+                app.subscribed.discard(device)
         assert deserved or got != "bound", "bound without a matching, open, unused window"
 
     def an_owner(self, device: int, user: int) -> int | None:
