@@ -59,13 +59,14 @@ class BindWindow:
             self._serial += 1
 
     def served(self) -> bool:
-        """Somebody was bound. True when it was by this code: it was sent, the answer is missing, and it is forgotten.
+        """Somebody was bound. True when it was by this code: it was sent, the answer is missing, and this is one.
 
-        Kept, it would be told again, and a used code be taken for a fresh one.
+        Else it would be told again, and a used code be taken for a fresh one.
         """
         if not self._is_open or not self.is_due or self._sent != self._serial:
             return False
-        self.forget()
+        self.is_due = False
+        self._serial += 1
         return True
 
     def report(self, now: float) -> "tuple[str, int, int] | None":

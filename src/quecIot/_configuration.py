@@ -32,9 +32,6 @@ class Configuration:
         try:
             self._profile.take_auth_key(sealed)
             has_served = self._profile.auth_key not in (None, before) and self._window.served()
-            if has_served:
-                self._log("info", "the bind code has served: the bind window is closed")
-                self._profile.save(bind_code="")
         except CipherError as error:
             # sealed some other way, or by somebody else: the key the device has stays
             self._log("warning", "configuration: %s; left out" % error)
