@@ -1,15 +1,18 @@
 """`quecbind device run`: the script's surroundings, and how it ends."""
 
+import io
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from quecbind import cli
+from quecbind.cli.device_run import WholeLines
 from quecbind.cli.outcome import DONE, REFUSED, USAGE
 
 
@@ -41,6 +44,30 @@ def test_the_flags_become_what_quecIot_reads(script: Path, capsys: pytest.Captur
 
     assert code == DONE
     assert capsys.readouterr().out == "[] ['D1', 'store', 'mqtt://127.0.0.1:1', 'off', '127.0.0.1', '7', '0']\n"
+
+
+def test_lines_of_two_threads_do_not_run_into_each_other() -> None:
+    out = io.StringIO()
+    lines = WholeLines(out)
+    lines.write("one")
+    thread = threading.Thread(target=print, args=("two",), kwargs={"file": lines})
+    thread.start()
+    thread.join(10)
+    assert out.getvalue() == "two\n"
+
+    lines.write("\nand three")
+
+    assert out.getvalue() == "two\none\n"
+    lines.flush()
+    assert out.getvalue() == "two\none\nand three"
+
+
+def test_what_a_script_prints_last_needs_no_end_of_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script.write_text("print('no end', end='')\n")
+
+    assert cli.main(["device", "run", str(script), "--seconds", "0.1"]) == DONE
+
+    assert capsys.readouterr().out == "no end"
 
 
 def test_a_script_that_loops_forever_ends_with_the_time(script: Path) -> None:

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any, TextIO
 
 from quecbind.cli.arguments import Subparsers, add_command, port, port_or_any, seconds
 from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
@@ -50,6 +51,31 @@ class _Power:
     def asked(self, how: str) -> None:
         self.is_restart = how == "restart"
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+class WholeLines:
+    """A text stream on which the lines of threads stay whole: `print` writes a line and its end one after the other."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = threading.local()
+
+    def write(self, text: str) -> int:
+        """See TextIO; a line is written, and flushed, with its end."""
+        whole, end, self._begun.text = (getattr(self._begun, "text", "") + text).rpartition("\n")
+        if end:
+            self._stream.write(whole + end)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """See TextIO; also what this thread has begun."""
+        begun, self._begun.text = getattr(self._begun, "text", ""), ""
+        self._stream.write(begun)
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -108,9 +134,9 @@ def _logging(level: int) -> Iterator[None]:
 
 def _run_script(script: Path, power: _Power) -> int:
     """Runs the script and then waits; returns only when the script ends the program by itself."""
+    stdout = sys.stdout
     # A pipe would hold back what a script prints until it ends.
-    if isinstance(reconfigure := getattr(sys.stdout, "reconfigure", None), object) and callable(reconfigure):
-        reconfigure(line_buffering=True)
+    sys.stdout = WholeLines(stdout)
     sys.argv = [str(script)]
     directory = script.parent.resolve()
     sys.path.insert(0, str(directory))
@@ -127,6 +153,9 @@ def _run_script(script: Path, power: _Power) -> int:
         raise CommandError(REFUSED, f"{script} failed") from None
     finally:
         sys.path.remove(str(directory))
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.flush()
+        sys.stdout = stdout
     return DONE
 
 

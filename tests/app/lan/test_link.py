@@ -17,6 +17,7 @@ from quecbind.app.path import LAN, Change, Raw
 from quecbind.wire import ttlv
 from tests.app.device_by_hand import Device
 from tests.quecIot.test_lan import Device as QuecIot
+from tests.waiting import until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -44,6 +45,7 @@ class TestWithADeviceFromTheDocument:
             await link.write({50: 2, 7: [1, 300], 6: {1: True, 2: "ü"}})
             await link.send_raw(b"\xaa\x55")
             await link.close()
+            assert until(lambda: 0x0023 in dict(device.heard)), "nothing acknowledges raw data"
 
         assert link.name == LAN
         assert values == {38: True, 3: 36.6}
