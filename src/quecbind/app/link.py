@@ -183,7 +183,9 @@ class Link:
         wait = self._ask_from - self._now()
         if wait > 0:
             await asyncio.sleep(wait)
-            self._audience.check()
+        if self._session.is_over and self._task is not None:
+            await asyncio.wait([self._task])  # it is about to say why
+        self._audience.check()
 
     def _unanswered(self, sentence: str) -> ControlError:
         """Anybody can take a log-in; who then shows no key is not the device, or is no use."""

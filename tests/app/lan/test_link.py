@@ -15,7 +15,8 @@ from quecbind.app.lan.link import open_link
 from quecbind.app.link import Link
 from quecbind.app.path import LAN, Change, Raw
 from quecbind.wire import ttlv
-from tests.app.device_by_hand import Device
+from tests.app.device_by_hand import RANDOM, Device
+from tests.quecIot.app_by_hand import build, cut
 from tests.quecIot.test_lan import Device as QuecIot
 from tests.waiting import until
 
@@ -309,3 +310,39 @@ async def test_a_line_that_breaks_ends_the_link(error: OSError) -> None:
     with pytest.raises(PathLostError, match="radio"):
         await Link.open(line, KEY, LAN)
     assert line.is_closed
+
+
+class SlowToLetGo(StubbornLine):
+    """Logs a session in, and takes its time when what it does is given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_letting_go, self.may_let_go = asyncio.Event(), asyncio.Event()
+
+    async def send(self, data: bytes) -> None:
+        for packet_id, command, _ in cut(data)[0]:
+            if command == 0x7032:
+                self.incoming.put_nowait(build(packet_id, 0x7033, bytes.fromhex("000b0010") + RANDOM))
+            elif command == 0x7034:
+                self.incoming.put_nowait(build(packet_id, 0x7035, bytes.fromhex("001a0000")))
+            elif command == 0x7039:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    self.is_letting_go.set()
+                    await self.may_let_go.wait()
+                    raise
+
+
+async def test_who_asks_while_the_link_is_ending_hears_that_it_is_lost() -> None:
+    line = SlowToLetGo()
+    link = await Link.open(line, KEY, LAN, first_ask_after_s=0)
+    line.incoming.put_nowait(b"")  # the device has closed the connection
+    await line.is_letting_go.wait()
+
+    asking = asyncio.create_task(link.write({38: True}))
+    await asyncio.sleep(0)
+    line.may_let_go.set()
+
+    with pytest.raises(PathLostError, match="closed"):
+        await asking
