@@ -17,6 +17,7 @@ from collections import namedtuple
 from quecbind.wire import commands, frame, mqtt, signing, topics, ttlv
 from quecbind.wire.errors import MqttError, TopicError, WireError
 from quecIot import _board, _codes, _configuration, _delivery, _downlink, _draw, _keep_alive, _retry
+from quecIot._askers import Askers
 from quecIot._options import split_server
 from quecIot._store import StoreError
 
@@ -35,7 +36,6 @@ Link = namedtuple("Link", ("number", "host", "port", "tls"))
 MAX_DOWNLINK = 2 * 65536 + 1024  # the largest frame, escaped throughout, and its topic
 _MAX_QOS2_IDS = 32
 _MAX_USER = 128  # characters
-_MAX_USERS = 64  # whose reads the script has not answered
 
 _IDLE, _WAITING, _STOPPED, _OPENING, _CONNECTING, _UP, _CLOSING = range(7)
 
@@ -124,7 +124,7 @@ class Agent:
         self._keep_alive: "_keep_alive.KeepAlive | None" = None
         self._qos2_ids: "list[int]" = []
         self._user: "str | None" = None  # the App user whose message is being handled
-        self._users: "list[tuple[int, str]]" = []  # packet ids of reads, and which App user's they are
+        self._askers = Askers()
 
     # --- what the script asks for ---
 
@@ -156,20 +156,10 @@ class Agent:
 
     def answer(self, command: int, packet_id: int, payload: bytes) -> bool:
         """The script's answer to a read, QoS 0, now or never; to the App user that asked, if it was one."""
-        user = self._user_of(packet_id)
-        if not self._delivery.answer(command, packet_id, payload, user):
+        if not self._delivery.answer(command, packet_id, payload, self._askers.of(packet_id)):
             return False
-        self._forget_user(packet_id)
+        self._askers.forget(packet_id)
         return True
-
-    def _user_of(self, packet_id: int) -> "str | None":
-        for number, user in self._users:
-            if number == packet_id:
-                return user
-        return None
-
-    def _forget_user(self, packet_id: int) -> None:
-        self._users = [pair for pair in self._users if pair[0] != packet_id]
 
     def report_bind_code(self, now: float) -> None:
         """The bind window has changed."""
@@ -454,9 +444,7 @@ class Agent:
 
     def _tell_script(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:
         if decision[1] == _codes.TSL_READ:
-            self._forget_user(packet_id)
-            if self._user is not None:
-                self._users = self._users[1 - _MAX_USERS :] + [(packet_id, self._user)]
+            self._askers.note(packet_id, self._user)
         self._event(_codes.RECV, decision[1], decision[2])
 
     def _answer_status(self, decision: "tuple[Any, ...]", packet_id: int, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quecbind.wire import commands, frame, mqtt, topics, ttlv
-from quecIot import _agent, _codes, _outbox
+from quecIot import _askers, _codes, _outbox
 from quecIot._delivery import MAX_UNSENT
 from tests.quecIot.bench import DK, DS, PK, Bench, fields_of
 
@@ -507,4 +507,4 @@ def test_reads_that_no_script_answers_do_not_fill_the_memory() -> None:
     for packet_id in range(1, 300):
         from_user(bench, commands.TSL_READ, packet_id=packet_id)
 
-    assert len(bench.agent._users) == _agent._MAX_USERS
+    assert len(bench.agent._askers._users) == _askers.MAX_ASKERS

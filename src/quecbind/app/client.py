@@ -124,28 +124,23 @@ class AppClient:
 
     async def register(self, email: str, password: str, email_code: str, **profile: str) -> str:
         """Opens an account and returns its uid; profile: lang, timezone, nationality, mcc."""
-        random = _random()
-        form = {
-            **profile,
-            "email": email,
-            "code": email_code,
-            "pwd": signing.app_password_encrypt(password, random),
-            "random": random,
-            "userDomain": self.user_domain,
-        }
+        form = {**profile, **self._by_mail(email, password, email_code)}
         return uid_of(await self._call("POST", f"{_USER}/v2/emailPwdRegister", form=form))
 
     async def reset_password(self, email: str, password: str, email_code: str) -> None:
         """Sets another password, by a code that was mailed for it (EMAIL_RESET); every session of the user ends."""
+        await self._call("PUT", f"{_USER}/userPwdReset", form=self._by_mail(email, password, email_code))
+
+    def _by_mail(self, email: str, password: str, email_code: str) -> dict[str, str]:
+        """A new password, by the code that came with the mail."""
         random = _random()
-        form = {
+        return {
             "email": email,
             "code": email_code,
             "pwd": signing.app_password_encrypt(password, random),
             "random": random,
             "userDomain": self.user_domain,
         }
-        await self._call("PUT", f"{_USER}/userPwdReset", form=form)
 
     async def sign_in(self, email: str, password: str) -> Tokens:
         """Signs the user in; the client uses and renews the tokens from here on."""

@@ -6,46 +6,14 @@ The next start finds the accounts before the change or those after it, and the c
 import binascii
 import sys
 
+from cutting_files import CuttingFiles, PowerCut
+
 from quecbind.wire import ble_chip, commands, frame
 from quecIot._device import Device
-from quecIot._platform import Files
 
 MAC = "AABBCCDDEEFF"
 KEY, MEMBER = bytes(range(16)), bytes(range(16, 32))
 ENVIRONMENT = {"QUECIOT_HOME": sys.argv[1], "QUECIOT_DK": MAC, "QUECIOT_BLE_CHIP": "1"}
-
-
-class PowerCut(Exception):
-    pass
-
-
-class CuttingFiles(Files):
-    """Real files; the power goes before step number `left`, a write half done."""
-
-    left = 1000000
-
-    def _step(self):
-        if self.left == 0:
-            raise PowerCut
-        self.left -= 1
-
-    def create(self, path):
-        self._step()
-        Files.create(self, path)
-
-    def write(self, path, data):
-        if self.left == 0:
-            Files.write(self, path, data[: len(data) // 2])
-        self._step()
-        Files.write(self, path, data)
-
-    def rename(self, old, new):
-        self._step()
-        Files.rename(self, old, new)
-
-    def sync_directory(self, path):
-        self._step()
-        Files.sync_directory(self, path)
 
 
 class App:

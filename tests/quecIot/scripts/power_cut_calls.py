@@ -6,8 +6,9 @@ after it, whole, and the call can be made again.
 
 import sys
 
+from cutting_files import CuttingFiles, PowerCut
+
 from quecIot._device import Device
-from quecIot._platform import Files
 
 SECRET = "S" * 32
 NEW = "N" * 32
@@ -16,42 +17,8 @@ OLD_CODE = "FEDCBA9876543210"
 ENVIRONMENT = {"QUECIOT_HOME": sys.argv[1], "QUECIOT_DK": "D1", "QUECIOT_LAN": "off"}
 
 
-class PowerCut(Exception):
-    pass
-
-
-class CuttingFiles(Files):
-    """Real files; the power goes before step number `left`, a write half done."""
-
-    def __init__(self, left):
-        self.left = left
-
-    def _step(self):
-        if self.left == 0:
-            raise PowerCut
-        self.left -= 1
-
-    def create(self, path):
-        self._step()
-        Files.create(self, path)
-
-    def write(self, path, data):
-        if self.left == 0:
-            Files.write(self, path, data[: len(data) // 2])
-        self._step()
-        Files.write(self, path, data)
-
-    def rename(self, old, new):
-        self._step()
-        Files.rename(self, old, new)
-
-    def sync_directory(self, path):
-        self._step()
-        Files.sync_directory(self, path)
-
-
 def start(left=1000000):
-    files = CuttingFiles(1000000)
+    files = CuttingFiles()
     device = Device(getenv=lambda name: ENVIRONMENT.get(name, ""), files=files, has_threads=False)
     assert device.init() is True
     files.left = left
