@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.center_process import COMMAND, environment
+from tests.waiting import until
 
 WITHIN_S = 60  # 15 on a machine of its own; tests share theirs
 
@@ -25,17 +27,21 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def processes_about(directory: Path) -> list[str]:
-    """Command lines of all processes that name the directory."""
-    found = []
+def processes_about(directory: Path) -> dict[int, str]:
+    """The command line of every process that names the directory, by process id."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if str(directory) in command:
-            found.append(command)
+            found[int(entry.parent.name)] = command
     return found
+
+
+def device_processes(directory: Path) -> list[int]:
+    return [pid for pid, command in processes_about(directory).items() if "device run" in command]
 
 
 def test_the_timeline_tells_the_whole_story(tmp_path: Path) -> None:
@@ -74,7 +80,7 @@ def test_json_is_one_document_with_times_that_grow(tmp_path: Path) -> None:
     times = [step["at_s"] for step in json.loads(out)["steps"]]
     assert times == sorted(times)
     assert list(tmp_path.iterdir()) == []
-    assert processes_about(tmp_path) == []
+    assert processes_about(tmp_path) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -91,7 +97,7 @@ def test_interrupted_it_leaves_nothing_behind(number: int, after: str, tmp_path:
     process.communicate(timeout=WITHIN_S)
 
     assert process.returncode == 130
-    assert processes_about(tmp_path) == []
+    assert processes_about(tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,7 +109,7 @@ def test_out_of_time_it_says_so_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert process.returncode == 1
     assert "did not come to its end in 0.5 s" in err
     assert time.monotonic() - started < 30
-    assert processes_about(tmp_path) == []
+    assert processes_about(tmp_path) == {}
 
 
 def test_a_process_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None:
@@ -112,24 +118,13 @@ def test_a_process_that_dies_is_named_with_its_last_words(tmp_path: Path) -> Non
     for line in process.stdout:
         if "switched on" in line:
             break
-    victims = [
-        int(entry.parent.name)
-        for entry in Path("/proc").glob("[0-9]*/cmdline")
-        if b"device\0run" in (command := _read(entry)) and str(tmp_path).encode() in command
-    ]
+    # A process that has only just begun has no command line in /proc for a moment.
+    assert until(lambda: device_processes(tmp_path))
 
-    for pid in victims:
-        subprocess.run(["kill", "-KILL", str(pid)], check=True)
+    for pid in device_processes(tmp_path):
+        os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=WITHIN_S)
 
-    assert victims
     assert process.returncode == 1
     assert "`quecbind device run`" in err
-    assert processes_about(tmp_path) == []
-
-
-def _read(entry: Path) -> bytes:
-    try:
-        return entry.read_bytes()
-    except OSError:
-        return b""
+    assert processes_about(tmp_path) == {}

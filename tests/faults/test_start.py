@@ -24,11 +24,16 @@ SERVE = ("serve", "--http-port", "0", "--mqtt-port", "0", "--data")
 STEPS = len(list((MIGRATIONS / "versions").glob("0*.py")))
 
 
-def points() -> list[tuple[str, int]]:
-    """Every point of a start, and the how many-th time it is reached."""
+def points() -> list[object]:
+    """Every point of a start, and the how many-th time it is reached; what lies between the first and the last step of
+    the schema is one of a long matrix.
+    """
     each_step = (faults.MIGRATION_BEGUN, faults.MIGRATION_DONE)
     return [
-        (point, count) for point in faults.START_POINTS for count in range(1, (STEPS if point in each_step else 1) + 1)
+        pytest.param(point, count, marks=[pytest.mark.full] if 1 < count < steps else [])
+        for point in faults.START_POINTS
+        for steps in [STEPS if point in each_step else 1]
+        for count in range(1, steps + 1)
     ]
 
 
