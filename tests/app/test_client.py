@@ -233,7 +233,10 @@ class TestAnswersThatMakeNoSense:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"<html>502</html>", b"[]", b"null", b'{"msg": "x"}', b'{"code": "abc"}', b'{"code": null}'],
+        [
+            *(b"", b"<html>502</html>", b"[]", b"null", b"[" * 100_000, b'{"msg": "x"}'),
+            *(b'{"code": "abc"}', b'{"code": null}', b'{"code": Infinity}', b'{"code": 1e999}'),
+        ],
     )
     async def test_an_answer_that_is_no_envelope_is_an_answer_error(self, content: bytes) -> None:
         async with self.client(content) as app:
@@ -253,6 +256,14 @@ class TestAnswersThatMakeNoSense:
 
         assert refused.value.code == 5032
         assert refused.value.message
+
+    @pytest.mark.parametrize("wait", [b'"soon"', b"null", b"1" + b"0" * 400])
+    async def test_a_wait_that_is_no_number_of_seconds_is_none(self, wait: bytes) -> None:
+        async with self.client(b'{"code": 8429, "extMsg": {"retryAfter": %b}}' % wait) as app:
+            with pytest.raises(RefusedError) as refused:
+                await app.user_info()
+
+        assert refused.value.retry_after_s is None
 
     async def test_a_platform_that_cannot_be_reached_is_said_to_be(self) -> None:
         def refuse(request: httpx.Request) -> httpx.Response:
@@ -287,6 +298,6 @@ class TestAnswersThatMakeNoSense:
         assert asked == ["userInfo", "refreshToken", "userInfo"]
 
 
-@pytest.mark.parametrize("token", ["", "Bearer", "a.b.c", "a.e30.c", "a.bnVsbA.c", "a.%%.c"])
+@pytest.mark.parametrize("token", ["", "Bearer", "a.b.c", "a.e30.c", "a.bnVsbA.c", "a.%%.c", f"a.{'W1tb' * 30_000}.c"])
 def test_a_token_without_a_uid_gives_none(token: str) -> None:
     assert not uid_in_token(token)

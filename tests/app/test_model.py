@@ -18,6 +18,7 @@ TSL = {
         {"id": 7, "code": None},
         {"id": 0, "code": "zero"},
         {"id": "x", "code": "letters"},
+        {"id": float("inf"), "code": "endless"},
         "junk",
     ]
 }
@@ -37,6 +38,12 @@ def test_a_model_is_read_from_either_spelling_and_junk_is_left_out(data: Any) ->
     assert model.properties[1] == Property(3, "temp", "", "FLOAT", is_writable=False)
     assert model.number_of("switch") == model.number_of(38) == model.number_of("38") == 38
     assert (model.code_of(3), model.code_of(99)) == ("temp", 99)
+
+
+@pytest.mark.parametrize("name", [0, "0", 8192, "0081910", "9" * 5000])
+def test_a_number_that_no_property_can_have_is_none(name: Any) -> None:
+    with pytest.raises(ControlError, match="from 1 to 8191"):
+        Model().number_of(name)
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"properties": None}, {"tslJson": "{"}, {"tslJson": "[" * 100000}])

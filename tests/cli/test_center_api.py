@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from quecbind.cli import center_api
-from quecbind.cli.center_api import LiveCenter, ask, path
+from quecbind.cli.center_api import LiveCenter, OperatorApi, ask, path
 from quecbind.cli.outcome import DONE, UNREACHABLE, CommandError
 from tests.e2e.center_process import CenterProcess
 
@@ -110,6 +111,18 @@ def test_a_process_that_has_ended_is_no_server(tmp_path: Path, ended_pid: int) -
     (tmp_path / center_api.SERVE_FILE).write_text(json.dumps(described))
 
     assert LiveCenter.of(tmp_path) is None
+
+
+@pytest.mark.parametrize(("status", "content"), [(200, b"<html>"), (404, b"<html>"), (404, b""), (500, b"[]")])
+async def test_whoever_listens_there_now_is_said_to_be_no_center(status: int, content: bytes) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
+    async with httpx.AsyncClient(base_url="http://center", transport=transport) as http:
+        api = OperatorApi(http)
+
+        with pytest.raises(CommandError, match=r"not a Developer Center's operator API") as error:
+            await api.ask("GET", "/products")
+
+    assert error.value.exit_code == UNREACHABLE
 
 
 def test_a_path_is_made_of_its_levels_alone() -> None:

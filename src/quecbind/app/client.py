@@ -60,7 +60,7 @@ def uid_in_token(token: str) -> str:
     try:
         claims = token.removeprefix("Bearer ").split(".")[1]
         uid = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["uid"]
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         return ""
     return str(uid)
 
@@ -425,13 +425,13 @@ def _given(values: dict[str, Any] | None) -> dict[str, Any] | None:
 def _data_of(where: str, response: httpx.Response) -> object:
     try:
         envelope = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         envelope = None
     if not isinstance(envelope, dict) or "code" not in envelope:
         raise AnswerError(where, f"HTTP {response.status_code} without the envelope of the App API")
     try:
         code = int(envelope["code"])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise AnswerError(where, "the envelope's code is not a number") from None
     if code == _OK:
         return envelope.get("data")
@@ -440,4 +440,7 @@ def _data_of(where: str, response: httpx.Response) -> object:
 
 def _retry_after_s(ext_msg: object) -> float | None:
     value = ext_msg.get("retryAfter") if isinstance(ext_msg, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None

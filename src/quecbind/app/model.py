@@ -57,9 +57,10 @@ class Model:
         text = str(name)
         if not (text.isascii() and text.isdigit()):
             raise ControlError(f"no property of this product is called {text!r}")
-        if not 1 <= int(text[:6]) <= MAX_ID:
+        number = int(text) if len(text) <= len(str(MAX_ID)) else 0
+        if not 1 <= number <= MAX_ID:
             raise ControlError(f"a property has a number from 1 to {MAX_ID}")
-        return int(text)
+        return number
 
     def code_of(self, number: int) -> str | int:
         """The code of a property, or its number when there is no code."""
@@ -138,7 +139,7 @@ def _property(data: object) -> Property | None:
         return None
     try:
         number = int(data.get("id") or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     code = data.get("code")
     if not 1 <= number <= MAX_ID or not isinstance(code, str) or not code:

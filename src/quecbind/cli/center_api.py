@@ -249,11 +249,11 @@ def _authorization(key: str) -> dict[str, str]:
 
 def _value(response: "httpx.Response") -> Any:
     """The answer's JSON; a problem becomes the error that ends the command."""
-    if response.is_success:
-        return response.json() if response.content else None
     try:
-        problem = response.json()
-        sentence, code = str(problem["detail"] or problem["title"]), int(problem["code"])
+        answer = response.json() if response.content else None
+        if response.is_success:
+            return answer
+        sentence, code = str(answer["detail"] or answer["title"]), int(answer["code"])
     except (ValueError, KeyError, TypeError):
         raise CommandError(
             UNREACHABLE, f"what answers is not a Developer Center's operator API: HTTP {response.status_code}"
