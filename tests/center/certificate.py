@@ -48,12 +48,13 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     file: Path
 
-    def sign(self, directory: Path, common_name: str, *dns_names: str) -> Path:
-        """A certificate with its key, in one PEM file."""
+    def sign(self, directory: Path, common_name: str, *dns_names: str, names: x509.ExtensionType | None = None) -> Path:
+        """A certificate with its key, in one PEM file; for the DNS names, or for `names` as they are."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(common_name, self.name, key)
         if dns_names:
             names = x509.SubjectAlternativeName([x509.DNSName(name) for name in dns_names])
+        if names is not None:
             builder = builder.add_extension(names, critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
         file = directory / f"{common_name}.pem"

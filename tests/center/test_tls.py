@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from quecbind.center.domain.connection import Complaint, check_certificate
 from quecbind.center.services.errors import StartError
@@ -292,6 +294,20 @@ async def test_a_certificate_of_a_strange_authority_ends_the_handshake(
 
     assert await device.is_closed()
     assert site.access.connection_count == 0
+
+
+async def test_a_certificate_whose_names_are_no_text_ends_its_handshake_and_no_other(
+    site: Site, files: TlsFiles, tmp_path: Path
+) -> None:
+    authority, _, _, secret = await with_client_ca(site, files, tmp_path, is_required=True)
+    not_utf8 = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\x82\x02\xff\xfe")
+    odd = authority.sign(tmp_path, "odd", names=not_utf8)
+
+    assert await (await site.open(tls=client(files, odd))).is_closed()
+
+    await site.until(lambda: site.access.handshakes.failed_count == 1)
+    own = authority.sign(tmp_path, site.client_id("D1"))
+    assert await answers(site, await site.open(tls=client(files, own)), secret) == [0]
 
 
 async def test_an_authority_that_was_exchanged_is_no_longer_trusted(

@@ -250,7 +250,7 @@ def _authorization(key: str) -> dict[str, str]:
 def _value(response: "httpx.Response") -> Any:
     """The answer's JSON; a problem becomes the error that ends the command."""
     try:
-        answer = response.json() if response.content else None
+        answer: Any = response.json() if response.content else None
         if response.is_success:
             return answer
         sentence, code = str(answer["detail"] or answer["title"]), int(answer["code"])

@@ -162,10 +162,16 @@ async def test_commit_that_fails_undoes_the_group_and_tells_everyone(database) -
     await writer.close()
 
 
-async def test_database_that_cannot_be_opened_fails_the_group_and_is_tried_again(database, tmp_path) -> None:
-    gone = tmp_path / "gone"
-    paths = [gone / "no.db", database]
-    writer = opened(database, lambda: sqlite3.connect(paths.pop(0), isolation_level=None))
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("unable to open"), FileNotFoundError(2, "no directory")])
+async def test_database_that_cannot_be_opened_fails_the_group_and_is_tried_again(database, error) -> None:
+    errors = [error]
+
+    def connect() -> sqlite3.Connection:
+        if errors:
+            raise errors.pop()
+        return sqlite3.connect(database, isolation_level=None)
+
+    writer = opened(database, connect)
 
     with pytest.raises(StorageError):
         await writer.submit(add("first"))

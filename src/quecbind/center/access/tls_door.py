@@ -103,6 +103,10 @@ class TlsDoor:
             )
         except OSError:  # ssl.SSLError, a reset and a time-out among them
             self._handshakes.failed_count += 1
+        except Exception:  # a certificate with names that are no text, say: one peer's trouble must not close the door
+            logger.exception("tls.handshake_failed address=%s", address)
+            self._handshakes.failed_count += 1
+            accepted.close()
         except asyncio.CancelledError:
             accepted.close()
             raise

@@ -113,7 +113,7 @@ class Writer(Generic[X]):
             faults.reach(faults.BEFORE_COMMIT, group)
             connection.execute("COMMIT")
             faults.reach(faults.AFTER_COMMIT, group)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - without this thread nothing would ever be answered again
             logger.error("storage.commit_failed works=%d reason=%s", len(group), error)  # noqa: TRY400 - no code is at fault
             # Not even those that worked: their savepoints went with the transaction.
             for job in group:
