@@ -509,10 +509,9 @@ ENTRIES = 12
 
 
 @pytest_asyncio.fixture
-async def kept(tmp_path: Path, made_once: Path) -> AsyncIterator[Path]:
+async def kept(tmp_path: Path) -> AsyncIterator[Path]:
     """A data directory whose server has ended, with some entries."""
     data = tmp_path / "data"
-    shutil.copytree(made_once, data)
     world = await World.open(data)
     for number in range(ENTRIES):
         await world.product(name=f"lamp {number}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -76,6 +77,24 @@ class Sessions:
         self.ended.append((client_id, reason))
 
 
+# What a first start leaves in the data directory, by name.
+_made: dict[str, bytes] = {}
+
+
+async def _lay_out(path: Path) -> None:
+    """Make a fresh data directory: truly once, then as a copy, for the tables and keys take longer than most tests."""
+    if not _made:
+        with tempfile.TemporaryDirectory() as place:
+            data = Path(place) / "data"
+            center = await open_center(data, clock=FakeClock(), entropy=SystemEntropy(), mailer=Mailbox())
+            await center.close()
+            _made.update({file.name: file.read_bytes() for file in data.iterdir()})
+    path.mkdir(mode=0o700, parents=True)
+    for name, content in _made.items():
+        (path / name).touch(mode=0o600)
+        (path / name).write_bytes(content)
+
+
 class World:
     """Everything a test of the services needs; devices and users in one line each."""
 
@@ -93,6 +112,8 @@ class World:
         history_limits: HistoryLimits | None = None,
     ) -> "World":
         clock, mailbox, sessions = clock or FakeClock(), Mailbox(), Sessions()
+        if not path.exists():
+            await _lay_out(path)
         center = await open_center(
             path,
             clock=clock,

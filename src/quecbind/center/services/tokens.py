@@ -3,6 +3,7 @@
 Whether a token's session still lives is not decided here; whether it is ours, in time and of the right type is.
 """
 
+import functools
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from quecbind.center.domain.accounts import ACCESS_LIFE_S, REFRESH_LIFE_S
 from quecbind.center.domain.ids import Secret, Uid
@@ -71,9 +73,13 @@ class TokenSigner:
 
     def __init__(self, keys: list[SigningKey]) -> None:
         self._newest = keys[0]
-        self._private_key = serialization.load_pem_private_key(keys[0].private_key.reveal().encode(), None)
         self._checked: OrderedDict[str, _Checked] = OrderedDict()
         self._public_key_by_kid = {key.kid: serialization.load_pem_public_key(key.public_key.encode()) for key in keys}
+
+    @functools.cached_property
+    def _private_key(self) -> PrivateKeyTypes:
+        """Read when it is first used: that checks it, which takes longer than most commands on a data directory."""
+        return serialization.load_pem_private_key(self._newest.private_key.reveal().encode(), None)
 
     def issue(self, uid: Uid, session_id: str, rotation: int, access_id: str, refresh_id: str, now: float) -> Tokens:
         """A pair of tokens. Takes about a millisecond: call it off the event loop."""
