@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import pytest
 
 from tests.attack.stranger import PINGREQ, PINGRESP
 from tests.e2e.center_process import CenterProcess
-from tests.e2e.conftest import User, World
+from tests.e2e.conftest import User, World, make_world
 from tests.e2e.wire_by_hand import RawDevice, login_password, random_text
 
 LOG_IN_TIME_S = 3
@@ -39,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Witness(CenterProcess):
-    """A Developer Center that keeps every answer of the App API that refuses."""
+    """A Developer Center that keeps every answer that refuses, of the App API and of the operator API."""
 
     refusals: list[str]
 
@@ -48,6 +47,12 @@ class Witness(CenterProcess):
         if answer["code"] != 200:
             self.refusals.append(json.dumps(answer))
         return answer
+
+    def operator(self, method: str, path: str, body: object | None = None) -> tuple[int, Any]:
+        status, answer = super().operator(method, path, body)
+        if status >= 400:
+            self.refusals.append(json.dumps(answer))
+        return status, answer
 
 
 @dataclass
@@ -98,48 +103,20 @@ class Scene:
 
     def operator(self, method: str, path: str, body: object | None = None) -> tuple[int, Any]:
         """One call of the operator API with the key the running server left: status and answer."""
-        told = json.loads((self.center.data / "serve.json").read_text())
-        request = urllib.request.Request(
-            f"{told['http']}/api/v1{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self.secret('access key', told['local_key'])}",
-                "Content-Type": "application/json",
-            },
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                text = answer.read()
-                return answer.status, json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read().decode()
-            self.center.refusals.append(text)
-            return error.code, json.loads(text)
+        self.secret("access key", json.loads((self.center.data / "serve.json").read_text())["local_key"])
+        return self.center.operator(method, path, body)
 
     def new_world(self, **product: object) -> World:
         """A product with these options, and a user domain."""
-        status, made = self.operator("POST", "/products", {"name": "lamp", **product})
-        assert status == 201, made
-        status, domain = self.operator("POST", "/domains", {"name": "lamp app"})
-        assert status == 201, domain
-        self.secret("product secret", made["product_secret"])
-        self.secret("user domain secret", domain["user_domain_secret"])
-        return World(
-            self.center,
-            made["product_key"],
-            made["product_secret"],
-            domain["user_domain"],
-            domain["user_domain_secret"],
-        )
+        world = make_world(self.center, **product)
+        self.secret("product secret", world.ps)
+        self.secret("user domain secret", world.domain_secret)
+        return world
 
     def new_user(self, world: World) -> User:
         email = f"{random_text(10).lower()}@example.org"
         password = self.secret("password", "secret-1" + random_text(10))
-        body = {"email": email, "user_domain": world.domain, "password": password}
-        status, answer = self.operator("POST", "/users", body)
-        assert status == 201, answer
+        self.center.make("/users", email=email, user_domain=world.domain, password=password)
         user = world.sign_in(email, password)
         self.secret("token", user.token)
         return user

@@ -59,15 +59,17 @@ def own(crowd: Crowd, honest: Honest) -> Iterator[tuple[Caller, Device]]:
 
 
 def test_without_a_log_in_nothing_is_served(crowd: Crowd, honest: Honest, row: Row) -> None:
-    for command, data in (
-        ("subscribe", [asked(honest.device)]),
-        ("unsubscribe", [asked(honest.device)]),
-        ("send", send(honest.device)),
-    ):
-        with V1(crowd.center) as line:
-            row(f"WebSocket v1, {command} without a log-in", NOT_LOGGED_IN, line.ask(command, data))
-            honest.report()
-            row("... what is heard of the device", [], line.heard())
+    asks = {"subscribe": [asked(honest.device)], "unsubscribe": [asked(honest.device)], "send": send(honest.device)}
+    with contextlib.ExitStack() as opened:
+        # All at once, so that their time is over at once.
+        lines = {command: opened.enter_context(V1(crowd.center)) for command in asks}
+        answers = {command: line.ask(command, asks[command]) for command, line in lines.items()}
+        honest.report()
+        heard = {command: line.heard() for command, line in lines.items()}
+
+        for command, line in lines.items():
+            row(f"WebSocket v1, {command} without a log-in", NOT_LOGGED_IN, answers[command])
+            row("... what is heard of the device", [], heard[command])
             row(f"... closed when {LOG_IN_TIME_S} s are over", 1008, line.fate())
 
 

@@ -55,18 +55,6 @@ def get(url: str) -> str:
         return answer.read().decode()  # type: ignore[no-any-return]
 
 
-def operator_call(center: CenterProcess, method: str, path: str, body: object = None) -> Any:
-    described = json.loads((center.data / "serve.json").read_text())
-    request = urllib.request.Request(
-        described["http"] + "/api/v1" + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {described['local_key']}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 def test_it_serves_http_devices_and_metrics_from_one_process(center: CenterProcess) -> None:
     with socket.create_connection((center.host, center.mqtt_port), timeout=10) as device:
         device.sendall(mqtt.Connect("qdnobody", 120, True, None, b"1;0000;0123456789ABCDEF;x").encode())
@@ -91,7 +79,7 @@ def test_it_says_where_it_is_to_its_own_user_only(center: CenterProcess) -> None
     assert described["http"] == center.url
     assert described["mqtt"] == f"mqtt://127.0.0.1:{center.mqtt_port}"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert operator_call(center, "GET", "/products")["items"] == []
+    assert center.operator("GET", "/products")[1]["items"] == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -116,13 +104,13 @@ def test_a_second_server_on_the_same_directory_refuses_and_names_the_first(cente
 
 
 def test_kill_9_loses_nothing_that_was_answered(center: CenterProcess) -> None:
-    product = operator_call(center, "POST", "/products", {"name": "lamp"})
+    product = center.make("/products", name="lamp")
 
     center.kill()
     assert (center.data / "serve.json").exists()
     center.start()
 
-    (kept,) = operator_call(center, "GET", "/products")["items"]
+    (kept,) = center.operator("GET", "/products")[1]["items"]
     assert kept["product_key"] == product["product_key"]
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -112,6 +113,28 @@ class CenterProcess:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.http_port}"
+
+    def operator(self, method: str, path: str, body: object | None = None) -> tuple[int, Any]:
+        """One call of the operator API with the key that the running server left: status and answer."""
+        described = json.loads((self.data / "serve.json").read_text())
+        request = urllib.request.Request(
+            f"{described['http']}/api/v1{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {described['local_key']}", "Content-Type": "application/json"},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def make(self, path: str, **fields: object) -> Any:
+        """What the operator API says of something new. Takes a hundredth of the time of the command for it."""
+        status, made = self.operator("POST", path, fields)
+        assert status == 201, made
+        return made
 
     def admin(self, *arguments: str) -> Any:
         """The JSON answer of one admin command."""

@@ -40,7 +40,7 @@ class World:
 
     def new_user(self) -> User:
         email, password = f"{random_text(10).lower()}@example.org", "secret-1" + random_text(6)
-        self.center.admin("user", "create", email, "--domain", self.domain, "--password", password)
+        self.center.make("/users", email=email, user_domain=self.domain, password=password)
         return self.sign_in(email, password)
 
     def sign_in(self, email: str, password: str) -> User:
@@ -98,13 +98,10 @@ def world(center: CenterProcess) -> World:
     return make_world(center)
 
 
-def make_world(center: CenterProcess, *product_options: str) -> World:
-    product = center.admin("product", "create", "lamp", *product_options)
-    domain = center.admin("domain", "create", "lamp app")
+def make_world(center: CenterProcess, **product: object) -> World:
+    """A product with these options, and a user domain."""
+    made = center.make("/products", **{"name": "lamp", **product})
+    domain = center.make("/domains", name="lamp app")
     return World(
-        center,
-        product["product_key"],
-        product["product_secret"],
-        domain["user_domain"],
-        domain["user_domain_secret"],
+        center, made["product_key"], made["product_secret"], domain["user_domain"], domain["user_domain_secret"]
     )

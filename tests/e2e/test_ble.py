@@ -218,7 +218,7 @@ def test_a_device_gets_its_network_over_the_air_and_is_bound(world: World, room:
 
 @pytest.fixture(scope="module")
 def tags(center: CenterProcess) -> World:
-    return make_world(center, "--ble-only")
+    return make_world(center, ble_only=True)
 
 
 def test_a_device_without_a_network_is_bound_and_used_over_the_air(tags: World, room: Room, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_former_owner_approves_nothing(bench: Bench, ann: User) -> None:
 
 
 def test_an_open_product_resets_for_the_product_secret_alone(center: CenterProcess) -> None:
-    bench = Bench(make_world(center, "--re-enrol", "open"))
+    bench = Bench(make_world(center, re_enrol="open"))
     ann = bench.world.new_user()
     dk, old = bench.owned(ann)
 
@@ -185,7 +185,7 @@ def test_an_open_product_resets_for_the_product_secret_alone(center: CenterProce
 
 
 def test_a_locked_product_resets_for_a_proof_and_nothing_else(center: CenterProcess) -> None:
-    bench = Bench(make_world(center, "--re-enrol", "locked"))
+    bench = Bench(make_world(center, re_enrol="locked"))
     ann = bench.world.new_user()
     dk, old = bench.owned(ann)
     where = {"pk": bench.world.pk, "dk": dk}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -49,20 +46,7 @@ class Scene:
         return {"email": email, "user_domain": self.world.domain, "password": PASSWORD}
 
     def operator(self, method: str, path: str, body: object | None = None) -> tuple[int, Any]:
-        """One call of the operator API with the key the running server left: status and answer."""
-        told = json.loads((self.center.data / "serve.json").read_text())
-        request = urllib.request.Request(
-            f"{told['http']}/api/v1{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {told['local_key']}", "Content-Type": "application/json"},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
+        return self.center.operator(method, path, body)
 
     def content(self) -> Content:
         return content_of(self.center.data / "quecbind.db")

@@ -85,15 +85,12 @@ class FakeDevice:
         )
         user_name = None if reset_key is None else signing.reset_user_name(reset_key, new_random()).encode()
         await self.log_in(password.encode(), user_name)
-        try:
-            await self.subscribe()
-        except LinkClosedError:
-            # A refused enrolment is told why, and then nothing else is served.
-            if not self._frames:
-                raise
+        self._ask_for(topics.downlink_filter(self.client_id))
+        # A refused enrolment is told why at once; its SUBSCRIBE is never answered.
         configured = await self.receive()
         if configured.command != commands.CONFIGURE:
             raise DeviceError(f"enrolment was answered with {_described(configured)}")
+        await self.packet(mqtt.Suback)
         return self._keep(configured)
 
     async def connect(self, session_flag: bool = False) -> None:
@@ -143,8 +140,11 @@ class FakeDevice:
 
     async def subscribe(self, topic_filter: str | None = None, qos: int = 1) -> int:
         """Subscribes, to its own downlink unless told otherwise, and returns the code of SUBACK."""
-        self.send(mqtt.Subscribe(self._next_id(), [(topic_filter or topics.downlink_filter(self.client_id), qos)]))
+        self._ask_for(topic_filter or topics.downlink_filter(self.client_id), qos)
         return int((await self.packet(mqtt.Suback)).return_codes[0])
+
+    def _ask_for(self, topic_filter: str, qos: int = 1) -> None:
+        self.send(mqtt.Subscribe(self._next_id(), [(topic_filter, qos)]))
 
     async def report_bind_code(
         self, bind_code: str, seconds_left: int | None = None, bind_secret: str | None = None, kind: str = "sys"
