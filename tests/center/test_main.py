@@ -13,7 +13,6 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,6 +33,14 @@ def center(tmp_path: Path) -> Iterator[CenterProcess]:
     yield running
     if running.process is not None:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CenterProcess]:
+    """One that no test stops."""
+    running = a_center(tmp_path_factory.mktemp("serving")).start()
+    yield running
+    assert running.stop() == 0
 
 
 def try_to_serve(data: Path, *options: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -203,8 +210,8 @@ def test_the_ready_line_names_every_address(tmp_path: Path) -> None:
         running.stdout.close()
 
 
-def test_headers_without_end_are_refused(center: CenterProcess) -> None:
-    with socket.create_connection((center.host, center.http_port), timeout=10) as client:
+def test_headers_without_end_are_refused(serving: CenterProcess) -> None:
+    with socket.create_connection((serving.host, serving.http_port), timeout=10) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
         try:
             for _ in range(20):
@@ -214,7 +221,7 @@ def test_headers_without_end_are_refused(center: CenterProcess) -> None:
             answer = b""
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
-    assert json.loads(get(center.url + "/healthz")) == {"status": "ok"}
+    assert json.loads(get(serving.url + "/healthz")) == {"status": "ok"}
 
 
 def said_to(center: CenterProcess, *pieces: bytes) -> bytes:
@@ -238,16 +245,16 @@ def head_of(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("size", "answer"), [(32_768, b"HTTP/1.1 200"), (32_769, b"HTTP/1.1 400"), (99_999, b"HTTP/1.1 400")]
 )
-def test_a_head_is_measured_to_the_byte_however_it_comes(center: CenterProcess, size: int, answer: bytes) -> None:
+def test_a_head_is_measured_to_the_byte_however_it_comes(serving: CenterProcess, size: int, answer: bytes) -> None:
     head = head_of(size)
     post = b"POST /v2/enduser/enduserapi/emailPwdLogin HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n"
     post += b"a=" + b"\n" * 29_998
     chunked = b"POST /v2/enduser/enduserapi/emailPwdLogin HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunked += b"7530\r\na=" + b"\n" * 29_998 + b"\r\n0\r\n\r\n"
 
-    whole, in_parts = said_to(center, head), said_to(center, *(head[at : at + 5_000] for at in range(0, size, 5_000)))
-    behind_a_body = said_to(center, post + head)
-    behind_chunks = said_to(center, chunked + head)
+    whole, in_parts = said_to(serving, head), said_to(serving, *(head[at : at + 5_000] for at in range(0, size, 5_000)))
+    behind_a_body = said_to(serving, post + head)
+    behind_chunks = said_to(serving, chunked + head)
 
     said = [whole, in_parts, behind_a_body, behind_chunks]
     if answer.endswith(b"200"):
@@ -258,32 +265,32 @@ def test_a_head_is_measured_to_the_byte_however_it_comes(center: CenterProcess, 
         assert b'"ok"' not in b"".join(said)
 
 
-def test_many_small_requests_in_one_breath_are_all_answered_in_order(center: CenterProcess) -> None:
+def test_many_small_requests_in_one_breath_are_all_answered_in_order(serving: CenterProcess) -> None:
     def post(number: int) -> bytes:
         body = b"email=%d&pad=" % number + b"x" * 7_000
         line = b"POST /v2/enduser/enduserapi/emailPwdLogin?userDomain= HTTP/1.1\r\nHost: x\r\n"
         return line + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     last = b"GET /no/such/path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    said = said_to(center, b"".join(post(number) for number in range(20)) + last[:30], last[30:])
+    said = said_to(serving, b"".join(post(number) for number in range(20)) + last[:30], last[30:])
 
     assert said.count(b'"code":5023') == 20
     assert said.rindex(b'"code":5023') < said.index(b"HTTP/1.1 404")
 
 
-def test_what_comes_behind_a_body_is_no_header(center: CenterProcess) -> None:
+def test_what_comes_behind_a_body_is_no_header(serving: CenterProcess) -> None:
     head = b"PUT /v2/enduser/enduserapi/refreshToken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
     trailer = b"Authorization: a\r\nAuthorization: b\r\nExpect: x\r\n\r\n"
     last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
-    said = said_to(center, head + b"\r\n0\r\n" + trailer + last)
+    said = said_to(serving, head + b"\r\n0\r\n" + trailer + last)
 
     assert b'"code":5115' in said
     assert said.endswith(b'{"status":"ok"}')
 
 
-def test_nothing_but_empty_lines_is_not_listened_to_for_ever(center: CenterProcess) -> None:
-    assert said_to(center, b"\r\n" * 50_000)[:12] in {b"HTTP/1.1 400", b""}
+def test_nothing_but_empty_lines_is_not_listened_to_for_ever(serving: CenterProcess) -> None:
+    assert said_to(serving, b"\r\n" * 50_000)[:12] in {b"HTTP/1.1 400", b""}
 
 
 WEB_SOCKET = (
@@ -303,8 +310,8 @@ WEB_SOCKET = (
         WEB_SOCKET.replace(b"/ws/v1", b"/%77s/v1"),
     ],
 )
-def test_who_is_asked_is_said_once(center: CenterProcess, head: bytes) -> None:
-    assert said_to(center, head + b"\r\n")[:11] == b"HTTP/1.1 40"
+def test_who_is_asked_is_said_once(serving: CenterProcess, head: bytes) -> None:
+    assert said_to(serving, head + b"\r\n")[:11] == b"HTTP/1.1 40"
 
 
 @pytest.mark.parametrize(
@@ -318,8 +325,8 @@ def test_who_is_asked_is_said_once(center: CenterProcess, head: bytes) -> None:
         WEB_SOCKET + b"X: " + b"y" * 20_000 + b"\r\n\r\n",
     ],
 )
-def test_what_is_no_web_socket_request_is_not_kept_in_silence(center: CenterProcess, request_: bytes) -> None:
-    assert said_to(center, request_)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 431"}
+def test_what_is_no_web_socket_request_is_not_kept_in_silence(serving: CenterProcess, request_: bytes) -> None:
+    assert said_to(serving, request_)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 431"}
 
 
 def test_headers_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
