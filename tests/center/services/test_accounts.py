@@ -157,6 +157,27 @@ async def test_codes_cannot_be_asked_for_without_end(world) -> None:
     await send("bob@example.com", 1, domain.user_domain, PEER)
 
 
+async def test_who_is_refused_because_of_too_many_mails_has_asked_for_nothing(world, monkeypatch) -> None:
+    monkeypatch.setattr("quecbind.center.services.accounts.MAX_MAILS_UNDER_WAY", 1)
+    domain, send_code, is_slow = await world.domain(), world.mailbox.send_code, asyncio.Event()
+
+    async def send_slowly(*mail) -> None:
+        await is_slow.wait()
+        await send_code(*mail)
+
+    monkeypatch.setattr(world.mailbox, "send_code", send_slowly)
+    send = world.center.accounts.send_email_code
+    first = asyncio.ensure_future(send(EMAIL, 1, domain.user_domain, PEER))
+    await asyncio.sleep(0)
+
+    refused = [await code_of(send(EMAIL, 1, domain.user_domain, PEER)) for _ in range(5)]
+
+    is_slow.set()
+    await first
+    assert refused == [5000] * 5
+    assert await register(world, domain, code=world.mailbox.last_code)
+
+
 async def test_mail_server_that_fails_is_our_trouble(world) -> None:
     domain = await world.domain()
 

@@ -1,5 +1,7 @@
 """What operators do, and what stays in the audit log of it."""
 
+import asyncio
+
 import pytest
 
 from quecbind.center.domain.connection import Accepted, Complaint, Denied
@@ -186,6 +188,18 @@ async def test_devices_are_listed_by_product_and_all(world) -> None:
     assert [view.device_key for view in (await operators.devices(2, 2, one.product_key)).items] == ["D2"]
     assert (await operators.devices(1, 2, one.product_key)).total_count == 3
     assert (await operators.devices()).total_count == 4
+
+
+async def test_a_disabled_device_is_cut_off_also_when_who_disabled_it_has_gone(world) -> None:
+    product = await world.product()
+    entry = await world.device(product)
+
+    asked = asyncio.ensure_future(world.center.operators.disable_device(product.product_key, "D1", BY))
+    await asyncio.sleep(0)
+    asked.cancel()
+    await world.center.storage.transact(lambda _: None)
+
+    assert (entry.state, world.sessions.ended[-1]) == ("disabled", (entry.client_id, "disabled"))
 
 
 async def test_disabling_ends_the_session_and_keeps_the_owners(world) -> None:

@@ -81,11 +81,11 @@ class Accounts(Sessions):
         address = accounts.normal_email(email or "")
         if email_type not in accounts.EMAIL_TYPES:
             raise Rejected(refusal.INVALID, "emailType is 1 to 5")
-        code = await self._codes.issue((domain.user_domain, address, email_type), peer)
         if self._mails_under_way_count >= MAX_MAILS_UNDER_WAY:
             raise Rejected(refusal.SERVICE_ERROR, "too many mails at once, try again later", 60)
         self._mails_under_way_count += 1
         try:
+            code = await self._codes.issue((domain.user_domain, address, email_type), peer)
             await self._mailer.send_code(address, code, email_type)
         except MailError as error:
             self._events.publish("mail.failed", reason=error)

@@ -51,15 +51,13 @@ class FleetDesk(Desk):
     async def disable_device(self, product_key: str, device_key: str, by: Operator) -> DeviceView:
         """Let the device neither connect nor enrol; a live session ends. Its owners stay."""
         now_ms = self._now_ms()
-        view = await self._change(
+        return await self._change(
             product_key,
             device_key,
             by,
             "device.disabled",
             lambda tx, device: tx.devices.set_disabled(device.id, device.disabled_at or now_ms),
         )
-        self._links.disconnect(view.client_id, "disabled")
-        return view
 
     async def enable_device(self, product_key: str, device_key: str, by: Operator) -> DeviceView:
         """Undo `disable_device`."""
@@ -175,7 +173,10 @@ class FleetDesk(Desk):
             return after, self._look(tx, product_key, device_key)
 
         def applied(result: tuple[Device, DeviceView]) -> None:
-            self._registry.put(result[0])
+            device = result[0]
+            self._registry.put(device)
+            if device.state == "disabled":
+                self._links.disconnect(device.client_id, "disabled")
 
         return (await self._storage.transact(work, applied))[1]
 
