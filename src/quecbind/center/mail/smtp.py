@@ -31,7 +31,6 @@ class SmtpSettings:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     encryption: Literal["starttls", "tls", "none"] = "starttls"
-    ca_file: str | None = None
 
 
 class SmtpMailer:
@@ -39,6 +38,8 @@ class SmtpMailer:
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
+        # Made once: reading the system's authorities would hold the event loop up with every mail.
+        self._tls = None if settings.encryption == "none" else ssl.create_default_context()
 
     async def send_code(self, email: str, code: Secret, email_type: int) -> None:
         """See `services.ports.Mailer`."""
@@ -51,7 +52,6 @@ class SmtpMailer:
             f"Your code is {code.reveal()}. It is good for ten minutes.\n\n"
             "If you did not ask for it, ignore this mail and tell nobody the code.\n"
         )
-        tls = None if settings.encryption == "none" else ssl.create_default_context(cafile=settings.ca_file)
         try:
             await aiosmtplib.send(
                 message,
@@ -61,7 +61,7 @@ class SmtpMailer:
                 password=settings.password,
                 use_tls=settings.encryption == "tls",
                 start_tls=settings.encryption == "starttls",
-                tls_context=tls,
+                tls_context=self._tls,
                 timeout=TIMEOUT_S,
             )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
