@@ -217,6 +217,8 @@ async def test_an_answer_to_the_log_in_that_is_lost_is_tried_again() -> None:
         link = await open_link(app, device.address, KEY, seconds=0.3, first_ask_after_s=0.0)
 
         await link.write({1: True})
+        assert [one[2] for one in await device.happened(1)] == [{1: True}]
+        assert count[0] > 1
         await link.close()
 
 

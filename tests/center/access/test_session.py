@@ -1015,6 +1015,7 @@ def test_any_bytes_at_all_leave_a_session_open_or_closed_and_never_raise(data: b
                 if isinstance(ask, Message):
                     session.answer_message(ask, 1.0)
         session.data_to_send()
+        assert (session.phase is access.CLOSED) is bool(session.close_reason)
 
 
 @given(st.lists(st.sampled_from(range(1, 6)), max_size=30), st.lists(st.booleans(), max_size=60), st.integers(1, 5))

@@ -5,7 +5,7 @@ as good as a key: it is drawn, kept sealed, looked up by a keyed hash, and wrong
 Whoever is invited by name may not exist: the answer is the same, so that nobody learns who has an account.
 
 An ended grant changes the auth key: whoever has left must not be able to use the device nearby with the key they had.
-What ends by time is refused from that moment on by whoever asks; a look once a second only tells those concerned.
+What ends by time is refused from that moment on by whoever asks; a look twice a second only tells those concerned.
 """
 
 import asyncio
