@@ -229,6 +229,10 @@ class Settings:
             _whole(1, 100_000), "wrong mail codes from one address in that span; then only accounts known there may try"
         ),
     ] = 50
+    change_rate_per_user: Annotated[
+        int, _Option(_whole(1, 100_000), "calls a second of one user that may change something, for whoever goes on so")
+    ] = 5
+    change_burst_per_user: Annotated[int, _Option(_whole(1, 10_000_000), "... at once")] = 1_000
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60
