@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,11 @@ pytestmark = pytest.mark.enable_socket
 
 INVALID, NO_TOKEN, BIND = 8400, 5106, BINDING + "v2/deviceBindingByWifi"
 JSON = "application/json"
+MAX_PER_ADDRESS = 500
+UPGRADE = (
+    b"GET /ws/v1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x88\x80\0\0\0\0"
+)
 
 
 @pytest.fixture(scope="module")
@@ -320,3 +328,52 @@ def test_slow_heads_do_not_keep_others_out(crowd: Crowd, row: Row) -> None:
     for thread in slow:
         thread.join(15)
     row("... how many are still held", 0, sum(thread.is_alive() for thread in slow))
+
+
+def test_requests_that_nobody_waits_for_are_not_kept(crowd: Crowd, row: Row) -> None:
+    many = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000
+
+    def pour() -> bool:
+        with socket.create_connection((crowd.center.host, crowd.center.http_port), 10) as line:
+            try:
+                for _ in range(100):
+                    line.sendall(many)
+            except OSError:
+                return True
+        return False
+
+    before = memory_kib(crowd)
+    row("100,000 requests in one breath, ten times: closed", [True] * 10, [pour() for _ in range(10)])
+    row("... and memory grows by less than 16 MiB", True, memory_kib(crowd) - before < 16 * 1024)
+    row("... and the server serves", 200, Caller(crowd.center, "127.7.0.7").request("GET", "/healthz")[0])
+
+
+def test_one_address_cannot_hold_all_places(crowd: Crowd, row: Row) -> None:
+    place = (crowd.center.host, crowd.center.http_port)
+    with contextlib.ExitStack() as held:
+        for _ in range(MAX_PER_ADDRESS):
+            held.enter_context(socket.create_connection(place, 10, ("127.9.9.7", 0))).sendall(b"GET / HTTP/1.1\r\n")
+        more = held.enter_context(socket.create_connection(place, 10, ("127.9.9.7", 0)))
+        row("500 connections of one address are held: one more", b"", more.recv(1))
+        row("... another address", 200, Caller(crowd.center, "127.7.0.7").request("GET", "/healthz")[0])
+        row("... a WebSocket there", True, b" 101 " in Caller(crowd.center, "127.7.0.7").raw(UPGRADE)[:20])
+
+
+def test_what_is_no_http_fills_no_log(crowd: Crowd, row: Row) -> None:
+    before = crowd.center.log.stat().st_size
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n\r\n"
+    part = b"--b\r\nContent-Disposition: form-data; name*0*=a; name*=b\r\n\r\nx\r\n--b--\r\n"
+    head = f"POST {ENDUSER}emailPwdLogin HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(part)}\r\n"
+    post = head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + part
+
+    for unreadable in (b"\0\1\2\r\n\r\n", b"GET http://[ HTTP/1.1\r\n\r\n", upgrade, post):
+        for _ in range(20):
+            Caller(crowd.center, "127.7.0.6").raw(unreadable)
+
+    row("80 requests that cannot be read: bytes of log", 0, crowd.center.log.stat().st_size - before)
+
+
+def memory_kib(crowd: Crowd) -> int:
+    assert crowd.center.process is not None
+    status = Path(f"/proc/{crowd.center.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))

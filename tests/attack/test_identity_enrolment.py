@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from tests.attack.conftest import Scene, Victim
+from tests.attack.conftest import CODE, Scene, Victim
 from tests.attack.stranger import ELSEWHERE, log_in, reset_proof
-from tests.e2e.conftest import World
+from tests.e2e.conftest import BINDING, World
 from tests.e2e.wire_by_hand import RawDevice, enrolment_password, login_password
 from tests.tables import Row
 
@@ -22,6 +22,7 @@ GETS_IN = {
     "active, a forged proof": ("refused 10422", "secret", "refused 10422"),
     "active, another device's proof": ("refused 10422", "secret", "refused 10422"),
     "active, approved": ("secret", "secret", "refused 10422"),
+    "active, its reset ordered": ("refused 10422", "secret", "refused 10422"),
     "disabled": ("refused 10431",) * 3,
     "disabled, its reset proof": ("refused 10431",) * 3,
 }
@@ -35,6 +36,17 @@ def worlds(scene: Scene) -> dict[str, World]:
 def enrol(scene: Scene, world: World, dk: str, user_name: bytes | None = None) -> str:
     with scene.raw(world, dk, ELSEWHERE) as device:
         return log_in(device, enrolment_password(world.pk, world.ps, dk), user_name)
+
+
+def order_reset(scene: Scene, world: World, dk: str, secret: str) -> None:
+    """Its last owner leaves it so, while it is away."""
+    owner = scene.new_user(world)
+    with scene.raw(world, dk) as device:
+        assert device.connect(login_password(world.ps, secret)) == 0
+        device.report_bind_code(CODE)
+    assert owner.bind(dk, CODE)["code"] == 200
+    path = BINDING + "unbundlingDeviceDk"
+    assert scene.center.call("DELETE", path, owner.token, pk=world.pk, dk=dk, isInit=True)["code"] == 200
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -51,6 +63,8 @@ def test_enrol_a_device_in_every_state(
         path = f"/devices/{world.pk}/{dk}"
         if "approved" in state:
             assert scene.operator("POST", path + "/approve-re-enrolment")[0] == (409 if policy == "locked" else 200)
+        if "ordered" in state:
+            order_reset(scene, world, dk, secret)
         if "disabled" in state:
             assert scene.operator("POST", path + "/disable")[0] == 200
         if "its reset proof" in state:
@@ -65,7 +79,8 @@ def test_enrol_a_device_in_every_state(
     row(f"enrol a device that is {state}; product {policy}", GETS_IN[state][POLICIES.index(policy)], got)
     if secret and got != "secret" and "disabled" not in state:
         with scene.raw(world, dk) as device:
-            assert log_in(device, login_password(world.ps, secret)) == "in"
+            starts_over = "ordered" in state
+            assert log_in(device, login_password(world.ps, secret)) == ("configured" if starts_over else "in")
 
 
 @pytest.mark.parametrize("flag", ["0000", "0001"])

@@ -17,7 +17,7 @@ from tests.tables import Row
 pytestmark = pytest.mark.enable_socket
 
 NO_PERMISSION, NOT_BOUND, INVALID_CODE, TOKEN_INVALID, REFRESH_INVALID = 5041, 5052, 5137, 5032, 5489
-SERIAL_INVALID, SERIAL_FORMAT, SINGLE, TOO_MANY = 5090, 5178, 5412, 8429
+SERIAL_INVALID, SERIAL_FORMAT, SINGLE, TOO_MANY, MAY_NOT_BIND = 5090, 5178, 5412, 8429, 5913
 WRONG_PASSWORD, MAIL_CODE_MISSING = 5586, 5064
 POLICY, NOT_SIGNED_IN_V2 = 1008, 4
 
@@ -211,6 +211,34 @@ def test_serials_cannot_be_counted_through(crowd: Crowd, boxed: Product, row: Ro
     row("... the eleventh", TOO_MANY, by_serial(thief, boxed, "SN-0"))
     row("a serial number at another product", {SERIAL_INVALID, 5327},
         {by_serial(crowd.person(), boxed, "SN-999"), by_serial(crowd.person(), crowd.single, "SN-0")})  # fmt: skip
+
+
+# Device keys
+
+
+def by_device_key(who: Caller, product: Product, dk: str) -> int:
+    return who.call("POST", BINDING + "bindDeviceDk", {"pk": product.key, "dk": dk})["code"]
+
+
+def test_device_keys_cannot_be_counted_through_and_their_owners_come_in(crowd: Crowd, row: Row) -> None:
+    made = crowd.center.admin("product", "create", "named", "--bind-mode", "single", "--allow-device-key-binding")
+    product = Product(made["product_key"], made["product_secret"])
+    device = crowd.device(product)
+    assert device.log_in() == 0
+    thief, owner, *others = crowd.people(12)
+
+    tried = [by_device_key(thief, product, f"86200000000000{number}") for number in range(10)]
+    row("ten device keys of one user, counted through", {MAY_NOT_BIND}, set(tried))
+    row("... the eleventh, which is one", TOO_MANY, by_device_key(thief, product, device.dk))
+    elsewhere = Caller(thief.center, "127.8.0.2", thief.token)
+    row("... from another address", TOO_MANY, by_device_key(elsewhere, product, device.dk))
+    more = {by_device_key(who, product, f"86300000000000{number}") for number in range(10) for who in others[:9]}
+    row("... 90 more by 9 users", {MAY_NOT_BIND}, more)
+    row("... and one of them brings one that is", TOO_MANY, by_device_key(others[0], product, device.dk))
+    row("... its user", 200, by_device_key(owner, product, device.dk))
+    row("... somebody else after that", SINGLE, by_device_key(others[9], product, device.dk))
+    row("... and once more: it was a guess", TOO_MANY, by_device_key(others[9], product, device.dk))
+    row("... who owns the device", [owner.uid], device.owners())
 
 
 # Accounts

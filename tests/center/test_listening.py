@@ -10,7 +10,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from quecbind.center.listening import bind, bounded_http
+from quecbind.center.access.tls_door import Places
+from quecbind.center.listening import MAX_WAITING, bind, bounded_http
 from quecbind.center.services.errors import StartError
 
 pytestmark = pytest.mark.enable_socket
@@ -54,7 +55,7 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__({"peername": ("10.0.0.1", 1), "sockname": ("10.0.0.2", 80)})
-        self.said, self.is_closed, self._protocol = b"", False, None
+        self.said, self.is_closed, self.is_read, self._protocol = b"", False, True, None
 
     def write(self, data: Any) -> None:
         self.said += bytes(data)
@@ -71,8 +72,11 @@ class Wire(asyncio.Transport):
     def get_protocol(self) -> Any:
         return self._protocol
 
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -87,13 +91,18 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-async def said_to(pieces: list[bytes], max_size: int = 100) -> bytes:
-    config = uvicorn.Config(echo, log_config=None, access_log=False, lifespan="off")
+def connected(app: Any = echo, max_size: int = 100, places: Places | None = None) -> tuple[Any, Wire]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
     config.load()
-    protocol = bounded_http(max_size, 60)(config, ServerState(), {})
+    protocol = bounded_http(max_size, 60, places or Places(1, 1))(config, ServerState(), {})
     wire = Wire()
     wire.set_protocol(protocol)
     protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def said_to(pieces: list[bytes], max_size: int = 100) -> bytes:
+    protocol, wire = connected(max_size=max_size)
     for piece in pieces:
         protocol.data_received(piece)
     while protocol.tasks and not wire.is_closed:
@@ -138,3 +147,104 @@ async def test_a_head_is_measured_by_itself_to_the_byte(before: bytes, size: int
 
     assert b" 400 " not in await said_to(cut(before + head))
     assert b" 400 " in await said_to(cut(before + longer))
+
+
+class Slow:
+    """Answers one request each time it is told to."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(0)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.turns.acquire()
+        await echo(scope, receive, send)
+
+
+async def answered(wire: Wire, count: int) -> None:
+    async with asyncio.timeout(10):
+        while wire.said.count(b"HTTP/1.1 200 OK") < count:
+            await asyncio.sleep(0)
+
+
+async def test_nothing_more_is_read_while_a_request_waits_for_the_answer_to_another() -> None:
+    app = Slow()
+    protocol, wire = connected(app)
+
+    protocol.data_received(GET * 3)
+    is_read = [wire.is_read]
+    for count in (1, 2, 3):
+        app.turns.release()
+        await answered(wire, count)
+        is_read.append(wire.is_read)
+    protocol.connection_lost(None)
+
+    # Behind the second answer nothing waits any more; the third request asks for its body, and then all is read.
+    assert (is_read[:2], is_read[-1]) == ([False, False], True)
+
+
+async def test_a_body_behind_a_request_that_waits_is_read_in_its_turn() -> None:
+    app = Slow()
+    protocol, wire = connected(app)
+
+    protocol.data_received(GET + POST[:-10])
+    app.turns.release()
+    app.turns.release()
+    await answered(wire, 1)
+    while not wire.is_read:
+        await asyncio.sleep(0)
+    protocol.data_received(POST[-10:])
+    await answered(wire, 2)
+    protocol.connection_lost(None)
+
+    assert bodies(wire.said) == [b"[1 0]", b"[1 150]"]
+
+
+@pytest.mark.parametrize(("more", "is_closed"), [(0, False), (1, True), (10_000, True)])
+async def test_more_requests_than_may_wait_close_the_connection(more: int, is_closed: bool) -> None:
+    protocol, wire = connected(Slow())
+
+    protocol.data_received(GET * (1 + MAX_WAITING + more))
+    found = wire.is_closed, len(protocol.pipeline)
+    for task in set(protocol.tasks):
+        task.cancel()
+    protocol.connection_lost(None)
+
+    assert found == (is_closed, MAX_WAITING + is_closed)
+
+
+async def test_connections_of_one_address_and_of_all_are_limited() -> None:
+    places = Places(2, 3)
+    first, _ = connected(places=places)
+    second, _ = connected(places=places)
+    _, third = connected(places=places)
+
+    second.connection_lost(None)
+    _, fourth = connected(places=places)
+    places.begin("10.0.0.9")
+
+    assert (third.is_closed, fourth.is_closed) == (True, False)
+    assert places.begin("10.0.0.8") is False
+    assert (places.count, places.refused_count) == (3, 2)
+    first.connection_lost(None)
+
+
+async def test_a_websocket_has_no_place_among_the_requests() -> None:
+    places = Places(1, 1)
+    protocol, wire = connected(places=places, max_size=1_000)
+
+    protocol.data_received(
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    count = places.count
+    wire.get_protocol().connection_lost(None)
+
+    assert (wire.get_protocol() is protocol, count) == (False, 0)
+
+
+def test_a_trusted_proxy_stands_for_many() -> None:
+    places = Places(1, 3, is_of_many=lambda address: address == "10.0.0.7")
+
+    begun = [places.begin(address) for address in ("10.0.0.7", "10.0.0.7", "10.0.0.8", "10.0.0.9")]
+
+    assert begun == [True, True, True, False]

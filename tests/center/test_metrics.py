@@ -12,7 +12,7 @@ from quecbind.center.metrics import CenterCollector
 from tests.center.services.world import World
 
 # Spans, and what is no limit on somebody.
-NO_COUNT = {"refusal_audit_s", "log_in_burst_per_address"}
+NO_COUNT = {"refusal_audit_s", "log_in_burst_per_address", "change_burst_per_user"}
 
 
 async def test_metrics_show_what_became_of_commands(tmp_path: Path) -> None:

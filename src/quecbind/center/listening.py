@@ -7,15 +7,18 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from quecbind.center.access.tls_door import Handshakes, TlsDoor
+from quecbind.center.access.tls_door import Handshakes, Places, TlsDoor
 from quecbind.center.services.errors import StartError
 
 BACKLOG = 4096
+# Requests of one connection that wait for the answer to another.
+MAX_WAITING = 64
 _END = b"\r\n\r\n"
 
 
@@ -35,8 +38,22 @@ def bind(host: str, port: int) -> socket.socket:
         raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
 
 
-def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which by itself waits for the end of a request's headers for ever and takes any size.
+class _OneByOne(FlowControl):
+    """Reads on only while no request waits for its turn: whoever sends many need not be answered to send more."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """As far as that goes."""
+        if not self._waiting:
+            super().resume_reading()
+
+
+def bounded_http(max_header_size: int, max_header_time_s: float, places: Places) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP protocol, which by itself takes any number of connections, and of requests before it has answered
+    the first, waits for the end of a request's headers for ever and takes any size.
 
     The parser does not tell where in what it was given a head begins and ends. So it is given pieces that end where a
     head does, or the last of a chunked body, and bodies as long as they say they are: a head counts with its own bytes,
@@ -49,9 +66,16 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
         _body_left = 0
         _last = b""
         _too_slow: asyncio.TimerHandle | None = None
+        _place: str | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
             super().connection_made(transport)
+            self.flow = _OneByOne(transport, self.pipeline)
+            address = self.client[0] if self.client else ""
+            if not places.begin(address):
+                transport.close()
+                return
+            self._place = address
             self._too_slow = self.loop.call_later(max_header_time_s, transport.close)
 
         def data_received(self, data: bytes) -> None:
@@ -66,7 +90,10 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
                     return
                 super().data_received(piece)
                 if self.transport.get_protocol() is not self:
+                    self._leave()
                     return  # it is a WebSocket now
+                if len(self.pipeline) > MAX_WAITING:
+                    self.transport.close()
             if self._head_size and self._too_slow is None:
                 self._too_slow = self.loop.call_later(max_header_time_s, self.transport.close)
 
@@ -86,6 +113,7 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
+            self._leave()
             super().connection_lost(exc)
 
         def on_header(self, name: bytes, value: bytes) -> None:
@@ -114,6 +142,11 @@ def bounded_http(max_header_size: int, max_header_time_s: float) -> type[HttpToo
             if self._too_slow is not None:
                 self._too_slow.cancel()
                 self._too_slow = None
+
+        def _leave(self) -> None:
+            if self._place is not None:
+                places.end(self._place)
+                self._place = None
 
     return BoundedHttp
 

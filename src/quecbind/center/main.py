@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 import uvicorn
 
 from quecbind.center.access.server import AccessLimits, AccessServer
-from quecbind.center.access.tls_door import Handshakes
+from quecbind.center.access.tls_door import Handshakes, Places
+from quecbind.center.domain.addresses import is_among
 from quecbind.center.http import app
 from quecbind.center.listening import BACKLOG, HttpServer, bind, bounded_http
 from quecbind.center.mail.log import LogMailer
@@ -230,15 +231,20 @@ def _http_server(
     hub: Hub,
     https: tuple[socket.socket, ssl.SSLContext] | None,
 ) -> HttpServer:
+    places = Places(
+        settings.max_http_connections_per_address,
+        settings.max_http_connections,
+        is_of_many=lambda peer: is_among(peer, settings.trusted_proxy),
+    )
     return HttpServer(
         uvicorn.Config(
             app.build(
                 center,
-                registry_of(center, access, hub),
+                registry_of(center, access, hub, places),
                 more_routes=push_routes(hub),
                 trusted_proxies=settings.trusted_proxy,
             ),
-            http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s),
+            http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s, places),
             ws=PushProtocol,
             ws_max_size=MAX_MESSAGE_SIZE,
             # Apps send the heartbeat; compression would cost memory for every connection.
@@ -246,6 +252,8 @@ def _http_server(
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
+            # Its warnings are about what somebody sent, a line for each: the log is no stranger's to fill.
+            log_level="error",
             access_log=False,
             server_header=False,
             # Limits go by address: `trusted_proxy` decides who may name another, uvicorn believes too many.

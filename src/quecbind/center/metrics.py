@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from quecbind.center.access.server import ACCESS_LIMITS, AccessServer
+from quecbind.center.access.tls_door import Places
 from quecbind.center.services.center import Center
 from quecbind.center.services.control import Control
 from quecbind.center.services.push import Hub
@@ -20,8 +21,11 @@ from quecbind.center.services.push import Hub
 class CenterCollector(Collector):
     """Devices, connections, messages and events of one running Developer Center."""
 
-    def __init__(self, center: Center, access: AccessServer, hub: Hub | None = None) -> None:
+    def __init__(
+        self, center: Center, access: AccessServer, hub: Hub | None = None, http: Places | None = None
+    ) -> None:
         self._center = center
+        self._http = http
         self._access = access
         self._hub = hub
 
@@ -60,6 +64,9 @@ class CenterCollector(Collector):
         refused.update(dict.fromkeys(ACCESS_LIMITS, 0))
         refused.update(counters.limited_count_by_limit)
         refused["tls_handshakes"] = access.handshakes.refused_count
+        if self._http is not None:
+            yield _gauge("http_connections", "Open HTTP connections.", self._http.count)
+            refused["http_connections"] = self._http.refused_count
         for name, count in sorted(refused.items()):
             limited.add_metric([name], count)
         for name, limit in sorted(self._center.limit_counters.items()):
@@ -98,10 +105,12 @@ def _push(hub: Hub) -> Iterable[Metric]:
     yield limits
 
 
-def registry_of(center: Center, access: AccessServer, hub: Hub | None = None) -> CollectorRegistry:
+def registry_of(
+    center: Center, access: AccessServer, hub: Hub | None = None, http: Places | None = None
+) -> CollectorRegistry:
     """Everything this process can be asked about."""
     registry = CollectorRegistry()
-    registry.register(CenterCollector(center, access, hub))
+    registry.register(CenterCollector(center, access, hub, http))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

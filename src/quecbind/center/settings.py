@@ -229,6 +229,10 @@ class Settings:
             _whole(1, 100_000), "wrong mail codes from one address in that span; then only accounts known there may try"
         ),
     ] = 50
+    change_rate_per_user: Annotated[
+        int, _Option(_whole(1, 100_000), "calls a second of one user that may change something, for whoever goes on so")
+    ] = 5
+    change_burst_per_user: Annotated[int, _Option(_whole(1, 10_000_000), "... at once")] = 1_000
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60
@@ -279,6 +283,9 @@ class Settings:
     ] = 2_000
 
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
+    max_http_connections_per_address: Annotated[
+        int, _Option(_whole(1, 1_000_000), "... from one address; a trusted proxy is not counted")
+    ] = 500
     max_http_header_size: Annotated[
         int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
     ] = 32_768

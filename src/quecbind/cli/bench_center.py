@@ -19,6 +19,7 @@ async def start_center(children: Children, data: Path) -> tuple[int, dict[str, s
         # All devices share one address here, and one that is measured reports without a pause.
         *("--log-in-rate-per-address", "1000000", "--log-in-burst-per-address", "1000000"),
         *("--message-rate", "1000000", "--message-burst", "1000000", "--max-messages-per-day", "1000000000"),
+        *("--change-burst-per-user", "1000000"),
     )
     ready = await server.line("quecbind ready ", _START_S)
     pid = int((data / "lock").read_text(encoding="ascii"))

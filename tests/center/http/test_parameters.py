@@ -264,6 +264,21 @@ def test_multipart_needs_a_boundary() -> None:
         read(b"", "multipart/form-data", b"--cut--\r\n")
 
 
+@pytest.mark.parametrize(
+    ("disposition", "content_type"),
+    [
+        (b"form-data; name*0*=a; name*=b", MULTIPART),
+        (b"form-data; name=a; filename*0*=''b; filename*=c", MULTIPART),
+        (b"form-data; name=a", "multipart/form-data; boundary*0=cut; boundary*=cut"),
+    ],
+)
+def test_a_part_whose_name_comes_in_pieces_that_fit_in_no_way_is_refused(disposition: bytes, content_type: str) -> None:
+    body = b"--cut\r\nContent-Disposition: " + disposition + b"\r\n\r\n1\r\n--cut--\r\n"
+
+    with pytest.raises(ParameterError, match="cannot be read"):
+        read(b"", content_type, body)
+
+
 def test_files_and_nameless_parts_of_a_multipart_body_are_dropped() -> None:
     body = (
         b'--cut\r\nContent-Disposition: form-data; name="pk"; filename="x"\r\n\r\nfile\r\n'

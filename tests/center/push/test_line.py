@@ -1,13 +1,14 @@
 """The sockets of push, driven by hand: what becomes of a connection whose peer does nothing more."""
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from quecbind.center.push.line import CLOSE_TIME_S, PushProtocol
+from quecbind.center.push.line import CLOSE_TIME_S, MAX_PINGS, PIECE_SIZE, PING_RATE, PushProtocol
 
 HEAD = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -32,7 +33,7 @@ class Socket(asyncio.Transport):
         self.closed = True
 
     def abort(self) -> None:
-        self.aborted = True
+        self.aborted = self.closed = True
 
     def get_write_buffer_size(self) -> int:
         return len(self.written)
@@ -49,6 +50,15 @@ class Loop:
 
     def __init__(self) -> None:
         self.later: list[tuple[float, Any]] = []
+        self.now = 1_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def create_task(self, work: Any) -> "Future[None]":
+        """Never done."""
+        work.close()
+        return Future()
 
     def call_later(self, seconds: float, what: Any) -> None:
         self.later.append((seconds, what))
@@ -100,3 +110,39 @@ def test_a_line_that_is_gone_has_nothing_to_close(line: PushProtocol) -> None:
     line.close(1008)
 
     assert line.loop.later == []  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def opened(line: PushProtocol) -> PushProtocol:
+    line.data_received(REQUEST + b"\r\n")
+    return line
+
+
+PING, PONG = b"\x89\x80\0\0\0\0", b"\x8a\x80\0\0\0\0"
+
+
+@pytest.mark.parametrize("frame", [PING, PONG])
+def test_pings_and_pongs_without_end_end_the_connection(opened: PushProtocol, frame: bytes) -> None:
+    opened.data_received(frame * MAX_PINGS)
+    is_over = [opened.transport.is_closing()]
+    opened.data_received(frame)
+    is_over.append(opened.transport.is_closing())
+
+    assert is_over == [False, True]
+
+
+def test_what_comes_behind_the_last_ping_is_not_looked_at(opened: PushProtocol) -> None:
+    in_a_piece = PIECE_SIZE // len(PING) + 1
+
+    opened.data_received(PING * 100_000)
+
+    assert opened.transport.written.count(b"\x8a\0") <= MAX_PINGS + in_a_piece  # type: ignore[attr-defined]
+
+
+def test_a_heartbeat_goes_on_for_ever(opened: PushProtocol) -> None:
+    for _ in range(3 * MAX_PINGS):
+        opened.loop.now += 1 / PING_RATE  # type: ignore[attr-defined]
+        opened.data_received(PING)
+        opened.transport.written = b""  # type: ignore[attr-defined]
+
+    assert not opened.transport.is_closing()

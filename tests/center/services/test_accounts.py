@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from base64 import urlsafe_b64decode
 
 import jwt
@@ -10,6 +11,7 @@ import pytest
 from quecbind.center.domain.limits import Limits
 from quecbind.center.services.changes import SessionEnded
 from quecbind.center.services.errors import Rejected, Unauthenticated
+from quecbind.center.services.passwords import MAX_WAITING
 from quecbind.center.services.ports import MailError
 from quecbind.center.services.views import SignedIn
 from quecbind.wire import signing
@@ -455,6 +457,22 @@ async def test_pair_is_the_same_after_a_restart(world, tmp_path) -> None:
         assert await again.center.accounts.refresh(None, tokens.refresh_token) == fresh
     finally:
         await again.center.close()
+
+
+async def test_a_refresh_token_of_a_session_that_has_ended_signs_nothing(world) -> None:
+    domain = await world.domain()
+    await register(world, domain)
+    accounts, tokens = world.center.accounts, await sign_in(world, domain)
+    await accounts.sign_out(await accounts.authenticate(tokens.access_token))
+    open_again = threading.Event()
+    busy = [asyncio.ensure_future(accounts._passwords.run(open_again.wait)) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+
+    code = await code_of(accounts.refresh(None, tokens.refresh_token))
+    open_again.set()
+    await asyncio.gather(*busy)
+
+    assert code == 5489
 
 
 async def test_bad_refresh_tokens_have_their_codes(world) -> None:

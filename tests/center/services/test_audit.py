@@ -354,7 +354,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
 # What changes nothing, and what changes nobody's rights: a mail code on its way, a refresh token exchanged as it
 # should be.
 NO_CHANGES = {
-    "Accounts": {"send_email_code", "authenticate", "signed_in", "user_info"},
+    "Accounts": {"send_email_code", "authenticate", "signed_in", "pace", "user_info"},
     # What an App says of when it last used BLE is shown to that user alone, and a BLE code lives in memory.
     "Ownership": {
         *("may_bind", "devices", "device", "shared_device", "auth_key", "audit"),

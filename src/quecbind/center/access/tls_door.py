@@ -21,27 +21,33 @@ HANDSHAKE_TIME_S = 10.0
 OUT_OF_FILES_S = 0.2
 
 
-class Handshakes:
-    """How many handshakes are under way.
+class Places:
+    """How many of something are open, in total and for each address.
 
     Attributes:
         count: in total. refused_count: those that were not begun, because their address, or all together, had too
-        many. failed_count: those that came to nothing: no TLS, no common version, no certificate that was asked for,
-        too slow.
+        many.
     """
 
-    def __init__(self, max_per_address: int, max_count: int) -> None:
+    def __init__(
+        self, max_per_address: int, max_count: int, *, is_of_many: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """
+        Args:
+            is_of_many: whether those of an address count in total only: it stands for others.
+        """
         self._max_per_address = max_per_address
         self._max_count = max_count
+        self._is_of_many = is_of_many
         self._count_by_address: Counter[str] = Counter()
         self.count = 0
         self.refused_count = 0
-        self.failed_count = 0
 
     def begin(self, address: str) -> bool:
         """Whether one more may begin; it is counted then."""
         name = counted_address(address)
-        if self.count >= self._max_count or self._count_by_address[name] >= self._max_per_address:
+        is_full = self._count_by_address[name] >= self._max_per_address and not self._is_of_many(address)
+        if self.count >= self._max_count or is_full:
             self.refused_count += 1
             return False
         self.count += 1
@@ -55,6 +61,17 @@ class Handshakes:
         self._count_by_address[name] -= 1
         if not self._count_by_address[name]:
             del self._count_by_address[name]
+
+
+class Handshakes(Places):
+    """How many handshakes are under way.
+
+    Attributes:
+        failed_count: those that came to nothing: no TLS, no common version, no certificate that was asked for, too
+        slow.
+    """
+
+    failed_count = 0
 
 
 class TlsDoor:

@@ -43,6 +43,12 @@ def client_address(
     return str(found.pop() if len(found) == 1 else proxy)
 
 
+def is_among(peer: str, networks: Iterable[Network]) -> bool:
+    """Whether an address is in one of the networks."""
+    address = _parsed(peer)
+    return address is not None and _is_within(address, networks)
+
+
 @functools.lru_cache(maxsize=65_536)
 def counted_address(address: str) -> str:
     """Under which name the tries of an address are counted: an IPv4 address as it is, an IPv6 one as its /64."""

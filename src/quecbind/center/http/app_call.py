@@ -26,6 +26,7 @@ class AppCall:
         rows: the objects of a JSON list, where the endpoint takes one.
         authorization: the token exactly as it came, "Bearer " included; "" when there is none.
         peer: the address the request counts for; "" when the socket has none.
+        is_paced: it may change something, and nothing else limits how often.
     """
 
     center: Center
@@ -33,14 +34,18 @@ class AppCall:
     rows: list[Parameters]
     authorization: str
     peer: str
+    is_paced: bool = False
 
     async def signed_in(self) -> SignedIn:
         """Who calls.
 
         Raises:
-            Rejected: 5106 without a token, 5032 with one that is not valid now.
+            Rejected: 5106 without a token, 5032 with one that is not valid now, 8429 for who changes too much too fast.
         """
-        return await self.center.accounts.authenticate(self.authorization)
+        who = await self.center.accounts.authenticate(self.authorization)
+        if self.is_paced:
+            self.center.accounts.pace(who)
+        return who
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Endpoint:
     Attributes:
         takes_list: the body is a JSON list; the handler finds its objects in `AppCall.rows`.
         max_fields: for a body that holds a list; None for as many fields as any call may have.
+        has_own_limits: where it may change something, something else limits how often.
     """
 
     method: str
@@ -57,6 +63,7 @@ class Endpoint:
     handler: Callable[[AppCall], Awaitable[object]]
     takes_list: bool = False
     max_fields: int | None = None
+    has_own_limits: bool = False
 
 
 def peer_of(request: Request) -> str:
@@ -85,6 +92,7 @@ def _route(endpoint: Endpoint, center: Center, limits: Limits) -> Route:
                 rows=rows,
                 authorization=request.headers.get("authorization", ""),
                 peer=peer_of(request),
+                is_paced=endpoint.method != "GET" and not endpoint.has_own_limits,
             )
             return envelope.success(await endpoint.handler(call))
         except ClientDisconnect:

@@ -66,5 +66,11 @@ async def control_devices(call: AppCall) -> ControlAnswer:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/v2/binding/enduserapi/batchControlDevice", control_devices, max_fields=MAX_LIST_FIELDS),
+    Endpoint(
+        "POST",
+        "/v2/binding/enduserapi/batchControlDevice",
+        control_devices,
+        max_fields=MAX_LIST_FIELDS,
+        has_own_limits=True,
+    ),
 )

@@ -94,7 +94,7 @@ ENDPOINTS = (
     Endpoint("PUT", _ENDUSER + "/userPwdReset", reset_password),
     Endpoint("PUT", _ENDUSER + "/refreshToken", refresh),
     Endpoint("GET", _ENDUSER + "/userInfo", user_info),
-    Endpoint("DELETE", _ENDUSER + "/userLogout", sign_out),
+    Endpoint("DELETE", _ENDUSER + "/userLogout", sign_out, has_own_limits=True),
     Endpoint("DELETE", _ENDUSER + "/userDelete", cancel),
     Endpoint("POST", _ENDUSER + "/userDelete", cancel),
 )

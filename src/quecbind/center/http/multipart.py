@@ -1,6 +1,7 @@
 """The text fields of a multipart/form-data body that has been read already. Files are dropped."""
 
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -18,9 +19,7 @@ def fields(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, ob
     Raises:
         ParameterError: no boundary, broken or unfinished parts, too many of them, text that is not UTF-8.
     """
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
+    boundary = _parameter("content-type", content_type, "boundary")
     if not boundary or not boundary.isascii():
         raise ParameterError("the multipart body has no boundary")
     collector = _Collector(limits)
@@ -60,11 +59,9 @@ class _Collector:
 
     def _end_header(self) -> None:
         if bytes(self._header_name).lower() == b"content-disposition":
-            header = Message()
-            header["content-disposition"] = self._header_value.decode("utf-8", "replace")
-            name = header.get_param("name", header="content-disposition")
-            is_file = header.get_param("filename", header="content-disposition") is not None
-            self._name = name if isinstance(name, str) and not is_file else None
+            value = self._header_value.decode("utf-8", "replace")
+            is_file = _parameter("content-disposition", value, "filename") is not None
+            self._name = None if is_file else _parameter("content-disposition", value, "name")
         self._header_name, self._header_value = bytearray(), bytearray()
 
     def _end_part(self) -> None:
@@ -80,3 +77,18 @@ class _Collector:
 
     def _end(self) -> None:
         self.is_complete = True
+
+
+def _parameter(header: str, value: str, name: str) -> str | None:
+    """A parameter of a header, without the quotes; of what is written in pieces and charsets (RFC 2231), the text.
+
+    Raises:
+        ParameterError: its pieces make no text.
+    """
+    message = Message()
+    message[header] = value
+    try:
+        found = message.get_param(name, header=header)
+        return None if found is None else collapse_rfc2231_value(found)
+    except (LookupError, TypeError, ValueError):
+        raise ParameterError("the multipart body cannot be read") from None

@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
+from quecbind.center.domain.rates import refilled
 from quecbind.center.push.mqtt_v2 import MqttV2Session
 from quecbind.center.push.ws_v1 import WsV1Session
 from quecbind.center.services.push import Hub
@@ -30,6 +31,11 @@ WRITE_BUFFER_SIZE: Final = 16_384
 # Pongs are written without being asked for: a peer that pings and does not read is dropped here.
 MAX_WRITE_BUFFER_SIZE: Final = 4 * MAX_MESSAGE_SIZE
 MAX_FRAGMENTS: Final = 64
+# Pings and pongs are answered below everything that counts messages: so many at once, then so many a second.
+MAX_PINGS: Final = 100
+PING_RATE: Final = 10.0
+# What was read is taken apart in pieces: a connection that is dropped in one costs nobody the time for the rest.
+PIECE_SIZE: Final = 2_048
 CLOSE_TIME_S: Final = 2.0
 _EXTENSION: Final = "quecbind.line"
 
@@ -45,6 +51,7 @@ class PushProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
+        self._pings = float(MAX_PINGS), self.loop.time()
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_SIZE)
 
@@ -58,7 +65,13 @@ class PushProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        super().data_received(data)
+        if self.handshake_initiated:
+            for begin in range(0, len(data), PIECE_SIZE):
+                super().data_received(data[begin : begin + PIECE_SIZE])
+                if self.transport.is_closing():
+                    return
+        else:
+            super().data_received(data)
         if not self.handshake_initiated:
             # The first data are a whole request. What is wrong with its form nobody else would answer, or ever end.
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -70,13 +83,21 @@ class PushProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """A ping is a heartbeat."""
         super().handle_ping()
-        if self.on_heard is not None:
-            self.on_heard()
+        self._heard()
 
     def handle_pong(self, event: Frame) -> None:
         """So is a pong, asked for or not."""
         super().handle_pong(event)
-        if self.on_heard is not None:
+        self._heard()
+
+    def _heard(self) -> None:
+        tokens, at = self._pings
+        now = self.loop.time()
+        tokens = refilled(tokens, at, now, PING_RATE, MAX_PINGS) - 1.0
+        self._pings = tokens, now
+        if tokens < 0.0:
+            self.transport.abort()
+        elif self.on_heard is not None:
             self.on_heard()
 
     def handle_cont(self, event: Frame) -> None:

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from quecbind.center.domain import accounts, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import Uid
-from quecbind.center.domain.limits import Limits, LockOut, SignInLimits, SlidingCounter
+from quecbind.center.domain.limits import Counted, Limits, SignInLimits
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.auth_keys import AuthKeys
@@ -53,7 +53,9 @@ class Accounts(Sessions):
         changes: Changes,
         limits: Limits,
     ) -> None:
-        super().__init__(storage, signer, passwords, clock=clock, entropy=entropy, events=events, changes=changes)
+        super().__init__(
+            storage, signer, passwords, clock=clock, entropy=entropy, events=events, changes=changes, limits=limits
+        )
         self._mailer = mailer
         self._auth_keys = auth_keys
         self._sign_ins = SignInLimits(limits, accounts.MAX_TRIES, accounts.FREEZE_S)
@@ -63,9 +65,9 @@ class Accounts(Sessions):
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @property
-    def limit_counters(self) -> dict[str, SlidingCounter | LockOut]:
+    def limit_counters(self) -> dict[str, Counted]:
         """What is counted here, by limit."""
-        return {**self._sign_ins.counters, **self._codes.counters}
+        return {**self._sign_ins.counters, **self._codes.counters, "change_rate_per_user": self._paces}
 
     async def send_email_code(self, email: str | None, email_type: int, user_domain: str | None, peer: str) -> None:
         """Mail a code that is good for ten minutes, beside the one before it.

@@ -12,7 +12,10 @@ from base64 import urlsafe_b64encode
 from quecbind.center.domain import refreshing, refusal
 from quecbind.center.domain.audit import AuditEntry
 from quecbind.center.domain.ids import Uid
+from quecbind.center.domain.limits import Limits
 from quecbind.center.domain.moment import to_ms
+from quecbind.center.domain.rates import Rates
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.services.changes import Changes, SessionEnded
 from quecbind.center.services.errors import Rejected, Unauthenticated
 from quecbind.center.services.passwords import Passwords
@@ -38,7 +41,9 @@ class Sessions:
         entropy: Entropy,
         events: Events,
         changes: Changes,
+        limits: Limits,
     ) -> None:
+        self._paces = Rates(limits.change_rate_per_user, limits.change_burst_per_user)
         self._storage = storage
         self._changes = changes
         self._signer = signer
@@ -60,6 +65,9 @@ class Sessions:
         except TokenError:
             raise Rejected(refusal.REFRESH_TOKEN_INVALID) from None
         if authorization and self._is_of_another(claims.uid, authorization, now):
+            raise Rejected(refusal.REFRESH_TOKEN_INVALID)
+        # Signing a pair is dear, and sign-ins wait behind it: not for who brings what ended long ago, again and again.
+        if not _is_alive(self._storage.read(lambda tx: tx.sessions.get(claims.session_id)), claims.uid, to_ms(now)):
             raise Rejected(refusal.REFRESH_TOKEN_INVALID)
         given_ms = to_ms(now)
         tokens = await self._follow(claims, given_ms)
@@ -116,6 +124,15 @@ class Sessions:
         if not _is_alive(session, claims.uid, to_ms(now)) or session is None:
             raise Unauthenticated(refusal.TOKEN_INVALID)
         return SignedIn(session.uid, session.user_domain, session.id), claims.ends_at
+
+    def pace(self, who: SignedIn) -> None:
+        """Count a call that may change something: each leaves an audit entry that stays.
+
+        Raises:
+            Rejected: 8429, the user goes on too fast.
+        """
+        if not self._paces.take(who.uid, self._clock.now()):
+            raise Rejected(Refused(refusal.TOO_MANY_GUESSES, 1, "too many changes at once, wait a while"))
 
     async def sign_out(self, who: SignedIn, peer: str = "") -> None:
         """End the session: none of its tokens is good any more. Doing it twice is fine."""
