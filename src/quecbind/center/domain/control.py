@@ -89,12 +89,17 @@ def parse(
         return Refused(refusal.DATA_FORMAT_RANGE)
     if data_format == _TEXT:
         return Command("raw", raw=data.encode(), keep=keep)
-    if not data.isalnum():
-        return Refused(refusal.CONTROL_DATA_FORMAT)
     try:
-        return Command("raw", raw=bytes.fromhex(data), keep=keep)
+        return Command("raw", raw=from_hex(data), keep=keep)
     except ValueError:
         return Refused(refusal.CONTROL_DATA_FORMAT)
+
+
+def from_hex(data: str) -> bytes:
+    """The bytes that hex digits say; ValueError for anything else, spaces too."""
+    if not data.isalnum():
+        raise ValueError("these are no hex digits")
+    return bytes.fromhex(data)
 
 
 def keep_of(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | None:
