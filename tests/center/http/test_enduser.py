@@ -187,6 +187,18 @@ async def test_a_plus_of_base64_that_was_not_escaped_is_read_as_one(http: Http, 
     assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **as_decoded)).code == 200
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+async def test_base64_that_ends_in_a_line_break_is_read_and_signed_as_it_is(
+    http: Http, carrier: str, line_end: str
+) -> None:
+    fields = sign_in_fields(http.domain, "alice@example.com", line_end=line_end)
+    signed_without = {**fields, "signature": sign_in_fields(http.domain, "alice@example.com")["signature"]}
+
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **fields)).code == 200
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **signed_without)).code == 5420
+
+
 async def test_a_space_in_a_plain_password_stays_one(http: Http) -> None:
     fields = await registration(http, pwd="my secret", random="")
 
