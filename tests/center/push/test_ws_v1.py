@@ -1,5 +1,6 @@
 """WebSocket v1, command by command, on a clock that is moved."""
 
+import asyncio
 import base64
 import json
 
@@ -329,6 +330,43 @@ async def test_a_send_ack_says_when_the_device_had_it(audience):
     assert len(ticket) == 22
     times = {"createdAt": began, "sentAt": began, "ackAt": began + 2000}
     assert answer == {"cmd": "send_ack", "data": {"msgId": 0, **send(audience), **times, "status": "succ"}}
+
+
+async def test_a_command_that_is_kept_is_answered_at_once_and_by_its_result(audience):
+    app = await V1(audience).log_in(audience.owner)
+    app.subscribe(audience.device, ["STATUS"])
+    keep = {"isCache": True, "cacheTime": 60}
+    assert app.say("send", send(audience, type="RAW", raw="hi", msgId=5, **keep)) == []
+    await audience.world.center.storage.transact(lambda _: None)
+    await asyncio.sleep(0)
+    (kept,) = app.take()
+
+    audience.link.online.add(audience.device.client_id)
+    audience.world.center.presence.online(audience.device, "10.9.9.9")
+    await asyncio.sleep(0)
+    audience.link.answer()
+
+    (result,) = app.take()
+    facts = [(each["cmd"], each["data"]["msgId"], each["data"]["status"]) for each in (kept, result)]
+    assert facts == [("send_ack", 5, "succ"), ("send_ack", 0, "succ")]
+    assert [kept["data"]["ackAt"], result["data"]["ackAt"] > 0] == [0, True]
+    assert kept["data"]["ticket"] == result["data"]["ticket"]
+    assert audience.link.sent == [(audience.device.client_id, 0x0023, b"hi", "bus")]
+
+
+@pytest.mark.parametrize(
+    ("keep", "code"),
+    [
+        ({"isCache": True}, 4030),
+        ({"isCache": False, "cacheTime": 60}, 4030),
+        ({"isCache": True, "cacheTime": 10**7}, 4006),
+        ({"isCache": "yes", "cacheTime": 60}, 4006),
+    ],
+)
+async def test_what_is_not_to_be_kept_or_cannot_be_is_refused_while_the_device_is_away(audience, keep, code):
+    app = await V1(audience).log_in(audience.owner)
+
+    assert app.code("send", send(audience, type="RAW", raw="hi", **keep)) == code
 
 
 async def test_a_device_that_does_not_acknowledge_makes_a_command_fail(audience):

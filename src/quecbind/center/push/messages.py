@@ -9,7 +9,9 @@ import base64
 import json
 from typing import Any, Final
 
-from quecbind.center.domain.control import Kind
+from quecbind.center.domain import control
+from quecbind.center.domain.control import Keep, Kind
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
 from quecbind.center.services.changes import Change, EventReported, Located, PresenceChanged, Reported, RightChanged
@@ -50,6 +52,23 @@ _INFO_NAME_BY_ID: Final = {
 # authStatus: the binding was proven with a bind code, or is one that counts like that.
 _REAL = 1
 _LEVEL_BY_RIGHT = {"owner": 1, "member": 2}
+
+
+def keep(asked: Json) -> Keep | Refused | None:
+    """Whether and for how long an App wants a command to be kept: numbers, texts, or true and false."""
+    return control.keep_of(_yes(asked.get("isCache")), _text(asked.get("cacheTime")), _yes(asked.get("isCover")))
+
+
+def _yes(given: object) -> str:
+    """1 for yes or 2 for no, as over HTTP; JSON has words for that too."""
+    word = str(given).lower() if isinstance(given, bool) else _text(given)
+    return {"true": "1", "false": "2", "0": "2"}.get(word, word)
+
+
+def _text(given: object) -> str:
+    """A number or a text as it comes over HTTP: "" when it is missing, and for anything else what no parameter is."""
+    is_told = isinstance(given, int | str) and not isinstance(given, bool)
+    return "" if given is None else str(given) if is_told else "?"
 
 
 def message(change: Change, now_ms: int, ticket: str, online: int = 1) -> Json | None:

@@ -14,6 +14,7 @@ from quecbind.center.domain import control, json_text
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.domain.rates import Pace
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
 from quecbind.center.services.changes import Change, Controlled, PresenceChanged, RightChanged
@@ -274,10 +275,15 @@ class WsV1Session:
             self._error(refused.code, refused.detail, msgId=message_id or 0)
             return
 
+        now_ms, _ = self._subscriber.stamp()
+
         def sent(handed: Handed | NotHanded) -> None:
-            # The answer to what is handed over is its result, when the device has acknowledged it or has not.
+            # The answer to what is handed over is its result, when the device has acknowledged it or has not. What is
+            # kept has its result some day, under no number: that it is kept is said now.
             if isinstance(handed, NotHanded):
                 self._error(_CODE_BY_WHY[handed.why], handed.sentence, msgId=message_id)
+            elif handed.is_kept:
+                self._answer("send_ack", _kept(_object(content), handed.ticket, message_id, now_ms))
 
         self._subscriber.ask(client_id, command, message_id or 0, sent)
 
@@ -338,6 +344,12 @@ def _message_id(content: object) -> int | None:
     return given if is_number else None
 
 
+def _kept(asked: Json, ticket: str, message_id: int | None, now_ms: int) -> Json:
+    keys = {name: asked[name] for name in ("productKey", "deviceKey")}
+    times = {"createdAt": now_ms, "sentAt": 0, "ackAt": 0}
+    return {"ticket": ticket, "msgId": message_id or 0, **keys, **times, "status": "succ"}
+
+
 def _result(change: Controlled, now_ms: int) -> Json:
     return {
         "ticket": change.ticket,
@@ -352,13 +364,17 @@ def _result(change: Controlled, now_ms: int) -> Json:
 
 
 def _command_of(operation: object, asked: Json) -> Command:
+    # Without a time it is for now or never: here an App need not give one.
+    keep = messages.keep(asked) if asked.get("cacheTime") else None
+    if isinstance(keep, Refused):
+        raise _RefusedError(DATA_FORMAT, keep.sentence)
     if operation == "RAW":
-        return Command("raw", raw=_raw(asked))
+        return Command("raw", raw=_raw(asked), keep=keep)
     kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
     if kind is None:
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        return Command(kind, asked=json_text.loads(asked.get("kv")))
+        return Command(kind, asked=json_text.loads(asked.get("kv")), keep=keep)
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 
