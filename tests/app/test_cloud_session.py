@@ -1,6 +1,5 @@
 """WebSocket v1 from the App's end, without a connection. Messages: app-api.md D1."""
 
-import base64
 import json
 from typing import Any
 
@@ -70,7 +69,7 @@ def test_questions_are_the_documents(session: CloudSession) -> None:
     assert said(session) == [
         ("send", {**KEYS, "type": "READ-ATTR", "msgId": 1, "kv": '["switch", 3]'}),
         ("send", {**KEYS, "type": "WRITE-ATTR", "msgId": 2, "kv": '{"switch": true}'}),
-        ("send", {**KEYS, "type": "RAW", "msgId": 3, "raw": base64.b64encode(b"\x01\xff").decode()}),
+        ("send", {**KEYS, "type": "RAW", "msgId": 3, "raw": "Af8=", "dataFormat": "Base64"}),
     ]
 
 
@@ -139,15 +138,22 @@ def test_other_devices_are_not_heard(session: CloudSession) -> None:
     assert told(session, "MATTR", {"kv": {"1": 2}}, deviceKey="D2") is None
 
 
-@pytest.mark.parametrize("as_text", [False, True])
-def test_losing_the_device_ends_it_and_what_others_lose_does_not(session: CloudSession, as_text: bool) -> None:
+@pytest.mark.parametrize("text", ["none", "content", "all"])
+def test_losing_the_device_ends_it_and_what_others_lose_does_not(session: CloudSession, text: str) -> None:
     def change(**data: Any) -> Any:
-        return told(session, "ENDUSER", json.dumps(data) if as_text else data)
+        content = {**KEYS, "type": "ENDUSER", "data": json.dumps(data) if text == "content" else data}
+        return hear(session, "message", json.dumps(content) if text == "all" else content)
 
     assert change(endUserId="U1", value=1) is None
     assert change(endUserId="U2", value=0, invalidCause=4) is None
     assert change(endUserId="U1", value=0, invalidCause=1) == Over("the device is no longer this user's")
     assert told(session, "MATTR", {"kv": {"1": 2}}) is None
+
+
+def test_a_log_in_that_is_answered_with_a_refusal_is_refused() -> None:
+    session = CloudSession(KEYS["productKey"], KEYS["deviceKey"], "Bearer old")
+
+    assert hear(session, "login_resp", {"code": 4008, "msg": "token"}) == Refused(4008, "token")
 
 
 def test_an_error_that_names_its_question_belongs_to_it(session: CloudSession) -> None:

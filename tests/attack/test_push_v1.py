@@ -226,7 +226,8 @@ def test_what_is_no_subscription_is_refused(
     ("name", "more", "expected"),
     [
         ("a kind there is not", {"type": "CONFIGURE"}, OPERATION_UNKNOWN),
-        ("no Base64", {"raw": "***"}, DATA_FORMAT),
+        ("no Base64", {"raw": "***", "dataFormat": "Base64"}, DATA_FORMAT),
+        ("a format that is none", {"dataFormat": "../Hex"}, DATA_FORMAT),
         ("properties without end", {"type": "WRITE-ATTR", "kv": '{"1":' * 5_000}, PROPERTY_FORMAT),
         ("an infinite property", {"type": "WRITE-ATTR", "kv": '{"1":1e999}'}, PROPERTY_FORMAT),
         ("a property beyond 64 bits", {"type": "WRITE-ATTR", "kv": '{"1":' + "9" * 30 + "}"}, PROPERTY_FORMAT),

@@ -217,7 +217,7 @@ def test_a_member_is_shown_no_status_of_before_the_share(crowd: Crowd, owner: Ca
     row("signal and battery told before a share, a member asks: the list, the device, its attributes",
         (None, None, None, None), status(member, device))  # fmt: skip
     row("... the owner sees", (21, 21, 21, 87), status(owner, device))
-    row("... what the device is, the member sees", "EC600U", attributes(member, device)["model"])
+    row("... what the device is, the member sees", "EC600U", attributes(member, device)["type"])
     row("... in which radio cell it was, the member sees", None, attributes(member, device)["cellId"])
     device.tell(STATUS_REPORT, ttlv_number(BATTERY, 87))
     row("... the device tells its battery, the same as before", (None, None, None, 87), status(member, device))

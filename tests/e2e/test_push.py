@@ -130,7 +130,7 @@ def user_bind(message: dict[str, Any]) -> tuple[int, int]:
 
 def test_an_app_hears_what_its_device_reports(world, owner, device):
     with App(world, owner.token) as app:
-        assert app.login == {"cmd": "login_resp", "data": {"code": 1, "msg": "success"}}
+        assert app.login == {"cmd": "login_resp", "data": {"code": 1, "msg": "succ"}}
         assert app.subscribe(device.dk) == 1
 
         device.report(7)
@@ -201,6 +201,7 @@ def test_raw_data_reaches_the_device(world, owner, device):
                 "type": "RAW",
                 "msgId": 5,
                 "raw": base64.b64encode(b"hello").decode(),
+                "dataFormat": "Base64",
             },
         )
 

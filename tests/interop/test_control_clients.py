@@ -237,7 +237,7 @@ def test_raw_data_and_services_reach_the_script_and_its_answers_the_app(owner: U
     with App(station.world, owner.token) as app:
         assert app.subscribe(station.dk, ["RAW-UPLINK"]) == 1
 
-        app.say("send", {**keys, "type": "RAW", "raw": base64.b64encode(b"hi").decode(), "msgId": 7})
+        app.say("send", {**keys, "type": "RAW", "raw": "hi", "dataFormat": "Text", "msgId": 7})
         heard = [app.hear(), app.hear()]
         app.say("send", {**keys, "type": "EXE-SERV", "kv": '{"blink": {"times": 3}}', "msgId": 8})
         called = app.hear()

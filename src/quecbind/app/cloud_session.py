@@ -98,7 +98,7 @@ class CloudSession:
         return self._ask("WRITE-ATTR", {"kv": json.dumps(dict(kv))})
 
     def send_raw(self, data: bytes) -> int:
-        return self._ask("RAW", {"raw": base64.b64encode(data).decode()})
+        return self._ask("RAW", {"raw": base64.b64encode(data).decode(), "dataFormat": "Base64"})
 
     def give_up(self, message_id: int) -> None:
         """Nobody waits for that answer any more; nothing happens when it has come."""
@@ -120,6 +120,8 @@ class CloudSession:
         if command == "error":
             return self._refused(data)
         if command == "login_resp" and self._phase == _LOGGING_IN:
+            if isinstance(data, dict) and data.get("code", _OK) != _OK:
+                return self._refused(data)
             self._phase = _SUBSCRIBING
             self._send("subscribe", [{**self._keys, "messageType": list(_TYPES)}])
             return None
@@ -171,15 +173,9 @@ class CloudSession:
         return Answered(message_id, _OK if well else 0, "" if well else "the device did not take it")
 
     def _told(self, data: object) -> Happening | None:
-        if not isinstance(data, dict):
-            return None
-        content = data.get("data")
-        if isinstance(content, str):  # as the vendor's sample has it for a change of binding
-            try:
-                content = json.loads(content)
-            except (ValueError, RecursionError):
-                return None
-        if not isinstance(content, dict):
+        data = _opened(data)
+        content = None if data is None else _opened(data.get("data"))
+        if data is None or content is None:
             return None
         if any(data.get(name) != key for name, key in self._keys.items()):
             return None
@@ -204,6 +200,16 @@ class CloudSession:
 
     def _send(self, command: str, data: object) -> None:
         self._out.append(json.dumps({"cmd": command, "data": data}))
+
+
+def _opened(given: object) -> dict[str, Any] | None:
+    """An object, or one in a text: so comes a change of binding, the whole message or what is in it."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return None
+    return given if isinstance(given, dict) else None
 
 
 def _meaning(kind: object, content: dict[str, Any]) -> Happening | None:

@@ -274,7 +274,8 @@ def app_password_decrypt(encrypted: str, random: str) -> str:
         CipherError: not base64, not encrypted with this random, or not text.
     """
     try:
-        ciphertext = _unbase64(_text.encode(encrypted))
+        # The base64 of Android breaks lines, and ends in a break.
+        ciphertext = _unbase64(_text.encode(encrypted.replace("\r", "").replace("\n", "")))
         key, iv = _app_cipher(random)
         if ciphertext is not None:
             return _text.decode(_aes.decrypt(key, iv, ciphertext))

@@ -122,6 +122,8 @@ def test_numbers_are_told_as_text(value, told, text) -> None:
         ({"ac_data_output_hm": {"live": True}}, [(9, [(2, True)])]),
         ({"ac_data_output_hm": '{"voltage":"5","live":true}'}, [(9, [(1, 5), (2, True)])]),
         ({"ac_data_output_hm": [{"id": 2, "value": "true"}]}, [(9, [(2, True)])]),
+        ({"ac_data_output_hm": [{"live": True}, {"voltage": "5"}]}, [(9, [(1, 5), (2, True)])]),
+        ({"hours": [{"id": 0, "type": "INT", "value": "1"}, {"id": 0, "value": 23}]}, [(10, [(0, 1), (0, 23)])]),
         ({"hours": [1, 23]}, [(10, [(0, 1), (0, 23)])]),
         ({"hours": '["4"]'}, [(10, [(0, 4)])]),
         ({"pin": "1234"}, [(12, "1234")]),
@@ -182,6 +184,13 @@ def test_what_an_app_may_write_becomes_fields(asked, fields) -> None:
         ({"ac_data_output_hm": {}}, "ac_data_output_hm.live is missing"),
         ({"ac_data_output_hm": 1}, "ac_data_output_hm is an object"),
         ({"ac_data_output_hm": {"live": True, "x": 1}}, "ac_data_output_hm has a member"),
+        ({"ac_data_output_hm": [{"live": True}, {"live": False}]}, "ac_data_output_hm has a member that comes twice"),
+        ({"ac_data_output_hm": [{"id": 2, "value": 1}, {"id": 2, "value": 0}]}, "ac_data_output_hm has a member that"),
+        ({"ac_data_output_hm": [{"id": 7, "value": True}]}, "ac_data_output_hm has a member the model"),
+        ({"ac_data_output_hm": []}, "ac_data_output_hm is an object"),
+        ({"ac_data_output_hm": [1]}, "ac_data_output_hm is an object"),
+        ({"hours": [{"id": 1, "value": 1}]}, "hours[0] is a number"),
+        ({"hours": [{"id": 0, "value": 24}]}, "hours[0] is at most 23"),
         ({"ac_data_output_hm": '{"live":true,"live":false}'}, "ac_data_output_hm is an object"),
         ({"ac_data_output_hm": {"live": True, "voltage": 251}}, "ac_data_output_hm.voltage is at most 250"),
         ({"hours": []}, "hours is a list of 1 to 3"),
@@ -230,6 +239,16 @@ def test_a_service_is_called_with_its_inputs() -> None:
     assert call_fields(MODEL, {"blink": {"times": 3}}) == [(30, [(31, 3)])]
     assert call_fields(MODEL, [{"blink": {"times": "3"}}]) == [(30, [(31, 3)])]
     assert call_fields(MODEL, {"restart": {}}) == [(32, True)]
+    assert call_fields(MODEL, {"30": {"times": 3}}) == [(30, [(31, 3)])]
+    assert call_fields(MODEL, [{"id": 30, "code": "blink", "value": [{"id": 31, "value": "3"}]}]) == [(30, [(31, 3)])]
+
+
+def test_elements_with_members_called_id_and_value_are_what_they_are() -> None:
+    members = [{"id": 1, "code": "id", "dataType": "INT"}, {"id": 2, "code": "value", "dataType": "INT"}]
+    specs = {"size": 2, "dataType": "STRUCT", "specs": members}
+    model = parse({"properties": [{"id": 1, "code": "a", "dataType": "ARRAY", "subType": "RW", "specs": specs}]})
+
+    assert write_fields(model, {"a": [{"id": 0, "value": 5}]}) == [(1, [(0, [(1, 0), (2, 5)])])]
 
 
 @pytest.mark.parametrize(
@@ -254,10 +273,11 @@ def test_a_wrong_call_is_refused(asked, sentence) -> None:
 def test_properties_are_asked_for_by_code_or_number() -> None:
     assert read_ids(MODEL, ["mode", 6, "7"]) == [5, 6, 7]
     assert read_ids(MODEL, {"mode": ""}) == [5]
+    assert read_ids(MODEL, [{"id": 5, "name": "mode", "type": "ENUM"}]) == [5]
     assert read_ids(MODEL, None) == []
 
 
-@pytest.mark.parametrize("asked", ["mode", 5, ["nothing"], ["pin"], ["blink"], ["mode"] * 13, [[]]])
+@pytest.mark.parametrize("asked", ["mode", 5, ["nothing"], ["pin"], ["blink"], ["mode"] * 13, [[]], [{}]])
 def test_what_cannot_be_asked_for_is_refused(asked) -> None:
     with pytest.raises(WriteError):
         read_ids(MODEL, asked)

@@ -97,14 +97,16 @@ class App:
         return sorted(device["deviceKey"] for device in answer.data["list"])
 
 
-def sign_in_fields(domain: Any, email: str, password: str = PASSWORD) -> dict[str, str]:
+def sign_in_fields(
+    domain: Any, email: str, password: str = PASSWORD, random: str = RANDOM, line_end: str = ""
+) -> dict[str, str]:
     """What an App sends to sign in, made by hand from the protocol document."""
-    cipher = signing.app_password_encrypt(password, RANDOM)
-    signed = email + cipher + RANDOM + domain.user_domain_secret
+    cipher = signing.app_password_encrypt(password, random) + line_end
+    signed = email + cipher + random + domain.user_domain_secret
     return {
         "email": email,
         "pwd": cipher,
-        "random": RANDOM,
+        "random": random,
         "userDomain": domain.user_domain,
         "signature": hashlib.sha256(signed.encode()).hexdigest(),
     }

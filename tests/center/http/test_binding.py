@@ -463,12 +463,13 @@ async def test_attributes_are_what_the_device_told(http: Http) -> None:
     assert answer.code == 200
     data = answer.data["deviceData"]
     assert (data["battery"], data["voltage"], data["signalStrength"]) == (87, 3.7, -71)
-    assert (data["model"], data["version"], data["mcuVersion"], data["sdkVersion"]) == (
+    assert (data["type"], data["version"], data["mcuVersion"], data["sdkVersion"]) == (
         "EC800M",
         "FW1.2",
         "0:1.0;",
         "2.9.0",
     )
+    assert (data["productKey"], data["deviceKey"]) == (http.pk, dk)
     assert data["iccid"] is None
     assert answer.data["customizeTslInfo"] == []
     listed = (await http.alice.call("GET", "userDeviceList")).data["list"]

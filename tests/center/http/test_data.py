@@ -171,7 +171,7 @@ async def test_a_member_is_shown_the_status_told_since_the_share(home: Http) -> 
     await share(home)
 
     listed, device, data = await signal(home, home.bob)
-    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (
+    assert (listed, device, data["signalStrength"], data["battery"], data["type"]) == (
         None,
         None,
         None,
@@ -179,7 +179,7 @@ async def test_a_member_is_shown_the_status_told_since_the_share(home: Http) -> 
         "EC600U",
     )
     listed, device, data = await signal(home, home.alice)
-    assert (listed, device, data["signalStrength"], data["battery"], data["model"]) == (-67, -67, -67, 98, "EC600U")
+    assert (listed, device, data["signalStrength"], data["battery"], data["type"]) == (-67, -67, -67, 98, "EC600U")
 
     await tell(home, *status, command=commands.STATUS_REPORT)
 

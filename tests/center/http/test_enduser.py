@@ -137,7 +137,7 @@ async def test_what_a_registration_claims_beyond_its_fields_is_ignored(http: Htt
     await app.sign_in(http.domain, NEW, "secret2!")
 
     assert answer.data["uid"] != "C1"
-    assert (await app.call("GET", ENDUSER + "userInfo")).data["status"] == 0
+    assert (await app.call("GET", ENDUSER + "userInfo")).data["status"] == 1
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -174,6 +174,35 @@ async def test_a_sign_in_is_refused(http: Http, changes: dict[str, str], code: i
     answer = await http.stranger().call("POST", ENDUSER + "emailPwdLogin", "form", **fields)
 
     assert (answer.code, answer.data) == (code, None)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_plus_of_base64_that_was_not_escaped_is_read_as_one(http: Http, carrier: str) -> None:
+    random = next(
+        each for each in map("{:016}".format, range(99)) if "+" in signing.app_password_encrypt(PASSWORD, each)
+    )
+    fields = sign_in_fields(http.domain, "alice@example.com", random=random)
+    as_decoded = {**fields, "pwd": fields["pwd"].replace("+", " ")}
+
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **as_decoded)).code == 200
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+async def test_base64_that_ends_in_a_line_break_is_read_and_signed_as_it_is(
+    http: Http, carrier: str, line_end: str
+) -> None:
+    fields = sign_in_fields(http.domain, "alice@example.com", line_end=line_end)
+    signed_without = {**fields, "signature": sign_in_fields(http.domain, "alice@example.com")["signature"]}
+
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **fields)).code == 200
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdLogin", carrier, **signed_without)).code == 5420
+
+
+async def test_a_space_in_a_plain_password_stays_one(http: Http) -> None:
+    fields = await registration(http, pwd="my secret", random="")
+
+    assert (await http.stranger().call("POST", ENDUSER + "emailPwdRegister", "json", **fields)).code == 5056
 
 
 async def test_wrong_passwords_are_counted_down_and_freeze_the_account(http: Http) -> None:

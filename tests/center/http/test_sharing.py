@@ -62,6 +62,10 @@ async def test_an_owner_sees_who_has_accepted(http):
 
     assert (accepted["shareInfo"]["shareCode"], accepted["shareInfo"]["shareStatus"]) == (code, 1)
     assert accepted["userInfo"]["uid"] == http.bob.uid
+    now = ms(http, 0)
+    shown = ("pk", "dk", "shareTimeTs", "acceptTimeTs")
+    assert [accepted["shareInfo"][name] for name in shown] == [http.pk, dk, now, now]
+    assert [invited["shareInfo"][name] for name in shown] == [http.pk, dk, now, None]
     assert (invited["shareInfo"]["shareStatus"], invited["userInfo"]) == (0, None)
 
 

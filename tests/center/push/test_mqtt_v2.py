@@ -125,8 +125,8 @@ async def test_status_comes_on_sys_and_information_on_inf(audience):
     await audience.world.frame(audience.device, 0x0044, [(3, b"1.0")])
 
     assert [(each.topic, content(each)["data"]["kv"]) for each in app.take()] == [
-        (audience.topic("sys_"), {"1": 80}),
-        (audience.topic("inf_"), {"3": "1.0"}),
+        (audience.topic("sys_"), {"battery": "80"}),
+        (audience.topic("inf_"), {"mcu_version": "1.0"}),
     ]
 
 

@@ -1,5 +1,6 @@
 """WebSocket v1, command by command, on a clock that is moved."""
 
+import asyncio
 import base64
 import json
 
@@ -28,8 +29,6 @@ def send(audience, **fields):
         ('{"cmd": "login"}', 4005),
         ('{"cmd": "login", "data": []}', 4006),
         ('{"cmd": "login", "data": {}}', 4007),
-        ('{"cmd": "login", "data": {"token": "Bearer x"}}', 4008),
-        ('{"cmd": "login", "data": {"token": 5}}', 4008),
         ("[" * 30_000, 4002),
         (b"\xff", 4002),
         ('{"cmd": "login", "cmd": "send"}', 4002),
@@ -43,6 +42,16 @@ async def test_what_is_wrong_before_the_log_in_has_a_code(audience, text, code):
     app.session.receive(text, app.now)
 
     assert [(each["cmd"], each["data"]["code"]) for each in app.take()] == [("error", code)]
+
+
+@pytest.mark.parametrize("token", ["Bearer x", 5])
+async def test_a_log_in_with_no_good_token_has_its_answer_and_ends_the_connection(audience, token):
+    app = V1(audience)
+
+    (answer,) = app.say("login", {"token": token})
+
+    assert (answer["cmd"], answer["data"]["code"]) == ("login_resp", 4008)
+    assert app.line.close_code == 1008
 
 
 async def test_a_second_log_in_is_refused(audience):
@@ -108,15 +117,19 @@ async def test_status_raw_data_and_presence_read_as_documented(audience):
     app.subscribe(audience.device)
     world, device = audience.world, audience.device
 
-    await world.frame(device, 0x0034, [(1, 80)])
+    await world.frame(device, 0x0034, [(1, 80), (2, 3.3)])
+    await world.frame(device, 0x0044, [(1, "FC41D"), (10, "46000"), (12, "NONE;"), (99, "x")])
     await world.frame(device, 0x0024, b"\x00\xff")
     world.center.presence.online(device, "10.0.0.9")
     world.center.presence.online(device, "10.0.0.9")
     world.center.presence.offline(device)
     world.center.presence.offline(device)
 
-    assert [(each["data"]["type"], each["data"]["data"]) for each in app.take()] == [
-        ("STATUS", {"kv": {"1": 80}}),
+    said = [(each["data"]["type"], each["data"]["data"]) for each in app.take()]
+    assert [content.pop("packetId") > 0 for _, content in said[:3]] == [True, True, True]
+    assert said == [
+        ("STATUS", {"kv": {"battery": "80", "voltage": "3.3"}}),
+        ("STATUS", {"kv": {"type": "FC41D", "sim_num": "46000", "locator": "NONE;", "99": "x"}}),
         ("RAW", {"raw": base64.b64encode(b"\x00\xff").decode()}),
         ("ONLINE", {"value": 1}),
         ("ONLINE", {"value": 2}),
@@ -169,7 +182,7 @@ async def test_after_unsubscribing_nothing_is_said(audience):
     await audience.report(_1=5)
 
     assert app.take() == []
-    assert app.subscribe(audience.device, ["MATTR-REPORT"], "unsubscribe") == 4013
+    assert app.subscribe(audience.device, ["MATTR-REPORT"], "unsubscribe") == 4014
 
 
 @pytest.mark.parametrize("types", [{}, {"messageType": []}, {"messageType": None}, {"messageType": ""}])
@@ -189,13 +202,16 @@ async def test_unsubscribing_without_a_type_ends_all_of_that_device(audience, ty
     assert app.take() == []
     assert not app.subscriber.is_subscribed(audience.device.client_id)
     assert app.subscriber.is_subscribed(other.client_id)
-    assert app.say("unsubscribe", [send(audience, **types)])[0]["data"][0]["code"] == 4013
+    assert app.say("unsubscribe", [send(audience, **types)])[0]["data"][0]["code"] == 4014
 
 
 @pytest.mark.parametrize(
     ("fields", "command", "payload"),
     [
-        ({"type": "RAW", "raw": "aGk="}, 0x0023, b"hi"),
+        ({"type": "RAW", "raw": "aGk="}, 0x0023, b"aGk="),
+        ({"type": "RAW", "raw": "h\u00e9", "dataFormat": "Text"}, 0x0023, b"h\xc3\xa9"),
+        ({"type": "RAW", "raw": "aGk=", "dataFormat": "Base64"}, 0x0023, b"hi"),
+        ({"type": "RAW", "raw": "00fF", "dataFormat": "HEX"}, 0x0023, b"\x00\xff"),
         ({"type": "READ-ATTR", "kv": "[1, 2]"}, 0x0011, b"\0\1\0\2"),
         ({"type": "READ-ATTR", "kv": '["3"]'}, 0x0011, b"\0\3"),
         ({"type": "WRITE-ATTR", "kv": '{"1": true, "2": 5}'}, 0x0013, ttlv.encode([(1, True), (2, 5)])),
@@ -234,7 +250,11 @@ async def test_what_an_app_sends_reaches_the_device(audience, fields, command, p
         ({"type": "WRITE-ATTR", "kv": '{"1": 1e999}'}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"0": 1}'}, 4028),
         ({"type": "WRITE-ATTR", "kv": '{"1": ' + "[" * 9 + "]" * 9 + "}"}, 4028),
-        ({"type": "RAW", "raw": "?"}, 4006),
+        ({"type": "RAW", "raw": ""}, 4006),
+        ({"type": "RAW", "raw": "?", "dataFormat": "Base64"}, 4006),
+        ({"type": "RAW", "raw": "0 1", "dataFormat": "Hex"}, 4006),
+        ({"type": "RAW", "raw": "01", "dataFormat": "Morse"}, 4006),
+        ({"type": "RAW", "raw": "01", "dataFormat": 1}, 4006),
         ({"type": "RAW", "raw": "aGk=", "msgId": "x"}, 4029),
         ({"type": "RAW", "raw": "aGk=", "deviceKey": "D9"}, 4011),
     ],
@@ -268,7 +288,17 @@ async def test_of_several_sends_the_one_that_is_refused_can_be_told(audience, fi
     assert [with_number["data"]["msgId"], without["data"]["msgId"]] == [9, 0]
 
 
-@pytest.mark.parametrize("number", ["9", -1, 2**31, True, None, 1.5, [9]])
+async def test_a_moment_in_milliseconds_is_a_number_of_a_message(audience):
+    audience.link.online.add(audience.device.client_id)
+    app = await V1(audience).log_in(audience.owner)
+
+    app.say("send", send(audience, type="RAW", raw="hi", msgId=1_795_631_862_331))
+    audience.link.answer()
+
+    assert [each["data"]["msgId"] for each in app.take()] == [1_795_631_862_331]
+
+
+@pytest.mark.parametrize("number", ["9", -1, 10**20, True, None, 1.5, [9]])
 async def test_a_number_that_is_none_is_not_said_again(audience, number):
     app = await V1(audience).log_in(audience.owner)
 
@@ -299,18 +329,57 @@ async def test_a_send_ack_says_when_the_device_had_it(audience):
     ticket = answer["data"].pop("ticket")
     assert len(ticket) == 22
     times = {"createdAt": began, "sentAt": began, "ackAt": began + 2000}
-    assert answer == {"cmd": "send_ack", "data": {"msgId": 0, **times, "status": "succ"}}
+    assert answer == {"cmd": "send_ack", "data": {"msgId": 0, **send(audience), **times, "status": "succ"}}
+
+
+async def test_a_command_that_is_kept_is_answered_at_once_and_by_its_result(audience):
+    app = await V1(audience).log_in(audience.owner)
+    app.subscribe(audience.device, ["STATUS"])
+    keep = {"isCache": True, "cacheTime": 60}
+    assert app.say("send", send(audience, type="RAW", raw="hi", msgId=5, **keep)) == []
+    await audience.world.center.storage.transact(lambda _: None)
+    await asyncio.sleep(0)
+    (kept,) = app.take()
+
+    audience.link.online.add(audience.device.client_id)
+    audience.world.center.presence.online(audience.device, "10.9.9.9")
+    await asyncio.sleep(0)
+    audience.link.answer()
+
+    (result,) = app.take()
+    facts = [(each["cmd"], each["data"]["msgId"], each["data"]["status"]) for each in (kept, result)]
+    assert facts == [("send_ack", 5, "succ"), ("send_ack", 0, "succ")]
+    assert [kept["data"]["ackAt"], result["data"]["ackAt"] > 0] == [0, True]
+    assert kept["data"]["ticket"] == result["data"]["ticket"]
+    assert audience.link.sent == [(audience.device.client_id, 0x0023, b"hi", "bus")]
+
+
+@pytest.mark.parametrize(
+    ("keep", "code"),
+    [
+        ({"isCache": True}, 4030),
+        ({"isCache": False, "cacheTime": 60}, 4030),
+        ({"isCache": True, "cacheTime": 10**7}, 4006),
+        ({"isCache": "yes", "cacheTime": 60}, 4006),
+    ],
+)
+async def test_what_is_not_to_be_kept_or_cannot_be_is_refused_while_the_device_is_away(audience, keep, code):
+    app = await V1(audience).log_in(audience.owner)
+
+    assert app.code("send", send(audience, type="RAW", raw="hi", **keep)) == code
 
 
 async def test_a_device_that_does_not_acknowledge_makes_a_command_fail(audience):
     audience.link.online.add(audience.device.client_id)
     app = await V1(audience).log_in(audience.owner)
     app.say("send", send(audience, type="RAW", raw="aGk=", msgId=5))
+    app.wait(3)
+    failed_at = round(audience.world.clock.now() * 1000)
 
     audience.link.answer(False)
 
     (answer,) = app.take()
-    assert (answer["data"]["status"], answer["data"]["msgId"], answer["data"]["ackAt"]) == ("fail", 5, 0)
+    assert (answer["data"]["status"], answer["data"]["msgId"], answer["data"]["ackAt"]) == ("fail", 5, failed_at)
 
 
 async def test_a_device_that_takes_no_more_and_a_command_that_is_too_large_have_their_codes(audience):

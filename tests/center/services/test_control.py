@@ -221,7 +221,7 @@ async def test_data_has_a_largest_size(home):
     kept = await home.keep({"1": "x" * 8_192})
     fits = await home.ask(raw(b"x" * 8_192))
 
-    assert refused.value.code == 5074
+    assert refused.value.code == 5075
     assert large.sentence == kept.sentence == "the command is too large"
     assert fits.ticket
     assert home.kept == 0

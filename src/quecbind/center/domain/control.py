@@ -69,32 +69,39 @@ def parse(
     data: str, kind: str, data_format: str, is_cache: str, cache_time: str, is_cover: str, qos: str
 ) -> Command | Refused:
     """The command of a batchControlDevice call (app-api.md B2); every argument as text, "" when it is missing."""
-    if not data:
-        return Refused(refusal.CONTROL_DATA_MISSING)
     if not kind:
         return Refused(refusal.CONTROL_TYPE_MISSING)
     if kind not in _KIND_BY_TYPE:
         return Refused(refusal.CONTROL_TYPE_RANGE)
+    if not data:
+        return Refused(refusal.CONTROL_DATA_FORMAT)
     keep = keep_of(is_cache, cache_time, is_cover)
     if isinstance(keep, Refused):
         return keep
     if qos not in {"", "0", "1"}:
-        return Refused(refusal.QOS_RANGE)
+        return Refused(refusal.INVALID, detail="qos is 0 or 1")
     if _KIND_BY_TYPE[kind] != "raw":
         try:
             return Command(_KIND_BY_TYPE[kind], asked=json_text.loads(data), keep=keep)
         except ValueError:
             return Refused(refusal.CONTROL_DATA_FORMAT)
+    if not data_format:
+        return Refused(refusal.DATA_FORMAT_MISSING)
     if data_format not in {_HEX, _TEXT}:
         return Refused(refusal.DATA_FORMAT_RANGE)
     if data_format == _TEXT:
         return Command("raw", raw=data.encode(), keep=keep)
-    if not data.isalnum():
-        return Refused(refusal.CONTROL_DATA_FORMAT)
     try:
-        return Command("raw", raw=bytes.fromhex(data), keep=keep)
+        return Command("raw", raw=from_hex(data), keep=keep)
     except ValueError:
         return Refused(refusal.CONTROL_DATA_FORMAT)
+
+
+def from_hex(data: str) -> bytes:
+    """The bytes that hex digits say; ValueError for anything else, spaces too."""
+    if not data.isalnum():
+        raise ValueError("these are no hex digits")
+    return bytes.fromhex(data)
 
 
 def keep_of(is_cache: str, cache_time: str, is_cover: str) -> Keep | Refused | None:

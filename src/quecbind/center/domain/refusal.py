@@ -77,18 +77,18 @@ NO_PLACE_LEFT = 5422
 BIND_SECRET_MISSING = 5458
 BIND_SECRET_FORMAT = 5459
 NOT_BLE = 5464
-CONTROL_DATA_MISSING = 5070
-CONTROL_TYPE_MISSING = 5071
-CONTROL_TYPE_RANGE = 5072
+CONTROL_TYPE_MISSING = 5070
+CONTROL_TYPE_RANGE = 5071
+DATA_FORMAT_MISSING = 5072
 DATA_FORMAT_RANGE = 5073
 CONTROL_DATA_FORMAT = 5074
-CACHE_TIME_RANGE = 5075
+CONTROL_TOO_LARGE = 5075
 DEVICE_LIST_MISSING = 5311
 DEVICE_LIST_TOO_LONG = 5312
-CACHE_RANGE = 5328
-COVER_RANGE = 5329
-CACHE_TIME_MISSING = 5330
-QOS_RANGE = 5331
+CACHE_TIME_MISSING = 5328
+CACHE_TIME_RANGE = 5329
+CACHE_RANGE = 5330
+COVER_RANGE = 5331
 CONTROL_FAILED = 5340
 BIND_CODE_NOT_REPORTED = 5460
 QUERY_TYPE_MISSING = 5471
@@ -176,16 +176,16 @@ SENTENCE_BY_CODE: dict[int, str] = {
     BIND_SECRET_MISSING: "the bind secret is missing",
     BIND_SECRET_FORMAT: "the bind secret cannot be read",
     NOT_BLE: "this is no product whose devices are bound over BLE alone",
-    CONTROL_DATA_MISSING: "data is missing",
     CONTROL_TYPE_MISSING: "type is missing",
     CONTROL_TYPE_RANGE: "type is 1 raw data, 2 properties or 3 service",
+    DATA_FORMAT_MISSING: "dataFormat is missing",
     DATA_FORMAT_RANGE: "dataFormat is 1 hex or 2 text",
-    CONTROL_DATA_FORMAT: "data cannot be read as type and dataFormat say",
+    CONTROL_DATA_FORMAT: "data is missing, or cannot be read as type and dataFormat say",
+    CONTROL_TOO_LARGE: "data is too large",
     CACHE_TIME_RANGE: "cacheTime is 1 to 7776000 seconds",
     CACHE_RANGE: "isCache is 1 yes or 2 no",
     COVER_RANGE: "isCover is 1 yes or 2 no",
     CACHE_TIME_MISSING: "cacheTime is missing: it says how long the command waits",
-    QOS_RANGE: "qos is 0 or 1",
     CONTROL_FAILED: "the command was not sent",
     DEVICE_LIST_MISSING: "the list of devices is missing",
     DEVICE_LIST_TOO_LONG: "the list of devices is too long",

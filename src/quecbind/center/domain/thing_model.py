@@ -117,8 +117,11 @@ class ThingModel:
         return found if isinstance(found, Service) else None
 
     def service_named(self, name: object) -> Service | None:
-        """The service with this code."""
+        """The service with this code, or with this number, as a number or in digits."""
         found = self._by_code.get(name) if isinstance(name, str) else None
+        if found is None:
+            number = id_of(name)
+            found = None if number is None else self._by_id.get(number)
         return found if isinstance(found, Service) else None
 
 
@@ -148,6 +151,8 @@ def read_events(model: ThingModel, fields: Iterable[tuple[int, Any]]) -> list[tu
 def read_ids(model: ThingModel, asked: object) -> list[int]:
     """The numbers of the properties an App asks for: a list of codes, an object with codes for names, None for all.
 
+    In a list a property may be named by an object with its number as "id", as one that is written is.
+
     Raises:
         WriteError: it is none of these, or names what the model does not have.
     """
@@ -155,7 +160,8 @@ def read_ids(model: ThingModel, asked: object) -> list[int]:
     if not isinstance(wanted, list) or len(wanted) > len(model.properties):
         raise WriteError("", "give a list of property codes")
     ids = []
-    for name in wanted:
+    for each in wanted:
+        name = each.get("id") if isinstance(each, dict) else each
         known = model.property_named(name)
         if known is None:
             raise WriteError(_shown(name), "is no property of this product")
@@ -196,13 +202,16 @@ def call_fields(model: ThingModel, asked: object) -> Fields:
     """The field that calls a service: its number with a struct of its inputs, or with true when there are none.
 
     Args:
-        asked: {code of the service: {code of an input: value}}, or a list with one such object.
+        asked: {code of the service: {code of an input: value}}, {"id": number, "value": inputs}, or a list with one
+            such object.
 
     Raises:
         WriteError: there is no such service, or its inputs are not what it takes.
     """
     if isinstance(asked, list) and len(asked) == 1:
         asked = asked[0]
+    if isinstance(asked, dict) and is_numbered(asked):
+        asked = {asked["id"]: asked["value"]}
     if not isinstance(asked, dict) or len(asked) != 1:
         raise WriteError("", "give one service and its inputs")
     ((name, given),) = asked.items()

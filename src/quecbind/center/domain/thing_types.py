@@ -227,10 +227,20 @@ def write(kind: Type, value: object, code: str) -> Any:
         return _write_raw(kind, value, code)
     if isinstance(kind, Struct):
         return write_members(kind.members, value, code)
-    elements = _unpacked(value)
+    elements = _elements(kind, _unpacked(value))
     if not isinstance(elements, list) or not 1 <= len(elements) <= kind.size:
         raise WriteError(code, f"is a list of 1 to {kind.size}")
     return [(0, write(kind.element, each, f"{code}[{place}]")) for place, each in enumerate(elements)]
+
+
+def _elements(kind: Array, given: object) -> object:
+    """The elements of a list whose every one is {"id": 0, "value": ...}; anything else stays as it is."""
+    if not isinstance(given, list) or not all(isinstance(each, dict) and is_numbered(each) for each in given):
+        return given
+    members = kind.element.members if isinstance(kind.element, Struct) else ()
+    if {"id", "value"} <= {each.code for each in members} or any(id_of(each["id"]) != 0 for each in given):
+        return given
+    return [each["value"] for each in given]
 
 
 def _write_bool(value: object, code: str) -> bool:
@@ -295,7 +305,12 @@ def write_members(members: tuple[Parameter, ...], value: object, code: str) -> F
     given = _unpacked(value)
     if isinstance(given, list) and all(isinstance(each, dict) and is_numbered(each) for each in given):
         names = {each.id: each.code for each in members}
-        given = {names.get(id_of(each["id"]) or 0, ""): each["value"] for each in given}
+        given = [{names.get(id_of(each["id"]) or 0, ""): each["value"]} for each in given]
+    if isinstance(given, list) and given and all(isinstance(each, dict) for each in given):
+        merged = {name: each for one in given for name, each in one.items()}
+        if len(merged) != sum(map(len, given)):
+            raise WriteError(code, "has a member that comes twice")
+        given = merged
     if not isinstance(given, dict):
         raise WriteError(code, "is an object of its members")
     if not given.keys() <= {each.code for each in members}:

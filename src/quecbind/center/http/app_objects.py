@@ -43,7 +43,7 @@ class TokenPair(msgspec.Struct, rename="camel"):
 
 
 class UserObject(msgspec.Struct, rename="camel", kw_only=True):
-    """The account of the caller. `status` 0 is normal."""
+    """The account of the caller. `status` 1 is normal."""
 
     uid: str
     email: str
@@ -56,7 +56,7 @@ class UserObject(msgspec.Struct, rename="camel", kw_only=True):
     register_time_ts: int | None
     last_login_time: str | None
     last_login_time_ts: int | None
-    status: int = 0
+    status: int = _NORMAL
     phone: str | None = None
     headimg: str | None = None
     sex: int | None = None
@@ -158,12 +158,13 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     bind_status: int = _NORMAL
     access_type: int = 0
     protocol: str = "MQTT"
-    is_matter: bool = False
+    is_matter: int = 0
     is_common_device: bool = True
     is_share: bool = False
     network_type: int | None = None
     share_code: str | None = None
     sharing_expire_at: int | None = None
+    sharing_expire_time_ts: int | None = None
     auth_code: str | None = None
     binding_code: str | None = None
     bt_pwd: str | None = None
@@ -201,6 +202,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             is_share=device.owner_uid != device.uid,
             share_code=None if device.share_code is None else device.share_code.reveal(),
             sharing_expire_at=device.sharing_expires_at,
+            sharing_expire_time_ts=device.sharing_expires_at,
             signal_strength=device.status.get("3"),
             device_bind_time=text_time(device.bound_at),
             device_bind_time_ts=device.bound_at,

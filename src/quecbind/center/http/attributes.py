@@ -11,6 +11,8 @@ from quecbind.center.services.views import Attributes, LastPlace, PropertyValue
 class DeviceData(msgspec.Struct, rename="camel", kw_only=True):
     """Status and module information; null for what the device never told."""
 
+    product_key: str
+    device_key: str
     battery: object = None
     voltage: object = None
     signal_strength: object = None
@@ -18,7 +20,7 @@ class DeviceData(msgspec.Struct, rename="camel", kw_only=True):
     rsrp: object = None
     rsrq: object = None
     snr: object = None
-    model: object = None
+    type: object = None
     version: object = None
     mcu_version: object = None
     cell_id: object = None
@@ -26,12 +28,12 @@ class DeviceData(msgspec.Struct, rename="camel", kw_only=True):
     mcc: object = None
     mnc: object = None
     lac: object = None
-    phone_number: object = None
-    imsi: object = None
+    phone_num: object = None
+    sim: object = None
     sdk_version: object = None
-    locate_type: object = None
-    data_protocol: object = None
-    communication_protocol: object = None
+    locator: object = None
+    data_protocol_ver: object = None
+    com_protocol_ver: object = None
 
 
 # Ids of the reports, device-center.md (status ids, info ids).
@@ -45,7 +47,7 @@ _STATUS_NAME_BY_ID = {
     "7": "snr",
 }
 _INFO_NAME_BY_ID = {
-    "1": "model",
+    "1": "type",
     "2": "version",
     "3": "mcu_version",
     "4": "cell_id",
@@ -53,12 +55,12 @@ _INFO_NAME_BY_ID = {
     "6": "mcc",
     "7": "mnc",
     "8": "lac",
-    "9": "phone_number",
-    "10": "imsi",
+    "9": "phone_num",
+    "10": "sim",
     "11": "sdk_version",
-    "12": "locate_type",
-    "13": "data_protocol",
-    "14": "communication_protocol",
+    "12": "locator",
+    "13": "data_protocol_ver",
+    "14": "com_protocol_ver",
 }
 
 
@@ -143,7 +145,8 @@ class AttributesObject(msgspec.Struct, rename="camel"):
         """The attributes as Apps read them."""
         data = None
         if found.status is not None and found.info is not None:
-            data = DeviceData(**_named(found.status, _STATUS_NAME_BY_ID), **_named(found.info, _INFO_NAME_BY_ID))
+            told = {**_named(found.status, _STATUS_NAME_BY_ID), **_named(found.info, _INFO_NAME_BY_ID)}
+            data = DeviceData(product_key=product_key, device_key=device_key, **told)
         return cls(
             data,
             None if found.values is None else [TslInfo.of(value) for value in found.values],

@@ -118,7 +118,7 @@ async def unbind(call: AppCall) -> BindingSum:
         take.text("dk"),
         call.peer,
         is_init=take.flag("isInit", default=False),
-        reset_credentials=take.text("pureBtResetCredentials"),
+        reset_credentials=take.base64("pureBtResetCredentials"),
         random=take.text("random"),
     )
     return BindingSum(left_count)

@@ -64,10 +64,10 @@ async def bind(call: AppCall) -> Verified:
     parts = BleParts(
         random=take.text("random"),
         signature=take.text("signature"),
-        new_secret=take.text("encryptedNewBindingSecret"),
-        old_secret=take.text("encryptedOldBindingSecret"),
+        new_secret=take.base64("encryptedNewBindingSecret"),
+        old_secret=take.base64("encryptedOldBindingSecret"),
         code=take.text("bindingCode"),
-        encrypted_code=take.text("encryptedBindingCode"),
+        encrypted_code=take.base64("encryptedBindingCode"),
         password=take.text("pwd"),
     )
     await call.center.ownership.bind_by_ble(

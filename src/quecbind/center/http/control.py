@@ -54,7 +54,7 @@ async def control_devices(call: AppCall) -> ControlAnswer:
         take.text("qos"),
     )
     if isinstance(command, Refused):
-        raise Rejected(command.code)
+        raise Rejected(command)
     answer = ControlAnswer([], [])
     for outcome in await call.center.control.batch(who, command, devices):
         device = Device(outcome.product_key, outcome.device_key)

@@ -5,6 +5,7 @@ Takes parameters to the account service and its answers back. Whether a caller m
 
 from quecbind.center.http.app_call import AppCall, Endpoint
 from quecbind.center.http.app_objects import TokenPair, UserObject
+from quecbind.center.http.parameters import Parameters
 
 
 async def send_email(call: AppCall) -> None:
@@ -24,7 +25,7 @@ async def register(call: AppCall) -> dict[str, str]:
     uid = await call.center.accounts.register(
         take.text("email"),
         take.text("code"),
-        take.text("pwd"),
+        _password(take),
         take.text("random"),
         take.text("userDomain"),
         call.peer,
@@ -41,7 +42,7 @@ async def reset_password(call: AppCall) -> None:
     await call.center.accounts.reset_password(
         take.text("email"),
         take.text("code"),
-        take.text("pwd"),
+        _password(take),
         take.text("random"),
         take.text("userDomain"),
         call.peer,
@@ -53,7 +54,7 @@ async def sign_in(call: AppCall) -> TokenPair:
     take = call.parameters
     tokens = await call.center.accounts.sign_in(
         take.text("email"),
-        take.text("pwd"),
+        _password(take),
         take.text("random"),
         take.text("signature"),
         take.text("userDomain"),
@@ -81,7 +82,12 @@ async def sign_out(call: AppCall) -> None:
 async def cancel(call: AppCall) -> None:
     """End the caller's account, given the password or the code that was mailed for this."""
     who, take = await call.signed_in(), call.parameters
-    await call.center.accounts.cancel(who, take.text("pwd"), take.text("random"), take.text("code"), call.peer)
+    await call.center.accounts.cancel(who, _password(take), take.text("random"), take.text("code"), call.peer)
+
+
+def _password(take: Parameters) -> str:
+    """As it was encrypted with `random`, which makes it Base64, or plain."""
+    return take.base64("pwd") if take.text("random") else take.text("pwd")
 
 
 _ENDUSER = "/v2/enduser/enduserapi"

@@ -47,6 +47,16 @@ class Parameters:
                 return text
         return ""
 
+    def base64(self, name: str) -> str:
+        """The value of a parameter that holds Base64.
+
+        A "+" that was not escaped in a query or a form has become a space there.
+
+        Raises:
+            ParameterError: see `text`.
+        """
+        return self.text(name).replace(" ", "+")
+
     def texts(self, name: str) -> list[str]:
         """The parts of a comma-separated value or of a JSON list, without empty ones."""
         value = self._value_by_name.get(name)

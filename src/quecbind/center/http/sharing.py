@@ -20,7 +20,9 @@ _INVITED, _ACCEPTED = 0, 1
 class ShareInfo(msgspec.Struct, rename="camel", kw_only=True):
     """An invitation or a grant. `shareStatus`: 0 not accepted yet, 1 accepted."""
 
-    share_id: str
+    share_id: int
+    pk: str
+    dk: str
     share_code: str
     share_status: int
     owner_uid: str
@@ -30,6 +32,10 @@ class ShareInfo(msgspec.Struct, rename="camel", kw_only=True):
     accepting_expire_at_ts: int
     sharing_expire_at: str | None
     sharing_expire_at_ts: int | None
+    share_time: str | None
+    share_time_ts: int
+    accept_time: str | None
+    accept_time_ts: int | None
     failure_cause: str | None = None
 
 
@@ -48,13 +54,15 @@ class ShareEntry(msgspec.Struct, rename="camel"):
     user_info: MemberInfo | None
 
     @classmethod
-    def of(cls, shared: SharedWith) -> Self:
+    def of(cls, shared: SharedWith, product_key: str, device_key: str) -> Self:
         """The share as Apps read it. Who was invited by name is not told before they accept: they may not exist."""
         share, member = shared.share, shared.member
         is_accepted = share.accepted_at is not None
         return cls(
             ShareInfo(
-                share_id=str(share.id),
+                share_id=share.id,
+                pk=product_key,
+                dk=device_key,
                 share_code=share.code.reveal(),
                 share_status=_ACCEPTED if is_accepted else _INVITED,
                 owner_uid=share.owner_uid,
@@ -64,6 +72,10 @@ class ShareEntry(msgspec.Struct, rename="camel"):
                 accepting_expire_at_ts=share.accepting_expires_at,
                 sharing_expire_at=text_time(share.sharing_expires_at),
                 sharing_expire_at_ts=share.sharing_expires_at,
+                share_time=text_time(share.created_at),
+                share_time_ts=share.created_at,
+                accept_time=text_time(share.accepted_at),
+                accept_time_ts=share.accepted_at,
             ),
             None if member is None else MemberInfo(member.uid, member.nickname, member.email),
         )
@@ -130,9 +142,9 @@ async def leave(call: AppCall) -> None:
 async def shared_with(call: AppCall) -> list[ShareEntry]:
     """What one has given for a device."""
     who, take = await call.signed_in(), call.parameters
-    return [
-        ShareEntry.of(each) for each in await call.center.sharing.shared_with(who, take.text("pk"), take.text("dk"))
-    ]
+    product_key, device_key = take.text("pk"), take.text("dk")
+    found = await call.center.sharing.shared_with(who, product_key, device_key)
+    return [ShareEntry.of(each, product_key, device_key) for each in found]
 
 
 async def rename(call: AppCall) -> None:

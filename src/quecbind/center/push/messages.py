@@ -1,14 +1,17 @@
 """A change as the JSON both protocols carry (app-api.md D1, D2).
 
 Properties have the names of the product's thing model, and numbers are text then, as the platform has it. Without a
-model properties have their numbers for names, and numbers are numbers.
+model properties have their numbers for names, and numbers are numbers. What a device says of itself has the platform's
+names for it, and is text.
 """
 
 import base64
 import json
 from typing import Any, Final
 
-from quecbind.center.domain.control import Kind
+from quecbind.center.domain import control
+from quecbind.center.domain.control import Keep, Kind
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
 from quecbind.center.services.changes import Change, EventReported, Located, PresenceChanged, Reported, RightChanged
@@ -19,9 +22,53 @@ Json = dict[str, Any]
 
 KIND_BY_OPERATION: Final[dict[str, Kind]] = {"READ-ATTR": "read", "WRITE-ATTR": "properties", "EXE-SERV": "service"}
 
+# Ids of 0x0034 and 0x0044 (device-center.md 5) by the names the platform pushes them under; the last two are ours.
+_STATUS_NAME_BY_ID: Final = {
+    1: "battery",
+    2: "voltage",
+    3: "signal_strength",
+    4: "memory_free",
+    5: "rsrp",
+    6: "rsrq",
+    7: "snr",
+}
+_INFO_NAME_BY_ID: Final = {
+    1: "type",
+    2: "version",
+    3: "mcu_version",
+    4: "cell_id",
+    5: "icc_id",
+    6: "mcc",
+    7: "mnc",
+    8: "lac",
+    9: "phone_num",
+    10: "sim_num",
+    11: "sdk_ver",
+    12: "locator",
+    13: "data_protocol_ver",
+    14: "com_protocol_ver",
+}
+
 # authStatus: the binding was proven with a bind code, or is one that counts like that.
 _REAL = 1
 _LEVEL_BY_RIGHT = {"owner": 1, "member": 2}
+
+
+def keep(asked: Json) -> Keep | Refused | None:
+    """Whether and for how long an App wants a command to be kept: numbers, texts, or true and false."""
+    return control.keep_of(_yes(asked.get("isCache")), _text(asked.get("cacheTime")), _yes(asked.get("isCover")))
+
+
+def _yes(given: object) -> str:
+    """1 for yes or 2 for no, as over HTTP; JSON has words for that too."""
+    word = str(given).lower() if isinstance(given, bool) else _text(given)
+    return {"true": "1", "false": "2", "0": "2"}.get(word, word)
+
+
+def _text(given: object) -> str:
+    """A number or a text as it comes over HTTP: "" when it is missing, and for anything else what no parameter is."""
+    is_told = isinstance(given, int | str) and not isinstance(given, bool)
+    return "" if given is None else str(given) if is_told else "?"
 
 
 def message(change: Change, now_ms: int, ticket: str, online: int = 1) -> Json | None:
@@ -74,19 +121,26 @@ def _user_bind(change: RightChanged) -> Json:
 
 
 def _report(change: Reported) -> tuple[Json, Json] | None:
+    content: Json = {"packetId": change.packet_id}
     if change.command == commands.TRANSPARENT_UP:
-        return {"type": "RAW", "subtype": "UPLINK"}, {"raw": base64.b64encode(change.payload).decode()}
+        return {"type": "RAW", "subtype": "UPLINK"}, {**content, "raw": base64.b64encode(change.payload).decode()}
     try:
-        kv = named(ttlv.decode(change.payload)) if change.values is None else pushed(dict(change.values))
+        fields = ttlv.decode(change.payload) if change.values is None else []
     except WireError:
         return None
     if change.command == commands.STATUS_REPORT:
-        return {"type": "STATUS"}, {"kv": kv}
-    if change.command in {commands.TSL_REPORT, commands.TSL_READ_ANSWER}:
-        return {"type": "MATTR", "subtype": "REPORT"}, {"packetId": change.packet_id, "kv": kv}
+        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, _STATUS_NAME_BY_ID)}
     if change.command == commands.INFO_REPORT:
-        return {"type": "INFO"}, {"kv": kv}
+        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, _INFO_NAME_BY_ID)}
+    if change.command in {commands.TSL_REPORT, commands.TSL_READ_ANSWER}:
+        kv = named(fields) if change.values is None else pushed(dict(change.values))
+        return {"type": "MATTR", "subtype": "REPORT"}, {**content, "kv": kv}
     return None
+
+
+def _of_itself(fields: list[tuple[int, Any]], name_by_id: dict[int, str]) -> Json:
+    """What a device says of itself; what the platform has no name for keeps its number."""
+    return {name_by_id.get(int(number), number): pushed(value) for number, value in named(fields).items()}
 
 
 def _located(change: Located) -> Json:

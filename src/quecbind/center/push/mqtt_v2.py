@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, get_args
 
-from quecbind.center.domain import control, json_text
+from quecbind.center.domain import json_text
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId
 from quecbind.center.domain.rates import Pace
@@ -321,22 +321,10 @@ def _command(asked: Json) -> Command | NotHanded:
     kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
     if kind is None:
         return _UNKNOWN
-    keep = control.keep_of(_yes(asked.get("isCache")), _text(asked.get("cacheTime")), _yes(asked.get("isCover")))
+    keep = messages.keep(asked)
     if isinstance(keep, Refused):
         return NotHanded("malformed", keep.sentence)
     return Command(kind, asked=kv, keep=keep)
-
-
-def _yes(given: object) -> str:
-    """1 for yes or 2 for no, as over HTTP; JSON has words for that too."""
-    word = str(given).lower() if isinstance(given, bool) else _text(given)
-    return {"true": "1", "false": "2", "0": "2"}.get(word, word)
-
-
-def _text(given: object) -> str:
-    """A number or a text as it comes over HTTP: "" when it is missing, and for anything else what no parameter is."""
-    is_told = isinstance(given, int | str) and not isinstance(given, bool)
-    return "" if given is None else str(given) if is_told else "?"
 
 
 def _result(change: Controlled) -> Json:

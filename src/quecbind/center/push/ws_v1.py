@@ -7,19 +7,19 @@ whose keys cannot be keys are answered alike.
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from quecbind.center.domain import json_text
+from quecbind.center.domain import control, json_text
 from quecbind.center.domain.control import Command
 from quecbind.center.domain.ids import ClientId, is_device_key, is_product_key
 from quecbind.center.domain.rates import Pace
+from quecbind.center.domain.refusal import Refused
 from quecbind.center.push import messages
 from quecbind.center.push.messages import Json
-from quecbind.center.services.changes import Change, Controlled, PresenceChanged, Reported, RightChanged
+from quecbind.center.services.changes import Change, Controlled, PresenceChanged, RightChanged
 from quecbind.center.services.handed import Handed, NotHanded, Why
 from quecbind.center.services.subscriber import MessageKind, Subscriber
-from quecbind.wire import commands
 
 SILENCE_S: Final = 130
 
@@ -35,7 +35,7 @@ LOGGED_IN_ALREADY = 4009
 NOT_LOGGED_IN = 4010
 NOT_BOUND = 4011
 TYPE_UNKNOWN = 4012
-NOT_SUBSCRIBED = 4013
+NOT_SUBSCRIBED = 4014
 OPERATION_UNKNOWN = 4015
 NOT_SENT = 4017
 TOO_FAST = 4019
@@ -52,7 +52,7 @@ MESSAGE_ID = 4029
 OFFLINE = 4030
 
 SENTENCE_BY_CODE: Final = {
-    OK: "success",
+    OK: "succ",
     JSON_FORMAT: "this is not a JSON object",
     COMMAND_EMPTY: "cmd is missing",
     COMMAND_UNKNOWN: "there is no such cmd",
@@ -75,18 +75,23 @@ SENTENCE_BY_CODE: Final = {
     OPERATION_EMPTY: "the type of operation is missing",
     TOO_MANY: "too many subscriptions",
     PROPERTY_FORMAT: "the properties are malformed",
-    MESSAGE_ID: "msgId is a whole number from 0 to 2147483647",
+    MESSAGE_ID: "msgId is a whole number of at most 20 digits",
 }
 
-_KIND_BY_TYPE: Final[dict[str, MessageKind]] = {
-    "ONLINE": "presence",
-    "STATUS": "status",
-    "RAW-UPLINK": "raw",
-    "MATTR-REPORT": "properties",
-    "MEVENT-INFO": "event_info",
-    "MEVENT-WARN": "event_warn",
-    "MEVENT-ERROR": "event_error",
-    "LOCATION-INFO-KV": "location",
+_KINDS_BY_TYPE: Final[dict[str, tuple[MessageKind, ...]]] = {
+    "ONLINE": ("presence",),
+    "STATUS": ("status", "information"),
+    "RAW-UPLINK": ("raw",),
+    "MATTR-REPORT": ("properties",),
+    "MEVENT-INFO": ("event_info",),
+    "MEVENT-WARN": ("event_warn",),
+    "MEVENT-ERROR": ("event_error",),
+    "LOCATION-INFO-KV": ("location",),
+}
+_READ_BY_FORMAT: Final[dict[str, Callable[[str], bytes]]] = {
+    "text": str.encode,
+    "hex": control.from_hex,
+    "base64": lambda raw: base64.b64decode(raw, validate=True),
 }
 _CODE_BY_WHY: Final[dict[Why, int]] = {
     "no right": NOT_BOUND,
@@ -100,7 +105,7 @@ _CODE_BY_WHY: Final[dict[Why, int]] = {
     "failed": NOT_SENT,
 }
 _MAX_ITEMS: Final = 100
-_MAX_MESSAGE_ID: Final = 2_147_483_647
+_MAX_MESSAGE_ID: Final = 10**20 - 1
 
 
 class _RefusedError(Exception):
@@ -174,8 +179,6 @@ class WsV1Session:
                 self._online.discard(change.client_id)
         elif isinstance(change, RightChanged):
             self._online.discard(change.client_id)
-        elif isinstance(change, Reported) and change.command == commands.INFO_REPORT:
-            return  # has no messageType in this protocol
         content = messages.message(change, now_ms, ticket, online)
         if content is not None:
             yield _command("message", content)
@@ -212,12 +215,10 @@ class WsV1Session:
         token = _object(content).get("token")
         if not token:
             raise _RefusedError(TOKEN_EMPTY)
-        if not isinstance(token, str):
-            raise _RefusedError(TOKEN_WRONG)
-        answer, seconds_left = self._subscriber.log_in(token)
+        answer, seconds_left = self._subscriber.log_in(token) if isinstance(token, str) else ("refused", 0.0)
         if answer != "ok":
             # Whoever guesses tokens pays with a connection for each.
-            self._error(TOKEN_WRONG)
+            self._answer("login_resp", {"code": TOKEN_WRONG, "msg": SENTENCE_BY_CODE[TOKEN_WRONG]})
             self._subscriber.end("log_in_refused" if answer == "refused" else "refused_user")
             return
         self._token_ends_at = now + seconds_left
@@ -250,13 +251,13 @@ class WsV1Session:
     def _change_subscription(self, command: str, asked: Json) -> None:
         types = asked.get("messageType")
         if not types and command == "unsubscribe":
-            types = list(_KIND_BY_TYPE)
+            types = list(_KINDS_BY_TYPE)
         if not types:
             raise _RefusedError(TYPE_EMPTY)
         types = types if isinstance(types, list) else [types]
-        if not all(isinstance(each, str) and each in _KIND_BY_TYPE for each in types):
+        if not all(isinstance(each, str) and each in _KINDS_BY_TYPE for each in types):
             raise _RefusedError(TYPE_UNKNOWN)
-        kinds = [_KIND_BY_TYPE[each] for each in types]
+        kinds = [kind for each in types for kind in _KINDS_BY_TYPE[each]]
         client_id = self._device(asked)
         if command == "unsubscribe":
             if not self._subscriber.unsubscribe(client_id, kinds):
@@ -274,10 +275,15 @@ class WsV1Session:
             self._error(refused.code, refused.detail, msgId=message_id or 0)
             return
 
+        now_ms, _ = self._subscriber.stamp()
+
         def sent(handed: Handed | NotHanded) -> None:
-            # The answer to what is handed over is its result, when the device has acknowledged it or has not.
+            # The answer to what is handed over is its result, when the device has acknowledged it or has not. What is
+            # kept has its result some day, under no number: that it is kept is said now.
             if isinstance(handed, NotHanded):
                 self._error(_CODE_BY_WHY[handed.why], handed.sentence, msgId=message_id)
+            elif handed.is_kept:
+                self._answer("send_ack", _kept(_object(content), handed.ticket, message_id, now_ms))
 
         self._subscriber.ask(client_id, command, message_id or 0, sent)
 
@@ -338,34 +344,47 @@ def _message_id(content: object) -> int | None:
     return given if is_number else None
 
 
+def _kept(asked: Json, ticket: str, message_id: int | None, now_ms: int) -> Json:
+    keys = {name: asked[name] for name in ("productKey", "deviceKey")}
+    times = {"createdAt": now_ms, "sentAt": 0, "ackAt": 0}
+    return {"ticket": ticket, "msgId": message_id or 0, **keys, **times, "status": "succ"}
+
+
 def _result(change: Controlled, now_ms: int) -> Json:
     return {
         "ticket": change.ticket,
         "msgId": change.message_id,
+        "productKey": change.product_key,
+        "deviceKey": change.device_key,
         "createdAt": change.created_at,
         "sentAt": change.sent_at,
-        "ackAt": now_ms if change.is_acknowledged else 0,
+        "ackAt": now_ms,
         "status": "succ" if change.is_acknowledged else "fail",
     }
 
 
 def _command_of(operation: object, asked: Json) -> Command:
+    # Without a time it is for now or never: here an App need not give one.
+    keep = messages.keep(asked) if asked.get("cacheTime") else None
+    if isinstance(keep, Refused):
+        raise _RefusedError(DATA_FORMAT, keep.sentence)
     if operation == "RAW":
-        return Command("raw", raw=_raw(asked))
+        return Command("raw", raw=_raw(asked), keep=keep)
     kind = messages.KIND_BY_OPERATION.get(operation) if isinstance(operation, str) else None
     if kind is None:
         raise _RefusedError(OPERATION_UNKNOWN)
     try:
-        return Command(kind, asked=json_text.loads(asked.get("kv")))
+        return Command(kind, asked=json_text.loads(asked.get("kv")), keep=keep)
     except ValueError:
         raise _RefusedError(PROPERTY_FORMAT) from None
 
 
 def _raw(asked: Json) -> bytes:
-    raw = asked.get("raw")
-    if not isinstance(raw, str) or not raw:
+    raw, given = asked.get("raw"), asked.get("dataFormat") or "Text"
+    read = _READ_BY_FORMAT.get(given.lower()) if isinstance(given, str) else None
+    if not isinstance(raw, str) or not raw or read is None:
         raise _RefusedError(DATA_FORMAT)
     try:
-        return base64.b64decode(raw, validate=True)
+        return read(raw)
     except ValueError:
         raise _RefusedError(DATA_FORMAT) from None

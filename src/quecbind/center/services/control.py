@@ -141,14 +141,14 @@ class Control:
         """Ask the same of many devices, named by product key and device key; each is decided on its own.
 
         Raises:
-            Rejected: 5311 or 5312 for the list, 5074 for data that is too large for any device.
+            Rejected: 5311 or 5312 for the list, 5075 for data that is too large for any device.
         """
         if not devices:
             raise Rejected(refusal.DEVICE_LIST_MISSING)
         if not self._devices_per_call.fits(len(devices)):
             raise Rejected(refusal.DEVICE_LIST_TOO_LONG, f"at most {self._limits.max_control_devices} devices at once")
         if not self._size.fits(len(command.raw)):
-            raise Rejected(refusal.CONTROL_DATA_FORMAT, f"at most {self._limits.max_control_size} bytes at once")
+            raise Rejected(refusal.CONTROL_TOO_LARGE, f"at most {self._limits.max_control_size} bytes at once")
         loop = asyncio.get_running_loop()
         # The same device twice is asked once.
         asked: dict[tuple[str, str], asyncio.Future[Handed | NotHanded]] = {

@@ -25,7 +25,7 @@ WINDOW_SIZE: Final = 12_288
 SENTENCE_BY_WHY: Final[dict[Why, str]] = {
     "no right": refusal.SENTENCE_BY_CODE[refusal.NOT_BOUND],
     "not allowed": "this is no command of a user",
-    "malformed": refusal.SENTENCE_BY_CODE[refusal.CONTROL_DATA_FORMAT],
+    "malformed": "data cannot be read as type and dataFormat say",
     "no model": "this needs a thing model, which is not known; use property numbers",
     "too large": "the command is too large",
     "offline": "the device is not online",
