@@ -100,8 +100,8 @@ class Conversation:
         """The answers; None when the peer has asked often enough and is closed."""
         self._ends_at = min(now + IDLE_S, self._last_at)
         out = bytearray()
-        self._reader.max_frame = _platform.MAX_SESSION_FRAME if self.session.is_open else MAX_FRAME
-        for asked in self._reader.feed(data):
+        self._set_limit()
+        for asked in self._reader.each(data):
             if not self.session.is_valid():
                 self._request_count += 1
                 if self._request_count > MAX_REQUESTS:
@@ -110,10 +110,14 @@ class Conversation:
                 continue
             for packet_id, command, payload in self._answers(asked, now):
                 out += frame.encode(packet_id, command, payload)
+            self._set_limit()  # an App need not wait for the answer to its log-in
         if self._reader.too_large:
             self._complain(self._reader.too_large)
             self._reader.too_large = 0
         return bytes(out)
+
+    def _set_limit(self) -> None:
+        self._reader.max_frame = _platform.MAX_SESSION_FRAME if self.session.is_open else MAX_FRAME
 
     def _complain(self, size: int) -> None:
         """A stranger fills no log: it is complained of once."""
@@ -138,14 +142,16 @@ class Conversation:
         self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
 
     def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
-        if asked.command == commands.PROVISION:
-            return [] if self.session.is_valid() else self._pair(asked)
         if asked.command == commands.HELLO:
             if self.session.is_valid():
                 self.start_over(now)
             return [self.session.hello(asked.packet_id)]
         if asked.command == commands.LOGIN:
             return [self.session.log_in(asked.packet_id, asked.payload, now)]
+        if self.session.is_valid():
+            return self.session.receive(asked, now)
+        if asked.command == commands.PROVISION:
+            return self._pair(asked)
         if asked.command in _AUTHENTICATED and self._host.authenticate is not None:
             random = self.session.take_random()
             answer = self._host.authenticate(asked.payload, random if self._is_bindable() else "")
@@ -156,7 +162,7 @@ class Conversation:
             return [(asked.packet_id, commands.SEALED_OUTCOME, self._exchange.prove(asked.payload))]
         if asked.command == commands.UNBIND and self._host.release is not None:
             return [(asked.packet_id, commands.UNBIND_ANSWER, self._host.release(asked.payload))]
-        return self.session.receive(asked, now)
+        return []
 
     def _is_bindable(self) -> bool:
         """Whether the bind window is open to this peer: with a PIN, only once it has proved that it knows it."""

@@ -135,17 +135,21 @@ class Session:
         return random
 
     def log_in(self, packet_id: int, payload: bytes, now: float) -> "Answer":
+        return packet_id, commands.LOGIN_RESULT, lan.login_result(self._judged(payload, now))
+
+    def _judged(self, payload: bytes, now: float) -> int:
         random = self.take_random()
-        key = None
-        if random:
-            try:
-                key = self._door.open(self._source, random, lan.parse_login(payload), now)
-            except WireError:
-                key = None
+        try:
+            token = lan.parse_login(payload)
+        except WireError:
+            return lan.LOGIN_REFUSED
+        if self.is_valid() and signing.same(signing.lan_token(self.key, self._iv), token):
+            return lan.ALREADY_LOGGED_IN  # it has not had, or not awaited, the answer to its log-in
+        key = self._door.open(self._source, random, token, now) if random else None
         if key is None:
-            return packet_id, commands.LOGIN_RESULT, lan.login_result(lan.LOGIN_REFUSED)
+            return lan.LOGIN_REFUSED
         self.begin(key, key, random, now)
-        return packet_id, commands.LOGIN_RESULT, lan.login_result()
+        return lan.LOGGED_IN
 
     def begin(self, key: bytes, cipher_key: bytes, random: str, now: float) -> None:
         """The App has proved `key`; from here on data is encrypted under `cipher_key` with the random as iv."""
@@ -236,7 +240,7 @@ class Session:
 
     def next_timer(self) -> float:
         """When `handle_timer` has something to do, while the session is open."""
-        return min(self._heard_at + SILENCE_S, self._pinged_at + PING_AFTER_S, self._checked_at + KEY_CHECK_S)
+        return min(self._heard_at + SILENCE_S, self._ping_at(), self._checked_at + KEY_CHECK_S)
 
     def handle_timer(self, now: float) -> "bytes | None":
         """A ping when it is time for one, else b""; None when the session is over."""
@@ -245,13 +249,14 @@ class Session:
             self.end()
         if not self.is_valid():
             return None
-        if now < self._pinged_at + PING_AFTER_S:
+        if now < self._ping_at():
             return b""
         self._pinged_at = now
-        if now < self._heard_at + PING_AFTER_S:
-            return b""
         self._packet_id = self._packet_id % 0xFFFE + 1
         return frame.encode(self._packet_id, commands.PING)
+
+    def _ping_at(self) -> float:
+        return max(self._heard_at, self._pinged_at) + PING_AFTER_S
 
     def leave(self) -> None:
         """The App is a stranger again, on a connection that goes on."""

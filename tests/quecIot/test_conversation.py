@@ -196,6 +196,30 @@ def test_who_has_logged_in_sends_frames_of_any_size_that_peers_agree_on(size: in
     assert peer.logged == []
 
 
+def test_a_large_frame_may_come_together_with_the_log_in() -> None:
+    peer = Peer()
+    (hello,) = peer.ask(commands.HELLO)
+    token = signing.lan_token(KEY, lan.parse_random(hello.payload))
+    iv = lan.parse_random(hello.payload)
+    large = frame.encode(7, commands.TRANSPARENT_DOWN, signing.lan_encrypt(KEY, iv, bytes(5000)))
+
+    peer.conversation.receive_data(frame.encode(6, commands.LOGIN, lan.login(token)) + large, 1.0)
+
+    assert [len(decision[2]) for decision in peer.asked] == [5000]
+    assert peer.logged == []
+
+
+def test_nor_is_a_stranger_given_more_by_the_session_that_it_had_in_the_same_piece() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+    large = secret_frame(peer, 5000)
+
+    peer.conversation.receive_data(frame.encode(6, commands.HELLO) + large, 2.0)
+
+    assert peer.asked == []
+    assert len(peer.logged) == 1
+
+
 def test_a_larger_one_is_dropped_and_logged_each_time() -> None:
     peer = Peer()
     peer.log_in(1.0)
@@ -259,6 +283,16 @@ def test_nor_in_a_session(packet_id: int) -> None:
 
     assert peer.ask(commands.PING, packet_id=packet_id) == []
     assert peer.ask(commands.TSL_WRITE, packet_id=packet_id) == []
+
+
+@pytest.mark.parametrize(
+    "command", [commands.SEALED_ASK, commands.SEALED_PROOF, commands.AUTHENTICATE, commands.UNBIND]
+)
+def test_nor_is_any_other_question_of_a_stranger(command: int) -> None:
+    peer = Peer(CODE)
+    peer.log_in(1.0)
+
+    assert peer.ask(command, b"\x00\x0b\x00\x01x") == []
 
 
 def test_pairing_is_not_answered_in_the_clear_once_a_session_is_open() -> None:

@@ -111,8 +111,21 @@ def test_a_token_serves_once(device: Device) -> None:
     session = device.session()
     session.hello(1)
     session.log_in(2, lan.login(TOKEN), 0.0)
+    session.leave()
 
     assert lan.parse_login_result(session.log_in(3, lan.login(TOKEN), 0.0)[2]) == lan.LOGIN_REFUSED
+    assert not session.is_open
+
+
+def test_a_log_in_that_is_sent_again_is_told_that_it_is_logged_in_already(device: Device, session: Session) -> None:
+    again = session.log_in(3, lan.login(TOKEN), 1.0)
+    another = session.log_in(4, lan.login("0" * 64), 1.0)
+
+    assert lan.parse_login_result(again[2]) == lan.ALREADY_LOGGED_IN
+    assert lan.parse_login_result(another[2]) == lan.LOGIN_REFUSED
+    assert len(ask(session, commands.PING)) == 1
+    device.key = None
+    assert lan.parse_login_result(session.log_in(5, lan.login(TOKEN), 1.0)[2]) == lan.LOGIN_REFUSED
 
 
 def test_a_token_without_a_random_is_refused(device: Device) -> None:
@@ -340,6 +353,16 @@ def test_a_quiet_app_is_pinged_and_then_let_go(session: Session) -> None:
 
     assert session.handle_timer(_session.SILENCE_S - 0.1) is not None
     assert session.handle_timer(_session.SILENCE_S) is None
+
+
+def test_an_app_that_answers_pings_is_pinged_whenever_it_was_quiet_for_as_long(session: Session) -> None:
+    pinged_at = []
+    for now in range(1, 200):
+        if session.handle_timer(float(now)):
+            pinged_at.append(now)
+            ask(session, commands.PONG, now=now + 0.5)
+
+    assert pinged_at == [30, 61, 92, 123, 154, 185]
 
 
 def test_any_frame_keeps_a_session(session: Session) -> None:

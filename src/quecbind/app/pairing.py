@@ -170,16 +170,20 @@ class _Attempt:
             self._tell(step)
 
     def _is_wanted(self, device: Found) -> bool:
-        return (self._product_key in {None, device.product_key}) and (self._device_key in {None, device.device_key})
+        return wanted(device, self._product_key, self._device_key) is not None
+
+    async def _search(self, seconds: float) -> list[Any]:
+        # A named device need not be waited for once it has answered; the only one nearby has to be the only one.
+        found = await self._network.discover(seconds, self._is_wanted if self._device_key else None)
+        named = (wanted(device, self._product_key, self._device_key) for device in found)
+        return [device for device in named if device is not None]
 
     async def collect_offers(self) -> list[Offer]:
         """The bind codes of one device, by everyone who claims to be it; searches until there is at least one."""
         self._tell(Step("searching", self._network.searching))
-        # A named device need not be waited for once it has answered; the only one nearby has to be the only one.
-        enough = self._is_wanted if self._device_key else None
         failure: PairingError = NothingFoundError(f"no such device answered {self._network.nowhere}")
         while (left := self._left_s()) > 0:
-            found = [d for d in await self._network.discover(min(SEARCH_S, left), enough) if self._is_wanted(d)]
+            found = await self._search(min(SEARCH_S, left))
             offers: list[Offer] = []
             wrong_pin: WrongPinError | None = None
             for device in found[:MAX_PAIRED]:
@@ -233,6 +237,13 @@ class _Attempt:
         )
 
 
+def wanted(device: D, product_key: str | None, device_key: str | None) -> D | None:
+    """The device under the key that is wanted; None when it is another. None wants any."""
+    if product_key not in {None, device.product_key}:
+        return None
+    return device if device_key is None else device.called(device_key)
+
+
 def offer_of(device: Found, pairing: lan.Pairing) -> Offer:
     """What a device that was found has offered.
 
@@ -240,11 +251,12 @@ def offer_of(device: Found, pairing: lan.Pairing) -> Offer:
         PairingError: it says to be another one.
         NoBindCodeError: its bind window is closed.
     """
-    if (pairing.product_key, pairing.device_key) != (device.product_key, device.device_key):
+    named = wanted(device, pairing.product_key, pairing.device_key)
+    if named is None:
         raise PairingError(f"the device at {device.where} says to be another one than it announced")
     if pairing.bind_code is None:
         raise NoBindCodeError(f"device {device.device_key} offered no bind code in time")
-    return Offer(device, pairing.bind_code)
+    return Offer(named, pairing.bind_code)
 
 
 async def ask_first(client: AppClient, device: Found, tell: Callable[[Step], None]) -> None:

@@ -4,7 +4,7 @@ Anybody can claim to be the device. Each that does is tried; none but the device
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from quecbind.app.errors import AppError, PathLostError
 from quecbind.app.path import Path
@@ -25,6 +25,9 @@ class Found(Protocol):
     @property
     def where(self) -> str:
         """Where it is, for people, and no two at the same place."""
+
+    def called(self, device_key: str) -> Self | None:
+        """The same under this device key; None when it cannot be the device that has it."""
 
 
 F = TypeVar("F", bound=Found)
@@ -50,7 +53,7 @@ async def open_found(
     """
 
     def is_it(found: F) -> bool:
-        return (found.product_key, found.device_key) == keys
+        return found.product_key == keys[0] and found.called(keys[1]) is not None
 
     failure: AppError = PathLostError(nobody)
     tried: set[str] = set()

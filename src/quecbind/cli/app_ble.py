@@ -207,17 +207,18 @@ async def _one(
     from quecbind.app.ble.pairing import BleNetwork  # noqa: PLC0415 - of the extras `app` and `ble`
     from quecbind.app.ble.scan import scan  # noqa: PLC0415
     from quecbind.app.errors import NothingFoundError, PairingError  # noqa: PLC0415
-    from quecbind.app.pairing import Step, found_step  # noqa: PLC0415
+    from quecbind.app.pairing import Step, found_step, wanted  # noqa: PLC0415
 
-    def is_meant(device: "FoundBle") -> bool:
+    def meant(device: "FoundBle") -> "FoundBle | None":
         if device_key is None and not device.is_bindable:
-            return False
-        return product_key in {None, device.product_key} and device_key in {None, device.device_key}
+            return None
+        return wanted(device, product_key, device_key)
 
     tell(Step("searching", BleNetwork.searching))
     # One that is named need not be waited for; the only one has to be the only one.
     look_s = min(look_s, _LOOK_S if device_key else 5.0)
-    found = [one for one in await scan(radio, look_s, is_meant if device_key else None) if is_meant(one)]
+    heard = await scan(radio, look_s, (lambda device: meant(device) is not None) if device_key else None)
+    found = [one for one in map(meant, heard) if one is not None]
     if not found:
         raise NothingFoundError("no such device was heard over BLE")
     if len({(one.product_key, one.device_key) for one in found}) > 1:

@@ -51,19 +51,25 @@ def can_advertise(device_key: str) -> bool:
     return all(["0" <= letter <= "9" or "a" <= letter <= "f" for letter in device_key.lower()])
 
 
+def packed_digits(device_key: str) -> "str | None":
+    """The hex digits under which it is advertised, lower case and even in number; None when it cannot be."""
+    if not can_advertise(device_key):
+        return None
+    return device_key.lower() + "0" * (len(device_key) % 2)
+
+
 def manufacturer_data(product_key: str, device_key: str, status: int, capabilities: int) -> bytes:
     """The manufacturer data behind the company id.
 
     Raises:
         BleError: the device key cannot be packed, or a key is empty or over 255 bytes.
     """
-    if not can_advertise(device_key):
+    digits = packed_digits(device_key)
+    if digits is None:
         raise BleError("advertisement: the device key must be hex digits of one case")
     flags = capabilities & _CAPABILITIES
-    digits = device_key
-    if len(digits) % 2:
+    if len(device_key) % 2:
         flags |= _ODD_LENGTH
-        digits += "0"
     if device_key != device_key.lower():
         flags |= _UPPER_CASE
     out = bytearray(_MAGIC)

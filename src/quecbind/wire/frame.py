@@ -11,6 +11,10 @@ from collections import namedtuple
 
 from quecbind.wire.errors import FrameError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_PAYLOAD = 65526  # what QuecThing devices accept; the length field alone would allow 65530
 MAX_FRAME = 65539  # un-escaped, header included: the largest the length field can say
 
@@ -106,7 +110,10 @@ class FrameReader:
 
     def feed(self, data: bytes) -> "list[Frame]":
         """Takes what arrived and gives the frames it completed, oldest first."""
-        frames: "list[Frame]" = []
+        return list(self.each(data))
+
+    def each(self, data: bytes) -> "Iterator[Frame]":
+        """The same one by one: a `max_frame` that is set because of one counts for the next. To be taken to its end."""
         plain = self._plain
         end = self._end
         previous = self._previous
@@ -119,7 +126,9 @@ class FrameReader:
             elif plain is not None and not (byte == 0x55 and previous == 0xAA):
                 plain.append(byte)
                 if len(plain) == end:
-                    self._finish(plain, frames)
+                    whole = self._finish(plain)
+                    if whole is not None:
+                        yield whole
                     plain = None
                     byte = 0  # noqa: PLW2901 - a last AA must not pair with the AA of the next header
                 elif len(plain) == 2:
@@ -130,7 +139,6 @@ class FrameReader:
         self._plain = plain
         self._end = end
         self._previous = previous
-        return frames
 
     def _end_of(self, plain: bytearray) -> int:
         length = plain[0] << 8 | plain[1]
@@ -142,8 +150,9 @@ class FrameReader:
                 self.too_large = length + 4
             return 0
 
-    def _finish(self, plain: bytearray, frames: "list[Frame]") -> None:
+    def _finish(self, plain: bytearray) -> "Frame | None":
         try:
-            frames.append(_frame(plain[2:]))
+            return _frame(plain[2:])
         except FrameError:
             self.skipped_count += 1
+            return None

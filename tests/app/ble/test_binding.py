@@ -246,6 +246,24 @@ async def test_the_owner_leaves_and_the_device_forgets_the_key(tag: Tag) -> None
     await tag.bind(tag.scene.app)
 
 
+async def test_one_of_two_owners_leaves_the_device_to_the_other(signed_in: Scene) -> None:
+    async with tag_of(signed_in, "multi") as tag:
+        await tag.bind(signed_in.app)
+        bob = await another(signed_in)
+        tag.open_window()
+        key = await tag.bind(bob)
+        radio = await tag.air.app()
+
+        assert await unbind_ble_only(signed_in.app, radio, await tag.seen(radio)) == 1
+
+        assert (await signed_in.app.devices()).devices == ()
+        await tag.write(key)
+        assert await unbind_ble_only(bob, radio, await tag.seen(radio)) == 0
+        with pytest.raises(KeyRefusedError):
+            await tag.write(key)
+        await bob.close()
+
+
 async def test_a_device_that_does_not_take_the_credentials_stays_bound(tag: Tag) -> None:
     await tag.bind(tag.scene.app)
     tag.device.device._profile.save(bind_secret="0" * 16)

@@ -14,6 +14,7 @@ from quecbind.app.ble.radio import CONNECT_S, RadioError, Sighting
 from quecbind.app.ble.scan import MAX_FOUND, found_in, scan
 from quecbind.app.bounded import MAX_ANSWER
 from quecbind.app.errors import PairingError, PathLostError
+from quecbind.app.pairing import offer_of
 from quecbind.wire import ble_advertising, commands, frame, lan
 
 PK, DK = "p11abc", "aabbccddeeff"
@@ -68,6 +69,31 @@ def test_old_devices_without_flags_are_devices_too() -> None:
 
     assert device is not None
     assert (device.device_key, device.is_bindable, device.is_ble_only) == (DK, True, None)
+
+
+@pytest.mark.parametrize("device_key", [DK, DK.upper(), "861000000000001"])
+def test_how_an_old_device_writes_its_key_is_for_who_knows_it_to_say(device_key: str) -> None:
+    device = found_in(sighting(ble_advertising.manufacturer_data(PK, device_key, 0, 7)[:-2]))
+
+    assert device is not None
+    named = device.called(device_key)
+    assert named is not None
+    assert (named.device_key, named.address) == (device_key, "a")
+    assert device.called("0011") is None
+    assert device.called("no hex") is None
+    # When it pairs it writes it out, and that is the key to bind with.
+    offer = offer_of(device, lan.Pairing(True, PK, device_key, "0123456789ABCDEF"))
+    assert offer.device == named
+    assert named.called(device_key) == named
+    assert device_key == DK or named.called(device.device_key) is None
+
+
+def test_a_device_that_says_how_its_key_is_written_has_no_other() -> None:
+    device = found_in(sighting(FULL))
+
+    assert device is not None
+    assert device.called(DK) is device
+    assert device.called(DK.upper()) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"EC", b"\x4c\x00", FULL[:9]])
@@ -137,3 +163,31 @@ async def test_silence_is_asked_again_and_then_an_error() -> None:
             await asking.ask(commands.HELLO, b"", commands.RANDOM, tries=3, wait_s=0.0)
 
     assert len(radio.connection.written) == 3
+
+
+class SlowToJoin(Connection):
+    """Answers once it has joined the network."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__([answer])
+        self.has_joined = asyncio.Event()
+
+    async def indication(self) -> bytes:
+        await self.has_joined.wait()
+        return await super().indication()
+
+
+async def test_a_device_that_joins_its_network_first_and_answers_then_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quecbind.app.ble.exchange.ANSWER_S", 0.001)
+    radio = ListRadio()
+    answer = lan.provision_answer(PK, DK, "0123456789ABCDEF")
+    radio.connection = slow = SlowToJoin(frame.encode(1000, commands.PROVISION_ANSWER, answer))
+
+    giving = asyncio.create_task(pair(radio, "a", "home", "correct horse"))
+    await asyncio.wait([giving], timeout=0.1)  # all the tries of a question that is answered at once
+    slow.has_joined.set()
+
+    assert (await giving).bind_code == "0123456789ABCDEF"
+    assert len([piece for piece in slow.written if piece.startswith(b"\xaa\xaa")]) == 1, "it is not told to begin anew"

@@ -51,6 +51,17 @@ async def test_every_one_that_claims_to_be_it_is_tried(monkeypatch: pytest.Monke
     assert tried == ["fake", "real"]
 
 
+async def test_an_old_device_is_known_by_its_key_in_any_spelling() -> None:
+    data = ble_advertising.manufacturer_data(PK, DK, 0, 7)[:-2]
+    radio = ListRadio(Sighting("a", "", data, 0))
+    radio.connection.is_closed = True
+
+    with pytest.raises(PathLostError, match="closed"):
+        await BleWay(radio, PK, DK.upper(), Keys(the_key)).open()
+    with pytest.raises(PathLostError, match="not heard"):
+        await BleWay(radio, PK, DK[:-1], Keys(the_key)).open()
+
+
 async def test_nobody_there_is_a_lost_path() -> None:
     with pytest.raises(PathLostError):
         await BleWay(ListRadio(), PK, DK, Keys(the_key)).open()

@@ -604,6 +604,19 @@ async def test_reset_credentials_are_for_the_owner_alone(world) -> None:
     assert tag.secret not in repr(given)
 
 
+async def test_reset_credentials_are_for_the_last_owner_to_leave(world) -> None:
+    product, domain, ann, bob = await scene(world, bind_mode="multi")
+    tag = Tag(product)
+    await bind(world, domain, ann, tag)
+    await bind(world, domain, bob, tag)
+
+    assert await world.center.ownership.reset_credentials(ann, tag.pk, tag.dk) is None
+    assert await world.center.ownership.reset_credentials(bob, tag.pk, tag.dk) is None
+
+    await world.center.ownership.unbind(ann, tag.pk, tag.dk)
+    assert await world.center.ownership.reset_credentials(bob, tag.pk, tag.dk) is not None
+
+
 async def test_unbinding_with_reset_credentials_forgets_the_bind_secret(world) -> None:
     product, domain, ann, bob = await scene(world)
     tag = Tag(product)

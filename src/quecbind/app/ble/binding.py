@@ -16,13 +16,14 @@ from quecbind.app.ble.link import open_link
 from quecbind.app.ble.radio import Radio
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
-from quecbind.app.errors import NoBindCodeError, PairingError, WrongPinError
+from quecbind.app.errors import NoBindCodeError, PairingError, RefusedError, WrongPinError
 from quecbind.app.pairing import Step, silent
 from quecbind.wire import ble, commands, lan
 from quecbind.wire.errors import WireError
 
 TRIES = 4
 NO_RANDOM, CODE_REFUSED = 307, 309  # the vendor App's numbers
+_NO_CREDENTIALS = 5052
 _PAIRS = (
     (commands.AUTHENTICATE, commands.AUTHENTICATE_ANSWER),
     (commands.AUTHENTICATE_ANSWER, commands.AUTHENTICATE_SECOND_ANSWER),
@@ -32,13 +33,19 @@ _PAIRS = (
 async def unbind_ble_only(client: AppClient, radio: Radio, device: FoundBle) -> int:
     """Ends the user's control of a BLE-only device, there and at the platform; how many users still hold it.
 
-    The device first: one that was only given up at the platform would go on to take the old key.
+    The device first: one that was only given up at the platform would go on to take the old key. It is left alone while
+    others own it, for whom it keeps its key, and when the platform has nothing that it would take.
 
     Raises:
         PairingError: the device did not forget its owner; nothing has changed at the platform.
         RefusedError: the platform said no.
     """
-    credentials = await client.reset_credentials(device.product_key, device.device_key)
+    try:
+        credentials = await client.reset_credentials(device.product_key, device.device_key)
+    except RefusedError as refused:
+        if refused.code != _NO_CREDENTIALS:
+            raise
+        return await client.unbind(device.product_key, device.device_key)
     payload = ble.unbind(credentials.credentials, credentials.random)
     async with exchange(radio, device.address) as asking:
         said = await asking.ask(commands.UNBIND, payload, commands.UNBIND_ANSWER, tries=1)

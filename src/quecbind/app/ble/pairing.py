@@ -18,6 +18,7 @@ from quecbind.wire import ble_advertising, commands, lan
 from quecbind.wire.errors import WireError
 
 MAX_TRIES = 9
+JOIN_S = 20.0  # to a try: a device may join its network first and answer then
 _REFUSED = "the device refused: it takes no network, or not this one"
 
 
@@ -31,7 +32,8 @@ async def pair(
     """
     async with exchange(radio, address) as asking:
         request = lan.provision_request(ssid, password)
-        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER, tries=tries)
+        wait_s = None if ssid is None else JOIN_S
+        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER, tries=tries, wait_s=wait_s)
     pairing = _parsed(answer)
     if not pairing.effective:
         raise PairingError(_REFUSED)
@@ -53,7 +55,7 @@ async def pair_sealed(
         if ssid is None:
             return paired
         request = lan.provision_request(ssid, password)
-        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER)
+        answer = await asking.ask(commands.PROVISION, request, commands.PROVISION_ANSWER, wait_s=JOIN_S)
     if not _parsed(answer).effective:
         raise PairingError(_REFUSED)
     return paired

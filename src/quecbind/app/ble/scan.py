@@ -6,8 +6,8 @@ same one with what it said last: its bind window may have closed meanwhile.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 from quecbind.app.ble.radio import Radio, RadioError, Sighting
 from quecbind.app.errors import PairingError
@@ -20,7 +20,10 @@ MAX_FOUND = 1024
 
 @dataclass(frozen=True, slots=True)
 class FoundBle:
-    """A device nearby; `is_ble_only` is None where it does not say what it can talk over."""
+    """A device nearby; `is_ble_only` is None where it does not say what it can talk over.
+
+    Such an old device does not say either how its device key is written: `device_key` is one way to.
+    """
 
     product_key: str
     device_key: str
@@ -35,6 +38,14 @@ class FoundBle:
     @property
     def where(self) -> str:
         return self.address
+
+    def called(self, device_key: str) -> Self | None:
+        if device_key == self.device_key:
+            return self
+        if self.is_ble_only is not None:
+            return None
+        packed = ble_advertising.packed_digits(device_key)
+        return replace(self, device_key=device_key) if packed == self.device_key else None
 
 
 @dataclass(frozen=True, slots=True)

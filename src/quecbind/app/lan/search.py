@@ -7,6 +7,7 @@ the same device are both kept: whoever wants the device finds out which of them 
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from quecbind.wire import commands, frame, lan
 from quecbind.wire.errors import WireError
@@ -31,6 +32,9 @@ class FoundDevice:
     @property
     def where(self) -> str:
         return f"{self.address}:{self.port}"
+
+    def called(self, device_key: str) -> Self | None:
+        return self if device_key == self.device_key else None
 
 
 class Search:

@@ -191,11 +191,14 @@ class BleBinding(Binding):
         self._bound(request, outcome)
 
     async def reset_credentials(self, who: SignedIn, product_key: str, device_key: str) -> ResetCredentials | None:
-        """What makes the caller's BLE-only device forget its binding; None when it is not theirs or has no secret."""
+        """What makes the caller's BLE-only device forget its binding.
+
+        None when it is not theirs, not theirs alone (it would forget the others too), or has no secret.
+        """
 
         def look(tx: Tx) -> tuple[Product | None, Secret | None]:
             device = find_device(tx, product_key, device_key)
-            if tx.owners.get(row_of(device), who.uid) is None or device is None:
+            if device is None or [owner.uid for owner in tx.owners.of_device(device.id)] != [who.uid]:
                 return None, None
             return tx.products.get(device.product_key), tx.devices.bind_secret(device.id)
 
