@@ -149,6 +149,8 @@ class Profile:
             return False
         if device_key == self.default_device_key:
             return False
+        if device_key and device_key == own and not device_secret:
+            return True  # a script names it at every start; the secret it has got meanwhile is not to be lost
         self.save(device_key=device_key, device_secret=device_secret)
         self.trial_failed()
         return True
@@ -201,12 +203,17 @@ class Profile:
         secret = self._now("device_secret") if self.trial is None else ""
         if self._secret_forgotten and secret:
             return signing.reset_key(secret, self.device_key)
+        if self.device_secret or not self._owes_proof():
+            return None
+        return binascii.unhexlify(self.store.values["reset"]["key"])
+
+    def _owes_proof(self) -> bool:
         proof = self.store.values["reset"]
-        if proof is None or self.device_secret:
-            return None
-        if (proof["product_key"], proof["device_key"]) != (self.product_key, self.device_key):
-            return None
-        return binascii.unhexlify(proof["key"])
+        return proof is not None and (proof["product_key"], proof["device_key"]) == (self.product_key, self.device_key)
+
+    def _proved(self) -> "dict[str, Any]":
+        """What a new secret ends: the reset of this identity, not that of one the script may go back to."""
+        return {"reset": None} if self._owes_proof() else {}
 
     def drop_secret(self) -> None:
         """The Developer Center calls it dead."""
@@ -224,13 +231,15 @@ class Profile:
 
     def take_secret(self, device_secret: str) -> None:
         """A new secret; it ends a reset and proves the place on trial, all in one write."""
-        self.save(device_secret=device_secret, reset=None, **self._trial_changes())
+        changes = self._trial_changes()
+        changes.update(self._proved())
+        self.save(device_secret=device_secret, **changes)
         self.trial = None
         self._secret_forgotten = False
 
     def replace_secret(self, device_secret: str) -> None:
         """Another secret for the next log-in, at this place."""
-        self.save(device_secret=device_secret, reset=None)
+        self.save(device_secret=device_secret, **self._proved())
         self._secret_forgotten = False
 
     def trial_worked(self) -> None:

@@ -258,6 +258,21 @@ def test_the_proof_is_for_the_identity_that_held_the_secret() -> None:
     assert bench.connect().user_name is None
 
 
+@pytest.mark.parametrize("what", ["enrols", "gets another secret"])
+def test_a_proof_waits_while_the_script_uses_another_device_key(what: str) -> None:
+    bench = Bench()
+    reset(bench)
+
+    bench.profile.set_device("OTHER", "")
+    if what == "enrols":
+        bench.profile.take_secret(NEW_DS)
+    else:
+        bench.profile.replace_secret(NEW_DS)
+    bench.profile.set_device("", "")
+
+    signing.verify_reset_user_name(bench.connect().user_name or b"", signing.reset_key(DS, DK))
+
+
 def test_reset_after_the_trying_has_ended_tries_again() -> None:
     bench = Bench()
     bench.agent.start()

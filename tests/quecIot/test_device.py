@@ -348,6 +348,14 @@ def test_set_dk_ds(bench: Bench, own: str, dk: str, ds: str, result: bool) -> No
         assert bench.device.get_dk_ds() == ((own, NEW_DS) if own else None)
 
 
+def test_a_device_key_that_is_named_again_at_every_start_keeps_the_secret_it_got(bench: Bench) -> None:
+    bench.device.set_dk_ds("own1", DS)
+
+    assert bench.device.set_dk_ds("own1", "") is True
+
+    assert bench.device.get_dk_ds() == ("own1", DS)
+
+
 def test_the_environments_server_wins_and_the_scripts_is_kept() -> None:
     bench = Bench(QUECIOT_SERVER="mqtt://127.0.0.1:18830")
     bench.device.init()

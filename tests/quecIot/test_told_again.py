@@ -69,13 +69,13 @@ CHANGES: dict[str, Callable[[Device], bool]] = {
     "another device key": lambda device: device.set_dk_ds("OTHER", DS),
     "another device key without a secret": lambda device: device.set_dk_ds("OTHER", ""),
     "another device secret": lambda device: device.set_dk_ds("OWN", NEW_DS),
-    "no device secret": lambda device: device.set_dk_ds("OWN", ""),
     "the default device key": lambda device: device.set_dk_ds("", ""),
 }
 NO_CHANGES: dict[str, Callable[[Device], bool]] = {
     "the same server": lambda device: device.set_server(1, "center.example:1883"),
     "the same product": lambda device: device.set_productinfo(PK, PS),
     "the same device key and secret": lambda device: device.set_dk_ds("OWN", DS),
+    "the same device key without a secret": lambda device: device.set_dk_ds("OWN", ""),
     "another lifetime": lambda device: device.set_setting("setLifetime", "lifetime", 60),
     "a version": lambda device: device.set_setting("setSoftVersion", "soft_version", "1"),
     "a component": lambda device: device.set_mcu_version("MCU1", "1"),

@@ -121,6 +121,21 @@ async def test_what_is_sent_to_a_device_over_its_limit_goes_out(site: Site) -> N
     assert frame.decode(packet.payload).command == commands.CONFIGURE
 
 
+@pytest.mark.parametrize("limit", [{"message_rate": 1, "message_burst": 1}, {"max_messages_per_day": 1}])
+async def test_a_device_that_sends_too_much_can_still_be_bound(site: Site, limit: dict[str, int]) -> None:
+    await site.start(**limit)
+    device = await site.online(await site.enrolled())
+    device.send(site.report(1), site.report(2))
+    await packets(device, 3)
+
+    code = frame.encode(3, commands.BIND_CODE, ttlv.encode([(11, b"0123456789ABCDEF")]))
+    device.send(mqtt.Publish(f"q/2/d/{site.client_id('D1')}/sys", code, 1, False, False, 3))
+
+    assert await packets(device, 1) == ([3], [])
+    shown = await site.world.center.operators.device(site.product.product_key, "D1")
+    assert shown.bind_window_end_at is not None
+
+
 async def test_the_first_use_of_a_secret_counts_even_when_the_message_does_not(site: Site) -> None:
     await site.start(message_rate=1, message_burst=1)
     device = await site.open()

@@ -141,6 +141,8 @@ USED = Window(RIGHT, NOW + 60_000, NOW)
         (USED, Window(RIGHT, NOW + 60_000, NOW + 3000), True),
         (USED, Window(RIGHT, NOW + 65_000, NOW + 5001), True),  # seconds are whole, and the frame took its time
         (USED, Window(RIGHT, NOW + 65_001, NOW + 5002), False),  # runs on for longer: set anew
+        (USED, Window(RIGHT, NOW + 45_000, NOW + 3000), True),  # the first report was late
+        (USED, Window(RIGHT, NOW + 44_999, NOW + 3000), False),  # ends sooner: set anew for a shorter time
         (USED, Window(RIGHT, NOW + 60_001, NOW + 1), False),  # all its time is left: set anew
         (USED, Window(WRONG, NOW + 60_000, NOW + 3000), False),
         (None, Window(RIGHT, NOW + 60_000, NOW + 3000), False),

@@ -1,6 +1,6 @@
 """Token buckets: bursts, refilling, the day, and clocks that are set back."""
 
-from quecbind.center.domain.rates import MessageRate, Rates, TooFast
+from quecbind.center.domain.rates import RESERVED_AT_ONCE, RESERVED_PER_DAY, MessageRate, Rates, TooFast
 
 NOW = 1_000_000.0 * 86_400  # midnight
 
@@ -93,3 +93,30 @@ def test_a_meter_survives_a_clock_that_is_set_back() -> None:
 
     assert rate.take(meter, NOW - 3600) == TooFast("message_rate", is_told=True)
     assert rate.take(meter, NOW - 3599) is None
+
+
+def test_what_else_a_device_sends_leaves_room_for_bind_codes() -> None:
+    rate = MessageRate(1, 1, 1000)
+    meter = rate.meter(NOW)
+    for second in range(60):
+        rate.take(meter, NOW + second)
+        rate.take(meter, NOW + second)
+
+    codes = [rate.take(meter, NOW + 59, is_bind_code=True) for _ in range(RESERVED_AT_ONCE + 1)]
+
+    assert codes == [None] * RESERVED_AT_ONCE + [TooFast("message_rate", is_told=False)]
+    # What was used of it comes back before anything else is heard.
+    assert rate.take(meter, NOW + 59 + RESERVED_AT_ONCE) is not None
+    assert rate.take(meter, NOW + 60 + RESERVED_AT_ONCE) is None
+
+
+def test_bind_codes_are_heard_after_the_messages_of_the_day_are_used_up() -> None:
+    rate = MessageRate(1000, 1000, 2)
+    meter = rate.meter(NOW)
+    for _ in range(3):
+        rate.take(meter, NOW)
+
+    codes = [rate.take(meter, NOW + 1, is_bind_code=True) for _ in range(RESERVED_PER_DAY + 1)]
+
+    assert codes == [None] * RESERVED_PER_DAY + [TooFast("messages_per_day", is_told=False)]
+    assert rate.take(meter, NOW + 1) == TooFast("messages_per_day", is_told=False)

@@ -256,12 +256,12 @@ class AccessServer:
         for connection, _ in arrivals:
             connection.settle(now)
 
-    def take_message(self, entry: DeviceEntry) -> TooFast | None:
+    def take_message(self, entry: DeviceEntry, *, is_bind_code: bool = False) -> TooFast | None:
         """Count a message of a device; says when it is one too many."""
         now = self.clock.now()
         if entry.meter is None:
             entry.meter = self._message_rate.meter(now)
-        too_fast = self._message_rate.take(entry.meter, now)
+        too_fast = self._message_rate.take(entry.meter, now, is_bind_code=is_bind_code)
         if too_fast is not None:
             limit = "max_messages_per_day" if too_fast.limit == "messages_per_day" else "message_rate"
             self.counters.limited_count_by_limit[limit] += 1

@@ -25,8 +25,10 @@ REPEAT_MS = 120_000
 WAN, LAN, BLE = 1, 2, 4
 _CAPABILITIES = 15
 
-# How much later the end of a window may seem when it is told again: seconds left are whole, and frames take their time.
+# How much later or earlier the end of a window may seem when it is told again: seconds left are whole, and frames
+# take their time; the first may have taken more of it, for the connection was not well.
 TOLD_AGAIN_MS = 5000
+TOLD_LATE_MS = 15_000
 
 _NO_MAC = bytes(32)
 _BIND_CODE = re.compile(r"[0-9A-F]{16}")
@@ -103,13 +105,13 @@ def is_told_again(used: Window | None, told: Window) -> bool:
     """Whether the first report on a connection is of the window that was used already.
 
     A device that has not heard that its report arrived (the connection was lost) tells it on the next one, with the
-    time that is left of it. What is set anew runs for longer.
+    time that is left of it. What is set anew ends at another time.
     """
     return (
         used is not None
         and hmac.compare_digest(used.code_mac, told.code_mac)
         and told.end_ms - told.opened_ms < used.end_ms - used.opened_ms
-        and told.end_ms <= used.end_ms + TOLD_AGAIN_MS
+        and used.end_ms - TOLD_LATE_MS <= told.end_ms <= used.end_ms + TOLD_AGAIN_MS
     )
 
 

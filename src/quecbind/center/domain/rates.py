@@ -13,6 +13,9 @@ from quecbind.center.domain.limits import PushLimits, SlidingCounter
 
 TELL_AGAIN_S = 60.0
 DAY_S = 86_400
+# What only bind codes may use: a device that sends too much can still be bound.
+RESERVED_AT_ONCE = 10
+RESERVED_PER_DAY = 100
 _PACE_S = 10
 
 
@@ -100,7 +103,10 @@ class TooFast:
 
 
 class MessageRate:
-    """How many messages a device may send: so many a second after a burst, and so many a day (UTC)."""
+    """How many messages a device may send: so many a second after a burst, and so many a day (UTC).
+
+    A few more of each are kept back for bind codes, so that what else a device sends never takes the place of one.
+    """
 
     def __init__(self, rate: float, burst: float, max_per_day: int) -> None:
         self._rate = rate
@@ -109,18 +115,18 @@ class MessageRate:
 
     def meter(self, now: float) -> Meter:
         """Of a device that has sent nothing yet."""
-        return Meter(self._burst, now)
+        return Meter(self._burst + RESERVED_AT_ONCE, now)
 
-    def take(self, meter: Meter, now: float) -> TooFast | None:
+    def take(self, meter: Meter, now: float, *, is_bind_code: bool = False) -> TooFast | None:
         """None when the device may send one more message, which is counted then. `now` is UTC seconds."""
-        meter.tokens = refilled(meter.tokens, meter.at, now, self._rate, self._burst)
+        meter.tokens = refilled(meter.tokens, meter.at, now, self._rate, self._burst + RESERVED_AT_ONCE)
         meter.at = now
         day = int(now // DAY_S)
         if day != meter.day:
             meter.day, meter.day_count = day, 0
-        if meter.day_count >= self._max_per_day:
+        if meter.day_count >= self._max_per_day + (RESERVED_PER_DAY if is_bind_code else 0):
             return TooFast("messages_per_day", _tell(meter, now))
-        if meter.tokens < 1.0:
+        if meter.tokens < (1.0 if is_bind_code else 1.0 + RESERVED_AT_ONCE):
             return TooFast("message_rate", _tell(meter, now))
         meter.tokens -= 1.0
         meter.day_count += 1
