@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from quecbind import __version__
 from quecbind.app.errors import AppError, NoPathError, PathLostError, RefusedError, UnreachableError
-from quecbind.cli import app, audit, bench, decode, demo, device, domain, key, product, serve, user
+from quecbind.cli import app, audit, backup, bench, decode, demo, device, domain, key, product, serve, user
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, USAGE, CommandError
 
-_COMMANDS = (serve, product, domain, user, key, device, audit, app, decode, demo, bench)
+_COMMANDS = (serve, product, domain, user, key, device, audit, backup, app, decode, demo, bench)
 _INTERRUPTED = 130
 
 
