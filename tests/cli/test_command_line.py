@@ -104,6 +104,21 @@ def test_each_way_to_fail_has_its_exit_code(
     assert shown in capsys.readouterr().err
 
 
+def test_output_that_finds_no_room_is_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "quecbind.cli", "decode", "000a0001"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == REFUSED
+    assert done.stderr == "quecbind: the output cannot be written: No space left on device\n"
+
+
 def test_a_missing_part_of_ours_is_a_bug_and_not_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> str:
         raise ModuleNotFoundError("no quecbind.gone", name="quecbind.gone")

@@ -1,12 +1,11 @@
 """`quecbind backup`: the database of a Developer Center as one file, while it runs or not."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_json
 from quecbind.cli.outcome import DONE, REFUSED, CommandError
-from quecbind.cli.output import print_json
+from quecbind.cli.output import print_json, show_progress
 
 
 def register(subparsers: Subparsers) -> None:
@@ -27,17 +26,10 @@ def run(args: argparse.Namespace) -> int:
     from quecbind.center.services.errors import StorageError  # noqa: PLC0415
     from quecbind.center.storage.backup import back_up  # noqa: PLC0415
 
-    def progress(copied: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{copied * 100 // max(total, 1)} % of {args.data}", end="", file=sys.stderr, flush=True)
-
     try:
-        back_up(args.data, args.file, progress)
+        back_up(args.data, args.file, lambda copied, total: show_progress(copied, total, "pages"))
     except StorageError as error:
         raise CommandError(REFUSED, str(error)) from None
-    finally:
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
     size = args.file.stat().st_size
     if args.json:
         print_json({"file": str(args.file), "size": size})
