@@ -320,6 +320,14 @@ def test_reading_does_not_make_a_data_directory(command: Command) -> None:
     assert not command.data.exists()
 
 
+def test_reading_does_not_make_a_developer_center_in_a_directory_that_is_there(command: Command) -> None:
+    command.data.mkdir()
+
+    assert command.run("product", "list")[0] == REFUSED
+
+    assert list(command.data.iterdir()) == []
+
+
 def test_a_lost_master_key_is_said_to_be_lost(command: Command) -> None:
     command.json("product", "create", "Lamp")
     (command.data / "master.key").unlink()

@@ -64,7 +64,18 @@ def test_every_command_that_answers_speaks_json(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["product"], ["product", "create"], ["decode"], ["app", "pair", "--seconds", "-1"]]
+    "arguments",
+    [
+        *([], ["nonsense"], ["product"], ["product", "create"], ["decode"], ["app", "pair", "--seconds", "-1"]),
+        ["device", "run", "examples/lamp.py", "--dk", "a b"],
+        [
+            "app",
+            "login",
+            "--url",
+            "lamps.example",
+            *("--domain", "d", "--domain-secret", "s", "--email", "e", "--password", "p"),
+        ],
+    ],
 )
 def test_what_cannot_be_parsed_is_a_usage_error(arguments: list[str]) -> None:
     assert cli.main(arguments) == USAGE

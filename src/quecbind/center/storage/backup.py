@@ -28,7 +28,7 @@ def back_up(data_dir: Path, target: Path, progress: Callable[[int, int], None]) 
     """
     database = data_dir / DATABASE_NAME
     if not database.is_file():
-        raise StorageError(f"there is no Developer Center in {data_dir}")
+        raise StorageError(f"there is no Developer Center in {data_dir}: is --data right?")
     new = target.with_name(target.name + ".new")
     try:
         if target.exists():
