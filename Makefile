@@ -10,8 +10,9 @@ TABLE ?= # --table-file=PATH writes the table of attack, faults, model or openap
 .DEFAULT_GOAL := demo
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "setting up $(VENV), once; this takes a minute or so"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## a device is enrolled, found, bound, reset: the main job on this machine

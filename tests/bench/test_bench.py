@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_binding_is_measured_from_the_device_to_the_users_list() -> None:
     assert result["rounds"] == 3
     for name in ("from_bindcodeSet_ms", "from_0x00B5_sent_ms", "0x00B5_to_PUBACK_ms"):
         assert 0 < result[name]["median"] <= result[name]["max"]
+
+
+def test_figures_are_shown_to_people_by_name() -> None:
+    done = run_command("bench", "bind", "--rounds", "1")
+
+    assert re.search(
+        r"^0x00B5 to PUBACK ms  median [\d.]+, p10 [\d.]+, p90 [\d.]+, max [\d.]+$", done.stdout, re.MULTILINE
+    )
 
 
 def test_the_end_of_a_right_is_measured_for_each_way_to_end_it_over_each_way_to_hear_it() -> None:

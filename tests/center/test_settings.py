@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quecbind.center.domain.limits import Limits
-from quecbind.center.settings import Settings, SettingsError, add_flags, load
+from quecbind.center.settings import Settings, SettingsError, add_flags, load, strange_variables
 
 
 def parse(*arguments: str) -> dict[str, object]:
@@ -44,6 +44,33 @@ def test_every_setting_is_a_flag_and_a_variable() -> None:
         name = field.name.removesuffix("_s")
         assert "--" + name.replace("_", "-") in help_text
         assert f"QUECBIND_{name.upper()}" in help_text
+
+
+def test_the_help_shows_what_kind_of_value_is_wanted() -> None:
+    parser = argparse.ArgumentParser()
+
+    add_flags(parser)
+
+    shown = " ".join(parser.format_help().split())
+    for flag in (
+        *("--max-guesses-per-user N", "--log-in-time S", "--smtp-port PORT", "--tls-key FILE", "--data DIR"),
+        "--mqtts-client-cert required|optional",
+    ):
+        assert f"[{flag}]" in shown
+
+
+def test_a_variable_that_is_no_setting_is_found_and_those_of_other_commands_are_not() -> None:
+    environ = {
+        "QUECBIND_MAX_GUESES_PER_USER": "1",
+        "QUECBIND_MAX_GUESSES_PER_USER": "1",
+        "QUECBIND_LOG_IN_TIME": "9",
+        "QUECBIND_APP_URL": "u",
+        "QUECBIND_WIFI_PASSWORD": "w",
+        "QUECBIND_MASTER_KEY": "k",
+        "HOME": "/",
+    }
+
+    assert strange_variables(environ) == ["QUECBIND_MAX_GUESES_PER_USER"]
 
 
 def test_a_flag_wins_over_its_variable() -> None:

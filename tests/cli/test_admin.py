@@ -194,6 +194,27 @@ def test_an_import_file_that_makes_no_sense_is_a_usage_error(
     assert sentence in command.err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [({"product_key": "p9zzzz"}, "device 2101: there is no product"), ({"device_key": "D 1"}, "$[2100].device_key")],
+)
+def test_an_import_that_is_refused_midway_says_where_in_the_file_and_what_is_in(
+    command: Command, tmp_path: Path, wrong: dict[str, str], sentence: str
+) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    rows = [{"product_key": product_key, "device_key": f"D{n:04d}"} for n in range(2500)]
+    rows[2100] |= wrong
+    file = tmp_path / "devices.json"
+    file.write_text(json.dumps(rows))
+
+    code, _ = command.run("device", "import", str(file))
+
+    assert code == REFUSED
+    assert "the first 2000 of 2500 devices are in" in command.err
+    assert sentence in command.err
+    assert command.json("product", "show", product_key)["device_count"] == 2000
+
+
 def test_more_than_one_page_is_listed_whole(command: Command, tmp_path: Path) -> None:
     product_key = command.json("product", "create", "Lamp")["product_key"]
     file = tmp_path / "devices.json"
@@ -297,6 +318,14 @@ def test_reading_does_not_make_a_data_directory(command: Command) -> None:
     assert code == REFUSED
     assert "no Developer Center" in command.err
     assert not command.data.exists()
+
+
+def test_reading_does_not_make_a_developer_center_in_a_directory_that_is_there(command: Command) -> None:
+    command.data.mkdir()
+
+    assert command.run("product", "list")[0] == REFUSED
+
+    assert list(command.data.iterdir()) == []
 
 
 def test_a_lost_master_key_is_said_to_be_lost(command: Command) -> None:

@@ -64,7 +64,18 @@ def test_every_command_that_answers_speaks_json(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["product"], ["product", "create"], ["decode"], ["app", "pair", "--seconds", "-1"]]
+    "arguments",
+    [
+        *([], ["nonsense"], ["product"], ["product", "create"], ["decode"], ["app", "pair", "--seconds", "-1"]),
+        ["device", "run", "examples/lamp.py", "--dk", "a b"],
+        [
+            "app",
+            "login",
+            "--url",
+            "lamps.example",
+            *("--domain", "d", "--domain-secret", "s", "--email", "e", "--password", "p"),
+        ],
+    ],
 )
 def test_what_cannot_be_parsed_is_a_usage_error(arguments: list[str]) -> None:
     assert cli.main(arguments) == USAGE
@@ -102,6 +113,21 @@ def test_each_way_to_fail_has_its_exit_code(
 
     assert cli.main(["decode", "0009"]) == exit_code
     assert shown in capsys.readouterr().err
+
+
+def test_output_that_finds_no_room_is_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "quecbind.cli", "decode", "000a0001"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == REFUSED
+    assert done.stderr == "quecbind: the output cannot be written: No space left on device\n"
 
 
 def test_a_missing_part_of_ours_is_a_bug_and_not_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from quecbind.cli.output import cell, print_fields, print_json, print_table
+from quecbind.cli.output import cell, print_fields, print_json, print_table, show_progress
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,16 @@ def test_fields_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str])
     print_fields({"name": "x", "nothing": None, "empty": []})
 
     assert capsys.readouterr().out == "name  x\n"
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_progress(1, 2, "pages")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+
+    show_progress(1, 2, "pages")
+    show_progress(2, 2, "pages")
+
+    assert capsys.readouterr().err == "\r1 of 2 pages\r2 of 2 pages\n"

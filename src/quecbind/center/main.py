@@ -311,7 +311,10 @@ def _connections_possible(settings: Settings) -> int:
     possible = max(min(settings.max_connections, allowed - spare), 1)
     if possible < settings.max_connections:
         # Better to refuse a connection than to have no file left for the database.
-        logger.info("serve.few_files max_connections=%d hard_limit=%d", possible, hard)
+        logger.info(
+            "serve.few_files max_connections=%d hard_limit=%d: for all %d raise the limit of open files to %d",
+            *(possible, hard, settings.max_connections, wanted),
+        )
     return possible
 
 

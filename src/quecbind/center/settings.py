@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from quecbind.center.domain.addresses import Network
 from quecbind.center.domain.limits import HistoryLimits, Limits, PushLimits
@@ -22,6 +22,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?)*"
 )
+
+
+_OF_OTHER_COMMANDS = ("QUECBIND_APP_", "QUECBIND_WIFI_", "QUECBIND_MASTER_KEY")
 
 
 class SettingsError(ValueError):
@@ -364,13 +367,14 @@ def _options() -> Iterator[tuple[str, object, _Option]]:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give `parser` one flag per setting. Values stay text, absent flags stay out: `load` judges them."""
+    kinds = get_type_hints(Settings)
     for name, default, option in _options():
         shown = "" if default is None or default == () else f"; default: {default}"
         parser.add_argument(
             _flag(name),
             dest=name,
             default=argparse.SUPPRESS,
-            metavar=_metavar(name),
+            metavar=_metavar(name, kinds[name]),
             help=f"{option.meaning}{shown} [{_variable(name)}]",
         )
 
@@ -400,6 +404,16 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
     return Settings(**chosen)
 
 
+def strange_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none: a misspelt one would leave a limit at its default unsaid."""
+    known = {_variable(name) for name, _, _ in _options()}
+    return sorted(
+        name
+        for name in environ
+        if name.startswith("QUECBIND_") and name not in known and not name.startswith(_OF_OTHER_COMMANDS)
+    )
+
+
 def _flag(name: str) -> str:
     return "--" + name.removesuffix("_s").replace("_", "-")
 
@@ -408,6 +422,14 @@ def _variable(name: str) -> str:
     return "QUECBIND_" + name.removesuffix("_s").upper()
 
 
-def _metavar(name: str) -> str:
-    last = name.removesuffix("_s").rsplit("_", 1)[-1]
-    return {"data": "DIR", "cert": "FILE", "key": "FILE", "ca": "FILE"}.get(last, last.upper())
+def _metavar(name: str, kind: object) -> str:
+    """What stands for the value in the help: a choice's choices, and S for seconds, N for other numbers."""
+    if choices := get_args(kind):
+        return "|".join(choices) if get_origin(kind) is Literal else _metavar(name, choices[0])
+    if name.endswith("port"):
+        return "PORT"
+    if kind is int:
+        return "S" if name.endswith("_s") else "N"
+    return {"data": "DIR", "cert": "FILE", "key": "FILE", "ca": "FILE"}.get(
+        name.rsplit("_", 1)[-1], name.rsplit("_", 1)[-1].upper()
+    )

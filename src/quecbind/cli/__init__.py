@@ -5,16 +5,17 @@ they run, and a part that is not installed ends them with a sentence that says h
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from quecbind import __version__
 from quecbind.app.errors import AppError, NoPathError, PathLostError, RefusedError, UnreachableError
-from quecbind.cli import app, audit, bench, decode, demo, device, domain, key, product, serve, user
+from quecbind.cli import app, audit, backup, bench, decode, demo, device, domain, key, product, serve, user
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, USAGE, CommandError
 
-_COMMANDS = (serve, product, domain, user, key, device, audit, app, decode, demo, bench)
+_COMMANDS = (serve, product, domain, user, key, device, audit, backup, app, decode, demo, bench)
 _INTERRUPTED = 130
 
 
@@ -42,12 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(USAGE, _missing_part(error.name or "", args.command))
     except BrokenPipeError:
-        # The reader has gone; what is still in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return REFUSED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _discard_output()
+        return _fail(REFUSED, f"the output cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
+
+
+def _discard_output() -> None:
+    # Nobody takes it; what is still in the buffer must not fail again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(exit_code: int, sentence: str) -> int:

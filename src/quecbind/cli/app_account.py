@@ -58,6 +58,8 @@ def signed_in(args: argparse.Namespace, act: "Callable[[AppClient], Awaitable[T]
     missing = [f"{flag} ({variable})" for dest, flag, variable, _, _ in _CREDENTIALS if not values[dest]]
     if missing:
         raise CommandError(USAGE, f"missing: {', '.join(missing)}")
+    if not values["url"].startswith(("http://", "https://")):
+        raise CommandError(USAGE, f"--url must begin with http:// or https://, not {values['url']!r}")
     password = password_of(args.password, f"Password for {values['email']}: ")
 
     for talkative in ("httpx", "httpcore"):  # of every request they tell the URL, and some have a share code in it

@@ -96,8 +96,12 @@ def _show(result: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(result)
     else:
-        print_fields(result)
+        print_fields({name: _as_text(value) for name, value in result.items()})
     return DONE
+
+
+def _as_text(value: object) -> object:
+    return ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
 
 
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:

@@ -20,6 +20,7 @@ from quecbind.cli.bench import spread
 from quecbind.cli.bench_center import start_center
 from quecbind.cli.center_api import ask
 from quecbind.cli.children import ChildError, Children
+from quecbind.cli.output import show_progress
 from quecbind.wire import commands, frame, mqtt, signing, ttlv
 
 _DEVICE_KEY, _BARE_DEVICE_KEY = "BENCH1", "BENCH2"
@@ -81,6 +82,7 @@ async def _rounds(
         if number >= _WARM_UP_ROUNDS:
             times_ms.append(took_ms)
         await app.unbind(product_key, device_key)
+        show_progress(number + 1, round_count + _WARM_UP_ROUNDS, "rounds")
     return times_ms
 
 

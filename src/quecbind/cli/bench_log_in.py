@@ -16,6 +16,7 @@ from typing import Any
 from quecbind.cli.bench_center import start_center
 from quecbind.cli.center_api import ask
 from quecbind.cli.children import ChildError, Children
+from quecbind.cli.output import show_progress
 
 # The fleet of lg.c and auth.c.
 _PRODUCT_KEY, _PRODUCT_SECRET = "p111AB", "UFNTRUNSRVQwMTIz"
@@ -80,6 +81,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
                     measured = await _round(plan, server)
                     if number:
                         rounds[server.name].append(measured)
+                show_progress(number + 1, plan.round_count + 1, "rounds")
         finally:
             if mosquitto is not None:
                 mosquitto[0].terminate()

@@ -26,6 +26,7 @@ from quecbind.cli.bench_bind import make_product_and_user
 from quecbind.cli.bench_center import start_center
 from quecbind.cli.center_api import ask
 from quecbind.cli.children import ChildError, Children
+from quecbind.cli.output import show_progress
 from quecbind.wire import commands, frame, mqtt, signing, ttlv
 
 _DEVICE_KEY = "BENCH3"
@@ -183,6 +184,7 @@ async def _rounds(way: "_Unbind | _Revoke", device: "_Device", round_count: int)
         if number >= _WARM_UP_ROUNDS:
             for times, end in zip((v1_ms, v2_ms, http_ms), (*ends, refused_at), strict=True):
                 times.append((end - began_at) * 1000)
+        show_progress(number + 1, round_count + _WARM_UP_ROUNDS, f"rounds of {way.name}")
     return {
         f"{way.name}_to_last_byte_v1_ms": _spread(v1_ms),
         f"{way.name}_to_last_byte_v2_ms": _spread(v2_ms),

@@ -186,8 +186,10 @@ class _BusyError(Exception):
 
 
 def _with_api(data: Path, work: Callable[[OperatorApi], Awaitable[T]], may_create: bool) -> T:
-    if not may_create and not data.is_dir():
-        raise CommandError(REFUSED, f"there is no Developer Center in {data}")
+    from quecbind.center.storage.directory import DATABASE_NAME  # noqa: PLC0415 - slow to load for a mere --help
+
+    if not may_create and not (data / DATABASE_NAME).exists() and not _is_locked(data):
+        raise CommandError(REFUSED, f"there is no Developer Center in {data}: is --data right?")
     deadline = time.monotonic() + _WAIT_S
     while True:
         try:

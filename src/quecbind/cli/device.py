@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from quecbind.cli import device_run
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json
 from quecbind.cli.center_api import ask, ask_pages, path
 from quecbind.cli.outcome import DONE, USAGE, CommandError
-from quecbind.cli.output import print_fields, print_json, print_table
+from quecbind.cli.output import print_fields, print_json, print_table, show_progress
 
 _COLUMNS = ("product_key", "device_key", "state", "is_online", "epoch", "last_online_at", "last_address")
 _MAX_IMPORT = 1000
+_PLACE = re.compile(r"(\$\[|\bdevice )([0-9]+)(?=[]:])")
 
 
 def register(subparsers: Subparsers) -> None:
@@ -111,13 +113,27 @@ def run_import(args: argparse.Namespace) -> int:
     devices = _read_list(args.file)
     total = {"imported_count": 0, "known_count": 0}
     for start in range(0, len(devices), _MAX_IMPORT):
-        result = ask(args.data, "POST", "/devices/import", devices[start : start + _MAX_IMPORT])
+        piece = devices[start : start + _MAX_IMPORT]
+        try:
+            result = ask(args.data, "POST", "/devices/import", piece)
+        except CommandError as error:
+            raise _at(start, len(devices), error) from None
+        if len(devices) > _MAX_IMPORT and not args.json:
+            show_progress(start + len(piece), len(devices), "devices")
         total = {name: number + result[name] for name, number in total.items()}
     if args.json:
         print_json(total)
     else:
         print(f"{total['imported_count']} devices are new, {total['known_count']} were known already")
     return DONE
+
+
+def _at(start: int, count: int, error: CommandError) -> CommandError:
+    """The error about a piece of the file as one about the file: places counted from its beginning, and what is in."""
+    sentence = _PLACE.sub(lambda found: f"{found[1]}{int(found[2]) + start}", error.sentence)
+    if start:
+        sentence = f"the first {start} of {count} devices are in, the others are not: {sentence}"
+    return CommandError(error.exit_code, sentence, error.code)
 
 
 def _read_list(name: str) -> list[Any]:

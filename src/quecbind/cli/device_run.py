@@ -23,6 +23,7 @@ from typing import Any, TextIO
 from quecbind.cli.arguments import Subparsers, add_command, port, port_or_any, seconds
 from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
 from quecbind.testing import quecpython
+from quecIot._options import is_device_key
 
 # flag, variable of quecIot, type, metavar, help
 _OPTIONS = (
@@ -98,6 +99,8 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.script.is_file():
         raise CommandError(USAGE, f"there is no script {args.script}")
+    if args.QUECIOT_DK is not None and not is_device_key(args.QUECIOT_DK):
+        raise CommandError(USAGE, f"--dk must be 1 to 16 letters and digits, not {args.QUECIOT_DK!r}")
     for _, variable, _, _, _ in _OPTIONS:
         if getattr(args, variable) is not None:
             os.environ[variable] = str(getattr(args, variable))

@@ -1,6 +1,7 @@
 """What commands print on stdout: one JSON document for programs, or aligned text for people."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty
     widths = [max(len(line[at]) for line in table) for at in range(len(columns))]
     for line in table:
         print("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_progress(done: int, total: int, what: str) -> None:
+    """How far long work is, on stderr: one line that is always up to date on a terminal, nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total} {what}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
 
 def cell(value: object, name: str = "") -> str:

@@ -10,6 +10,8 @@ from quecbind.center.settings import Settings, SettingsError
 from quecbind.cli.arguments import Subparsers, add_command
 from quecbind.cli.outcome import DONE, REFUSED, USAGE, CommandError
 
+logger = logging.getLogger(__name__)
+
 EXAMPLE = """quecbind serve --data data
 quecbind serve --data data --host 0.0.0.0 --lan-host 192.168.1.10
 quecbind serve --data data --mqtts-port 8883 --tls-cert chain.pem --tls-key key.pem"""
@@ -17,7 +19,9 @@ quecbind serve --data data --mqtts-port 8883 --tls-cert chain.pem --tls-key key.
 
 def register(subparsers: Subparsers) -> None:
     """Add `serve` to the command line."""
-    settings.add_flags(add_command(subparsers, "serve", "run a Developer Center", EXAMPLE, run))
+    parser = add_command(subparsers, "serve", "run a Developer Center", EXAMPLE, run)
+    parser.usage = "%(prog)s [--SETTING VALUE ...]"
+    settings.add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +47,8 @@ def _serve(chosen: Settings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for name in settings.strange_variables(os.environ):
+        logger.warning("serve.strange_variable name=%s: no setting has this name, it changes nothing", name)
     for chatty in ("uvicorn", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:

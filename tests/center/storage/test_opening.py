@@ -123,6 +123,40 @@ async def test_database_with_a_broken_header_is_told_clearly(tmp_path) -> None:
         open_storage(tmp_path)
 
 
+async def test_database_that_cannot_be_opened_is_not_said_to_need_a_backup(tmp_path) -> None:
+    await open_storage(tmp_path).close()
+    (tmp_path / "quecbind.db-wal").mkdir()
+
+    with pytest.raises(StartError, match="cannot be read .*who may write the directory") as raised:
+        open_storage(tmp_path)
+
+    assert "backup" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["master.key", "quecbind.db"])
+async def test_file_that_others_can_read_is_warned_of(tmp_path, name, caplog) -> None:
+    await open_storage(tmp_path).close()
+    assert "open_to_others" not in caplog.text
+    (tmp_path / name).chmod(0o644)
+
+    await open_storage(tmp_path).close()
+
+    assert f"directory.open_to_others file={tmp_path / name}: chmod 600 it" in caplog.messages
+
+
+async def test_a_database_that_begins_empty_is_said_to(tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    await open_storage(tmp_path).close()
+    await open_storage(tmp_path).close()
+    (tmp_path / "quecbind.db").unlink()
+
+    await open_storage(tmp_path).close()
+
+    first, again = [record for record in caplog.records if record.message.startswith("directory.new")]
+    assert (first.levelname, again.levelname) == ("INFO", "WARNING")
+    assert "a master key was there: is it to be restored?" in again.message
+
+
 async def test_database_with_broken_pages_is_told_clearly(tmp_path) -> None:
     storage = open_storage(tmp_path)
     await storage.transact(fill)
@@ -190,3 +224,14 @@ def test_directory_that_cannot_be_made_is_told_clearly(tmp_path) -> None:
 
     with pytest.raises(StartError, match="cannot be used"):
         open_storage(tmp_path / "file" / "data")
+
+
+def test_a_database_brought_up_to_date_is_said_to_be(tmp_path, caplog) -> None:
+    caplog.set_level("INFO", logger=schema.__name__)
+    database = tmp_path / "m.db"
+    schema._upgrade(database, "0001")
+
+    schema.migrate(database)
+    schema.migrate(database)
+
+    assert [r.getMessage() for r in caplog.records] == [f"schema.upgraded database={database} from=0001 to={HEAD}"]

@@ -8,12 +8,16 @@ reason to make a new one.
 import base64
 import binascii
 import fcntl
+import logging
 import os
+import stat
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
 from quecbind.center.storage import faults
 from quecbind.center.storage.seal import MASTER_KEY_SIZE
+
+logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lock"
 MASTER_KEY_NAME = "master.key"
@@ -29,6 +33,7 @@ class DataDirectory:
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock: int | None = lock
+        self._had_key = False
 
     @classmethod
     def open(cls, path: Path) -> "DataDirectory":
@@ -87,14 +92,24 @@ class DataDirectory:
             raise StartError(f"the master key {path} cannot be read: {error}") from error
         # What a start that was killed may have left: the key under its first name.
         path.with_suffix(_NEW).unlink(missing_ok=True)
+        _warn_of_readers(path)
+        self._had_key = True
         return key
 
     def make_database_file(self) -> None:
         """Make an empty database file that only its owner can read, unless there is one."""
         try:
             os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
+            is_empty = self.database.stat().st_size == 0
         except OSError as error:
             raise StartError(f"the database {self.database} cannot be opened: {error.strerror}") from error
+        _warn_of_readers(self.database)
+        if is_empty and self._had_key:
+            logger.warning(
+                "directory.new database=%s, though a master key was there: is it to be restored?", self.database
+            )
+        elif is_empty:
+            logger.info("directory.new database=%s", self.database)
         faults.reach(faults.DATABASE_MADE)
 
     def close(self) -> None:
@@ -102,6 +117,11 @@ class DataDirectory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _warn_of_readers(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        logger.warning("directory.open_to_others file=%s: chmod 600 it", path)
 
 
 def _make(path: Path) -> bytes:

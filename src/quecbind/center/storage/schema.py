@@ -3,12 +3,15 @@
 Alembic and SQLAlchemy are loaded only when there is something to migrate; after that nothing of them runs.
 """
 
+import logging
 import sqlite3
 from pathlib import Path
 
 from quecbind.center.services.errors import StartError
 from quecbind.center.storage import faults
 from quecbind.center.storage.migrations import HEAD
+
+logger = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,6 +31,8 @@ def migrate(database: Path) -> bool:
             "install that version, or restore an older backup"
         )
     _upgrade(database)
+    if found is not None:
+        logger.info("schema.upgraded database=%s from=%s to=%s", database, found, HEAD)
     return True
 
 
@@ -46,7 +51,11 @@ def _revision(database: Path) -> str | None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise StartError(f"the database {database} cannot be read ({error}): restore a backup") from error
+        is_damage = getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+        remedy = (
+            "restore a backup" if is_damage else "look at the disk, and at who may write the directory and its files"
+        )
+        raise StartError(f"the database {database} cannot be read ({error}): {remedy}") from error
 
 
 def _known_revisions() -> set[str]:
