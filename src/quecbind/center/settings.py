@@ -234,8 +234,8 @@ class Settings:
     ] = 50
     change_rate_per_user: Annotated[
         int, _Option(_whole(1, 100_000), "calls a second of one user that may change something, for whoever goes on so")
-    ] = 5
-    change_burst_per_user: Annotated[int, _Option(_whole(1, 10_000_000), "... at once")] = 1_000
+    ] = 20
+    change_burst_per_user: Annotated[int, _Option(_whole(1, 10_000_000), "... at once")] = 10_000
     refusal_audit_s: Annotated[
         int, _Option(_whole(1, 86_400), "span in which a device's refused log-ins make one audit entry")
     ] = 60
@@ -288,7 +288,7 @@ class Settings:
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_connections_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "... from one address; a trusted proxy is not counted")
-    ] = 500
+    ] = 1_500
     max_http_header_size: Annotated[
         int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
     ] = 32_768

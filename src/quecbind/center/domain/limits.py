@@ -45,8 +45,8 @@ class Limits:
     wrong_code_window_s: int = 86_400
     max_wrong_codes_per_email: int = 50
     max_wrong_codes_per_address: int = 50
-    change_rate_per_user: int = 5
-    change_burst_per_user: int = 1_000
+    change_rate_per_user: int = 20
+    change_burst_per_user: int = 10_000
     refusal_audit_s: int = 60
     log_in_rate_per_address: int = 2_000
     log_in_burst_per_address: int = 20_000
