@@ -189,7 +189,8 @@ class Device:
         self.link.socket.close()
 
     def owners(self) -> list[str]:
-        shown = self.crowd.center.admin("device", "show", self.product.key, self.dk)
+        status, shown = self.crowd.center.operator("GET", f"/devices/{self.product.key}/{self.dk}")
+        assert status == 200, shown
         return [owner["uid"] for owner in shown["owners"]]
 
     def bound_to(self, owner: Caller) -> Device:

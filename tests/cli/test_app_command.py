@@ -23,9 +23,9 @@ class Account:
 
     def __init__(self, center: CenterProcess) -> None:
         self.center = center
-        self.product = center.admin("product", "create", "lamp")
-        domain = center.admin("domain", "create", "App")
-        center.admin("user", "create", EMAIL, "--domain", domain["user_domain"], "--password", PASSWORD)
+        self.product = center.make("/products", name="lamp")
+        domain = center.make("/domains", name="App")
+        center.make("/users", email=EMAIL, user_domain=domain["user_domain"], password=PASSWORD)
         self.environment = {
             "QUECBIND_APP_URL": center.url,
             "QUECBIND_APP_DOMAIN": domain["user_domain"],

@@ -87,6 +87,24 @@ async def test_a_child_that_will_not_stop_is_ended(tmp_path: Path, monkeypatch: 
     assert not child.is_running()
 
 
+async def test_who_cannot_pass_the_lines_on_learns_it_at_once_and_leaves_no_child(loop_script: Path) -> None:
+    def pass_on(line: str) -> None:
+        raise BrokenPipeError
+
+    started: list[children.Child] = []
+
+    async def work() -> None:
+        async with Children() as family:
+            started.append(await family.start("device", "run", str(loop_script)))
+            started.append(await family.start("device", "run", str(loop_script), heard=pass_on))
+            await started[1].line("never", 30)
+
+    with pytest.raises(BrokenPipeError):
+        await work()
+
+    assert [child.is_running() for child in started] == [False, False]
+
+
 async def test_children_are_stopped_when_their_work_is_cancelled(loop_script: Path) -> None:
     started: asyncio.Future[children.Child] = asyncio.get_running_loop().create_future()
 

@@ -1,3 +1,5 @@
+"""`quecbind decode`: bytes however they are pasted, as fields a person or a program reads."""
+
 import io
 import json
 

@@ -1,3 +1,5 @@
+"""What commands print: tables and fields for people, JSON for programs."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""The clock that stands still."""
+
 import pytest
 
 from quecbind.testing.clock import FakeClock

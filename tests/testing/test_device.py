@@ -27,7 +27,7 @@ def center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CenterProcess]:
 
 @pytest.fixture
 def product(center: CenterProcess) -> Any:
-    return center.admin("product", "create", "lamp")
+    return center.make("/products", name="lamp")
 
 
 @pytest_asyncio.fixture

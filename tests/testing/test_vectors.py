@@ -1,3 +1,5 @@
+"""The protocol's golden vectors, as they ship."""
+
 from pathlib import Path
 
 import pytest

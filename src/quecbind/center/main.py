@@ -270,19 +270,8 @@ def _http_server(
 
 
 def _access_limits(settings: Settings) -> AccessLimits:
-    return AccessLimits(
-        max_connections=_connections_possible(settings),
-        max_connections_per_address=settings.max_connections_per_address,
-        max_pending_per_address=settings.max_pending_per_address,
-        write_buffer_size=settings.write_buffer_size,
-        log_in_time_s=settings.log_in_time_s,
-        max_keep_alive_s=settings.max_keep_alive_s,
-        max_packet_size=settings.max_packet_size,
-        max_unanswered=settings.max_unanswered,
-        message_rate=settings.message_rate,
-        message_burst=settings.message_burst,
-        max_messages_per_day=settings.max_messages_per_day,
-    )
+    chosen = {field.name: getattr(settings, field.name) for field in dataclasses.fields(AccessLimits)}
+    return AccessLimits(**{**chosen, "max_connections": _connections_possible(settings)})
 
 
 def _mailer(settings: Settings) -> Mailer:

@@ -36,6 +36,7 @@ class Child:
         self.output: list[str] = []
         self._process = process
         self._heard = heard
+        self._failure: OSError | None = None
         self._news = asyncio.Condition()
         self._open_count = 2
         self._readers = asyncio.gather(self._read(process.stdout, True), self._read(process.stderr, False))
@@ -48,12 +49,22 @@ class Child:
             if is_output:
                 self.output.append(text)
             if self._heard is not None:
-                self._heard(text)
+                try:
+                    self._heard(text)
+                except (
+                    OSError
+                ) as error:  # it passed the line on to somebody who has gone; the child is read all the same
+                    self._failure, self._heard = error, None
             async with self._news:
                 self._news.notify_all()
         self._open_count -= 1
         async with self._news:
             self._news.notify_all()
+
+    def check(self) -> None:
+        """Raises the OSError that whoever is told its lines has met."""
+        if self._failure is not None:
+            raise self._failure
 
     def tail(self) -> str:
         kept = list(self.lines)[-_TAIL_LINES:]
@@ -65,6 +76,7 @@ class Child:
 
         Raises:
             ChildError: the time is over, or the process has ended without it.
+            OSError: see `check`, which `end` does too.
         """
 
         def found() -> str | None:
@@ -73,6 +85,7 @@ class Child:
         try:
             async with asyncio.timeout(within_s), self._news:
                 while (line := found()) is None:
+                    self.check()
                     if not self._open_count:
                         raise ChildError(f"`{self.name}` ended before it printed {begins!r}; {self.tail()}")
                     await self._news.wait()
@@ -92,6 +105,7 @@ class Child:
                 await asyncio.shield(self._readers)
         except TimeoutError:
             raise ChildError(f"`{self.name}` did not end in {within_s:g} s; {self.tail()}") from None
+        self.check()
         if code != 0:
             raise ChildError(f"`{self.name}` ended with exit code {code}; {self.tail()}")
         return "\n".join(self.output)
@@ -111,8 +125,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
-        with contextlib.suppress(TimeoutError):
-            # a grandchild may hold the pipe open
+        # a grandchild may hold the pipe open; a line may have been longer than any that is read
+        with contextlib.suppress(TimeoutError, ValueError):
             async with asyncio.timeout(1):
                 await self._readers
 
@@ -155,8 +169,9 @@ class Children:
         return child
 
     def check(self) -> None:
-        """Raises ChildError when a child that should go on has ended."""
+        """Raises ChildError when a child that should go on has ended, and what `Child.check` raises."""
         for child in self._children:
+            child.check()
             if not child.is_running():
                 raise ChildError(f"`{child.name}` has ended; {child.tail()}")
 

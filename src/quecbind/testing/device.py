@@ -90,8 +90,9 @@ class FakeDevice:
         configured = await self.receive()
         if configured.command != commands.CONFIGURE:
             raise DeviceError(f"enrolment was answered with {_described(configured)}")
+        secret = self._keep(configured)
         await self.packet(mqtt.Suback)
-        return self._keep(configured)
+        return secret
 
     async def connect(self, session_flag: bool = False) -> None:
         """Logs in with the device secret and subscribes.

@@ -1,3 +1,5 @@
+"""The App and operator API on a Developer Center of its own for each test, with two users signed in."""
+
 import asyncio
 import shutil
 from collections.abc import AsyncIterator

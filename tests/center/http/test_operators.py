@@ -448,10 +448,11 @@ async def test_what_users_are_refused_for_guessing_is_in_the_audit_log(http: Htt
 
 async def test_the_server_tells_what_it_holds(http: Http) -> None:
     await http.world.device(http.product)
+    http.world.center.presence.online(await http.world.device(http.product, "D2"), "10.0.0.1")
 
     server = check(await http.operator.get(PREFIX + "/server"), 200)
 
-    assert (server["product_count"], server["device_count"], server["online_count"]) == (1, 1, 0)
+    assert (server["product_count"], server["device_count"], server["online_count"]) == (1, 2, 1)
     assert server["now"] == int(http.world.clock.now() * 1000)
 
 

@@ -1,3 +1,5 @@
+"""Users and devices for push, without a socket."""
+
 import pytest_asyncio
 
 from tests.center.push.audience import Audience

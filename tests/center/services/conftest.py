@@ -1,3 +1,5 @@
+"""A Developer Center of its own for each test."""
+
 import pytest_asyncio
 
 from tests.center.services.world import World

@@ -1,3 +1,5 @@
+"""A database of its own for each test."""
+
 import pytest_asyncio
 
 from quecbind.center.storage.opening import open_storage

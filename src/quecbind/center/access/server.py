@@ -17,6 +17,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from quecbind.center.access.connection import DeviceConnection
 from quecbind.center.access.session import SessionLimits
@@ -49,42 +50,17 @@ ACCESS_LIMITS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessLimits(SessionLimits):
-    """What all devices together are allowed and, by inheritance, each of them."""
+    """What all devices together are allowed and, by inheritance, each of them. The names are those of the settings."""
 
-    __slots__ = (
-        "max_connections",
-        "max_connections_per_address",
-        "max_messages_per_day",
-        "max_pending_per_address",
-        "message_burst",
-        "message_rate",
-        "write_buffer_size",
-    )
-
-    def __init__(
-        self,
-        *,
-        max_connections: int = 120_000,
-        max_connections_per_address: int = 20_000,
-        max_pending_per_address: int = 1_000,
-        write_buffer_size: int = 65_536,
-        log_in_time_s: float = 10.0,
-        max_keep_alive_s: float = 1800.0,
-        max_packet_size: int = 65_600,
-        max_unanswered: int = 64,
-        message_rate: int = 20,
-        message_burst: int = 400,
-        max_messages_per_day: int = 200_000,
-    ) -> None:
-        super().__init__(log_in_time_s, max_keep_alive_s, max_packet_size, max_unanswered)
-        self.max_connections = max_connections
-        self.max_connections_per_address = max_connections_per_address
-        self.max_pending_per_address = max_pending_per_address
-        self.write_buffer_size = write_buffer_size
-        self.message_rate = message_rate
-        self.message_burst = message_burst
-        self.max_messages_per_day = max_messages_per_day
+    max_connections: int = 120_000
+    max_connections_per_address: int = 20_000
+    max_pending_per_address: int = 1_000
+    write_buffer_size: int = 65_536
+    message_rate: int = 20
+    message_burst: int = 400
+    max_messages_per_day: int = 200_000
 
 
 class AccessCounters:

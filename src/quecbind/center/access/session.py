@@ -20,6 +20,7 @@ What a device gets is what real devices need, which is not all of MQTT:
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from quecbind.center.access.arrivals import ANSWERED, NEW, TOO_MANY, Arrivals, Message
@@ -54,22 +55,14 @@ _USUAL_SUBACK = b"\x90\x03\x00\x01\x01"
 _REFUSED_FILTER = 0x80
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLimits:
     """What a session allows its device; one object serves all sessions. Spans in seconds, sizes in bytes."""
 
-    __slots__ = ("log_in_time_s", "max_keep_alive_s", "max_packet_size", "max_unanswered")
-
-    def __init__(
-        self,
-        log_in_time_s: float = 10.0,
-        max_keep_alive_s: float = 1800.0,
-        max_packet_size: int = 65_600,
-        max_unanswered: int = 64,
-    ) -> None:
-        self.log_in_time_s = log_in_time_s
-        self.max_keep_alive_s = max_keep_alive_s
-        self.max_packet_size = max_packet_size
-        self.max_unanswered = max_unanswered
+    log_in_time_s: float = 10.0
+    max_keep_alive_s: float = 1800.0
+    max_packet_size: int = 65_600
+    max_unanswered: int = 64
 
 
 Ask: TypeAlias = mqtt.Connect | Message | Acknowledged

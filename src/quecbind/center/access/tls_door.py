@@ -120,8 +120,8 @@ class TlsDoor:
             )
         except OSError:  # ssl.SSLError, a reset and a time-out among them
             self._handshakes.failed_count += 1
-        except Exception:  # a certificate with names that are no text, say: one peer's trouble must not close the door
-            logger.exception("tls.handshake_failed address=%s", address)
+        except Exception as error:  # noqa: BLE001 - one peer's trouble must not close the door: names that are no text
+            logger.warning("tls.handshake_failed address=%s reason=%s", address, type(error).__name__)
             self._handshakes.failed_count += 1
             accepted.close()
         except asyncio.CancelledError:

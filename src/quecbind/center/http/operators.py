@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from quecbind import __version__
+from quecbind.center.domain.moment import to_ms
 from quecbind.center.http import openapi
 from quecbind.center.http.app_tables import TABLES
 from quecbind.center.http.operation import BULK_LIMITS, MODEL_LIMITS, Operation, OperatorCall
@@ -209,11 +210,11 @@ async def get_server(call: OperatorCall[None, None]) -> ServerView:
     registry = call.center.registry
     return ServerView(
         version=__version__,
-        now=int(call.center.clock.now() * 1000),
+        now=to_ms(call.center.clock.now()),
         addresses=dict(call.center.addresses),
         product_count=sum(1 for _ in registry.products()),
         device_count=len(registry),
-        online_count=sum(1 for entry in registry.entries() if entry.online),
+        online_count=call.center.presence.online_count,
     )
 
 

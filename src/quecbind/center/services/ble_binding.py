@@ -211,9 +211,7 @@ class BleBinding(Binding):
         )
         return ResetCredentials(Secret(credentials), random)
 
-    async def note_ble_use(
-        self, who: SignedIn, product_key: str | None, device_key: str | None, used_at: int, peer: str = ""
-    ) -> None:
+    async def note_ble_use(self, who: SignedIn, product_key: str | None, device_key: str | None, used_at: int) -> None:
         """Remember when the caller last used their device over BLE (UTC milliseconds)."""
         product, key = given_product_key(product_key), given_device_key(device_key)
         if not 0 <= used_at <= MAX_LAST_USE_MS:

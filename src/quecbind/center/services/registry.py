@@ -138,10 +138,6 @@ class Registry:
         """The device with this client id, or None."""
         return self._entry_by_client_id.get(client_id)
 
-    def entries(self) -> Iterator[DeviceEntry]:
-        """All devices, in the order they came."""
-        return iter(self._entry_by_client_id.values())
-
     def products(self) -> Iterator[Product]:
         """All products, in the order they came."""
         return iter(self._product_by_key.values())
