@@ -124,6 +124,7 @@ def test_numbers_are_told_as_text(value, told, text) -> None:
         ({"ac_data_output_hm": [{"id": 2, "value": "true"}]}, [(9, [(2, True)])]),
         ({"ac_data_output_hm": [{"live": True}, {"voltage": "5"}]}, [(9, [(1, 5), (2, True)])]),
         ({"hours": [{"id": 0, "type": "INT", "value": "1"}, {"id": 0, "value": 23}]}, [(10, [(0, 1), (0, 23)])]),
+        ({"hours": [{"0": "1"}, {"0": 23}]}, [(10, [(0, 1), (0, 23)])]),
         ({"hours": [1, 23]}, [(10, [(0, 1), (0, 23)])]),
         ({"hours": '["4"]'}, [(10, [(0, 4)])]),
         ({"pin": "1234"}, [(12, "1234")]),
@@ -191,6 +192,9 @@ def test_what_an_app_may_write_becomes_fields(asked, fields) -> None:
         ({"ac_data_output_hm": [1]}, "ac_data_output_hm is an object"),
         ({"hours": [{"id": 1, "value": 1}]}, "hours[0] is a number"),
         ({"hours": [{"id": 0, "value": 24}]}, "hours[0] is at most 23"),
+        ({"hours": [{"0": 24}]}, "hours[0] is at most 23"),
+        ({"hours": [{"0": 1, "1": 2}]}, "hours[0] is a number"),
+        ({"hours": [{"0": 1}, {"1": 2}]}, "hours[0] is a number"),
         ({"ac_data_output_hm": '{"live":true,"live":false}'}, "ac_data_output_hm is an object"),
         ({"ac_data_output_hm": {"live": True, "voltage": 251}}, "ac_data_output_hm.voltage is at most 250"),
         ({"hours": []}, "hours is a list of 1 to 3"),
@@ -249,6 +253,7 @@ def test_elements_with_members_called_id_and_value_are_what_they_are() -> None:
     model = parse({"properties": [{"id": 1, "code": "a", "dataType": "ARRAY", "subType": "RW", "specs": specs}]})
 
     assert write_fields(model, {"a": [{"id": 0, "value": 5}]}) == [(1, [(0, [(1, 0), (2, 5)])])]
+    assert write_fields(model, {"a": [{"0": [{"id": 0}, {"value": 5}]}]}) == [(1, [(0, [(1, 0), (2, 5)])])]
 
 
 @pytest.mark.parametrize(

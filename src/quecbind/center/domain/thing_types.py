@@ -234,8 +234,12 @@ def write(kind: Type, value: object, code: str) -> Any:
 
 
 def _elements(kind: Array, given: object) -> object:
-    """The elements of a list whose every one is {"id": 0, "value": ...}; anything else stays as it is."""
-    if not isinstance(given, list) or not all(isinstance(each, dict) and is_numbered(each) for each in given):
+    """The elements of a list whose every one is {"0": value} or {"id": 0, "value": ...}; else what was given."""
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        return given
+    if all(each.keys() == {"0"} for each in given):  # which is no code
+        return [each["0"] for each in given]
+    if not all(map(is_numbered, given)):
         return given
     members = kind.element.members if isinstance(kind.element, Struct) else ()
     if {"id", "value"} <= {each.code for each in members} or any(id_of(each["id"]) != 0 for each in given):
