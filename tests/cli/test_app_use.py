@@ -93,7 +93,10 @@ def test_control_writes_sends_and_reads_over_the_lan(quec: QuecIot, capsys: pyte
 
 
 @pytest.mark.enable_socket
-def test_control_tells_people_what_it_did(quec: QuecIot, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_tells_people_what_it_did(
+    quec: QuecIot, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quecbind.app.link.QUIET_S", 1.0)
     assert cli.main(["app", "control", *how(quec), "--write", "38=1", "--raw", "00", "--read", "all"]) == DONE
 
     assert capsys.readouterr().out == "written: 38\nsent: 1 bytes\nproperty  value\n3         6\n38        76\n"

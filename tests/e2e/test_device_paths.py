@@ -147,7 +147,10 @@ async def is_refused(port: int, key: bytes) -> bool:
     return True
 
 
-async def test_over_lan_the_device_is_read_written_watched_and_sent_raw_data(owned: Owned) -> None:
+async def test_over_lan_the_device_is_read_written_watched_and_sent_raw_data(
+    owned: Owned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quecbind.app.link.QUIET_S", 1.0)
     await (await owned.link()).close()
 
     async with await owned.device() as device:

@@ -54,6 +54,22 @@ def test_odd_length_and_upper_case_survive(device_key: str) -> None:
     assert (read.device_key, read.capabilities) == (device_key, ble.BLE)
 
 
+@pytest.mark.parametrize("device_key", ["861122334455667", "AABBCCDDEEFF", "aabbccddeeff"])
+@pytest.mark.parametrize("capabilities", [1, 4, 7])
+def test_flags_the_other_way_round_are_read_where_only_that_makes_sense(device_key: str, capabilities: int) -> None:
+    data = ble.manufacturer_data(PRODUCT_KEY, device_key, 0, capabilities)
+
+    read = ble.parse_manufacturer_data(data[:-2] + data[:-3:-1])
+
+    assert (read.device_key, read.capabilities) == (device_key, capabilities)
+
+
+def test_flags_that_make_sense_either_way_are_little_endian() -> None:
+    data = ble.manufacturer_data(PRODUCT_KEY, "aabbccddee00", 0, ble.WAN)
+
+    assert ble.parse_manufacturer_data(data[:-2] + b"\x00\x01").device_key == "aabbccddee0"
+
+
 @pytest.mark.parametrize("device_key", ["", "xyz", "aaBB", "lamp1", "ä"])
 def test_a_device_key_that_cannot_be_packed_is_refused(device_key: str) -> None:
     assert not ble.can_advertise(device_key)

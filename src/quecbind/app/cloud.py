@@ -32,6 +32,7 @@ from quecbind.app.path import ANSWER_S, CLOUD, Audience, Change, Raw, Reading, W
 from quecbind.app.values import Values
 
 OPEN_S = 10.0
+QUIET_S = 1.5  # what is told later than that has been kept as a last value, or will be
 _PING_EVERY_S = 40.0
 _PONG_IN_S = 30.0
 _log = logging.getLogger("quecbind.app.cloud.websockets")
@@ -79,7 +80,7 @@ class CloudPath:
             ControlError: none is known, or the platform does not let this user ask.
             PathLostError: the connection was or is lost.
         """
-        reading = Reading(ids)
+        reading = Reading(ids, QUIET_S)
         self._readings.append(reading)
         failure = None
         try:

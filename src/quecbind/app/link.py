@@ -30,6 +30,7 @@ from quecbind.app.path import ANSWER_S, Audience, Change, Raw, Reading, Watch
 from quecbind.app.values import Values, from_fields, to_fields
 
 FIRST_ASK_AFTER_S = 0.5  # one product hangs up when it is asked sooner after the log-in
+QUIET_S = 5.5  # devices send many properties in a few frames, up to 5 s apart
 _SEND_S = 10.0
 
 
@@ -111,7 +112,7 @@ class Link:
             PathLostError: the link was or is lost.
         """
         await self._ready()
-        reading = Reading(ids)
+        reading = Reading(ids, QUIET_S)
         packet_id = self._session.read(ids, self._now(), seconds)
         self._readings[packet_id] = reading
         self._to_send.set()

@@ -140,10 +140,10 @@ class Reading:
         values: those so far.
     """
 
-    QUIET_S = 1.5  # of all properties the number is not known: this long nothing new, and they were all
-
-    def __init__(self, ids: Sequence[int]) -> None:
+    def __init__(self, ids: Sequence[int], quiet_s: float) -> None:
+        """Of all properties the number is not known: for `quiet_s` nothing new, and they were all."""
         self.values: Values = {}
+        self._quiet_s = quiet_s
         self._wanted = set(ids)
         self._news = asyncio.Event()
         self._is_over = False
@@ -164,7 +164,7 @@ class Reading:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while not self._is_over and not (self._wanted and self._wanted <= self.values.keys()):
-            until = min(end, loop.time() + self.QUIET_S) if self.values and not self._wanted else end
+            until = min(end, loop.time() + self._quiet_s) if self.values and not self._wanted else end
             self._news.clear()
             try:
                 async with asyncio.timeout_at(until):

@@ -23,6 +23,7 @@ WAN, LAN, BLE = 1, 2, 4  # what a device can talk over: flag bits 0 to 2
 HAS_NETWORK, IS_BOUND, IS_BINDABLE = 1, 2, 4  # of the status byte
 _ODD_LENGTH, _UPPER_CASE = 0x0100, 0x1000  # of the flags
 _CAPABILITIES = 0x000F
+_RESERVED = 0xEE00
 
 _MAGIC = b"EC"
 _AD_FLAGS = b"\x02\x01\x06"  # general discoverable, no classic Bluetooth
@@ -96,10 +97,10 @@ def parse_manufacturer_data(data: bytes) -> "Advertised":
     if at >= len(data):
         raise BleError("advertisement: the status is missing")
     status = data[at]
+    device_key = binascii.hexlify(packed).decode()
     flags = None
     if len(data) >= at + 3:
-        flags = data[at + 1] | data[at + 2] << 8
-    device_key = binascii.hexlify(packed).decode()
+        flags = _flags(data[at + 1], data[at + 2], device_key)
     if flags is not None and flags & _ODD_LENGTH:
         device_key = device_key[:-1]
     if flags is not None and flags & _UPPER_CASE:
@@ -115,6 +116,16 @@ def parse_manufacturer_data(data: bytes) -> "Advertised":
         bool(status & IS_BINDABLE),
         None if flags is None else flags & _CAPABILITIES,
     )
+
+
+def _flags(first: int, second: int, digits: str) -> int:
+    """Little-endian; the other way round where only that makes sense, for devices are read both ways in the field."""
+    little, big = first | second << 8, second | first << 8
+    return big if _makes_sense(big, digits) and not _makes_sense(little, digits) else little
+
+
+def _makes_sense(flags: int, digits: str) -> bool:
+    return not flags & _RESERVED and (not flags & _ODD_LENGTH or digits[-1:] == "0")
 
 
 def _part(data: bytes, at: int) -> "tuple[bytes, int]":
