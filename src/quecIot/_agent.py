@@ -4,7 +4,7 @@ The story of one connection:
 
 1. `start` asks for a link (`link`); whoever owns sockets opens it and says `link_up` or `link_failed`.
 2. CONNECT: without a device secret the password proves the product secret ("0;"), with one it proves both ("1;").
-   After a reset the user name proves that the secret now forgotten was held.
+   After a reset the user name proves that the secret now forgotten was held, in either: a script may have set it again.
 3. CONNACK 0, SUBSCRIBE to the own downlink, SUBACK. A "1;" log-in is ready. A "0;" one waits for its secret (0x00B4
    field 5), which is on disk before anything else happens; until then nothing but 0x00B4 and 0x00A3 is believed.
 4. Ready: `_delivery` sends the bind code if it is due, the two first reports, then what waits.
@@ -118,6 +118,7 @@ class Agent:
         self._reader = mqtt.PacketReader(MAX_DOWNLINK, from_server=True)
         self._session_asked = False
         self._is_enrolling = False
+        self._proves_reset = False
         self._is_registered = False
         self._is_subscribed = False
         self._secret_by: "float | None" = None
@@ -277,16 +278,17 @@ class Agent:
         self._session_asked = profile.setting("session_flag")
         self._is_enrolling = not secret
         client_id = topics.client_id(product_key, profile.device_key)
+        proof = profile.reset_proof()
         user_name = None
+        if proof is not None:
+            user_name = signing.reset_user_name(proof, _draw.letters(self._entropy, 16)).encode()
+        self._proves_reset = proof is not None
         if secret:
             password = signing.login(profile.product_secret, secret, random, self._session_asked)
         else:
             password = signing.first_login(
                 product_key, profile.product_secret, profile.device_key, random, self._session_asked
             )
-            proof = profile.reset_proof()
-            if proof is not None:
-                user_name = signing.reset_user_name(proof, _draw.letters(self._entropy, 16)).encode()
         packet = mqtt.Connect(client_id, self._keep_alive_s(), user_name=user_name, password=password.encode())
         self._delivery.connect(packet, now)
 
@@ -345,12 +347,14 @@ class Agent:
     def _ready(self, now: float) -> None:
         self._event(_codes.SUBSCRIBE, _codes.OK)
         self.work_state = _codes.SUBSCRIBED
-        if self._profile.trial is not None:
-            self._window.tell_again(now)
-            try:
+        try:
+            if self._proves_reset:
+                self._profile.reset_proved()
+            if self._profile.trial is not None:
+                self._window.tell_again(now)
                 self._profile.trial_worked()
-            except StoreError as error:
-                self._log("error", str(error))
+        except StoreError as error:
+            self._log("error", str(error))
         status = ttlv.encode(self._board.status(_board.FIRST_STATUS_IDS))
         info = ttlv.encode(self.information(_board.FIRST_INFO_IDS))
         self._delivery.ready([(commands.STATUS_REPORT, status), (commands.INFO_REPORT, info)], now)

@@ -9,6 +9,7 @@ class BindWindow:
     """
     Attributes:
         is_due: whether the Developer Center still has to be told, of the window or of its end.
+        is_used: whether somebody was bound since this window was told of.
     """
 
     def __init__(self, left_open: "str | None" = None) -> None:
@@ -18,6 +19,7 @@ class BindWindow:
         self._seconds = 0
         self._is_open = False
         self.is_due = left_open is not None
+        self.is_used = False
         self._serial = 0  # grows with every change, so that an answer to an older report settles nothing
         self._sent = -1  # the serial of the last report that was made
 
@@ -28,6 +30,7 @@ class BindWindow:
         self._seconds = seconds
         self._is_open = seconds > 0
         self.is_due = True
+        self.is_used = False
         self._serial += 1
 
     def forget(self) -> None:
@@ -63,7 +66,10 @@ class BindWindow:
 
         Else it would be told again, and a used code be taken for a fresh one.
         """
-        if not self._is_open or not self.is_due or self._sent != self._serial:
+        if not self._is_open or self._sent != self._serial:
+            return False
+        self.is_used = True
+        if not self.is_due:
             return False
         self.is_due = False
         self._serial += 1

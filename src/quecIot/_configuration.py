@@ -67,6 +67,8 @@ class Configuration:
                 profile.set_secret_aside()
             except StoreError as error:
                 self._log("error", str(error))
+            if self._window.is_used:
+                self._window.forget()  # who owned the device until this reset knows it
         return outcome
 
     def _new_server(self, asked: "tuple[bool, str, int] | None") -> str:

@@ -203,9 +203,14 @@ class Profile:
         secret = self._now("device_secret") if self.trial is None else ""
         if self._secret_forgotten and secret:
             return signing.reset_key(secret, self.device_key)
-        if self.device_secret or not self._owes_proof():
+        if not self._owes_proof():
             return None
-        return binascii.unhexlify(self.store.values["reset"]["key"])
+        key = binascii.unhexlify(self.store.values["reset"]["key"])
+        secret = self.device_secret
+        # a script may have given it the very secret again that was forgotten; the owner has to go all the same
+        if secret and not signing.same(signing.reset_key(secret, self.device_key), key):
+            return None
+        return key
 
     def _owes_proof(self) -> bool:
         proof = self.store.values["reset"]
@@ -214,6 +219,14 @@ class Profile:
     def _proved(self) -> "dict[str, Any]":
         """What a new secret ends: the reset of this identity, not that of one the script may go back to."""
         return {"reset": None} if self._owes_proof() else {}
+
+    def reset_proved(self) -> None:
+        """The Developer Center has let in whoever proved the reset with a secret in hand.
+
+        Raises:
+            StoreError: it is proved again next time.
+        """
+        self.save(**self._proved())
 
     def drop_secret(self) -> None:
         """The Developer Center calls it dead."""

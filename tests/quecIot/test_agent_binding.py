@@ -258,6 +258,36 @@ def test_the_proof_is_for_the_identity_that_held_the_secret() -> None:
     assert bench.connect().user_name is None
 
 
+def test_a_secret_that_the_script_sets_again_goes_with_the_proof_until_it_was_let_in() -> None:
+    bench = Bench()
+    bench.profile.set_device("OWN", DS)
+    reset(bench)
+
+    bench.profile.set_device("OWN", DS)
+
+    bench.agent.start()
+    packet = bench.open()
+    assert (packet.password or b"").startswith(b"1;")
+    signing.verify_reset_user_name(packet.user_name or b"", signing.reset_key(DS, "OWN"))
+    bench.lose()
+    bench.advance(10)
+    assert bench.connect().user_name is not None
+    bench.receive(mqtt.Suback(1, [1]))
+    bench.lose()
+    bench.advance(10)
+    assert bench.connect().user_name is None
+
+
+def test_another_secret_for_the_same_device_key_proves_no_reset() -> None:
+    bench = Bench()
+    bench.profile.set_device("OWN", DS)
+    reset(bench)
+
+    bench.profile.set_device("OWN", NEW_DS)
+
+    assert bench.connect().user_name is None
+
+
 @pytest.mark.parametrize("what", ["enrols", "gets another secret"])
 def test_a_proof_waits_while_the_script_uses_another_device_key(what: str) -> None:
     bench = Bench()

@@ -326,6 +326,39 @@ def test_a_window_whose_report_was_answered_stays_as_it_is() -> None:
     assert bench.window.code(bench.now) == CODE
 
 
+def enrol(bench: Bench) -> None:
+    bench.connect()
+    bench.receive(mqtt.Suback(1, [1]))
+    bench.configure((5, NEW_DS))
+
+
+@pytest.mark.parametrize("begin", [reported, unanswered])
+def test_a_code_that_has_served_is_forgotten_when_the_developer_center_asks_for_a_reset(
+    begin: Callable[[], Bench],
+) -> None:
+    bench = begin()
+    bench.configure(key_of(bench))
+
+    bench.configure((9, True))
+    bench.advance(3)
+    enrol(bench)
+
+    assert told(bench) == []
+    assert bench.window.code(bench.now) is None
+
+
+def test_a_code_that_has_served_nobody_outlives_such_a_reset() -> None:
+    bench = reported()
+    bench.configure(key_of(bench))
+    bench.window_open(CODE, 120)
+
+    bench.configure((9, True))
+    bench.advance(3)
+    enrol(bench)
+
+    assert [report[11] for report in told(bench)] == [CODE.encode()]
+
+
 def test_a_window_that_nobody_was_told_of_yet_is_told_in_spite_of_a_key() -> None:
     bench = Bench()
     bench.window_open(CODE, 120)

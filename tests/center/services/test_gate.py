@@ -6,6 +6,7 @@ import pytest
 
 from quecbind.center.domain.connection import Accepted, Complaint, Denied, Unavailable
 from quecbind.center.services.gate import is_outdated
+from quecbind.center.services.views import ProductChanges
 from quecbind.wire import signing
 from tests.center.services.world import OPERATOR, World
 
@@ -220,6 +221,73 @@ async def test_reset_takes_the_owners_and_raises_the_epoch(world) -> None:
     assert await world.owners(entry) == []
     assert entry.epoch == 2
     assert (await world.actions())[-1] == "device.reset"
+
+
+# --- a reset proved with the secret in hand, as by a device whose script names its factory secret at every start
+
+
+async def connect_with(world: World, product, secret: str, user_name: bytes, random: str | None = None):
+    password = signing.login(product.product_secret, secret, random or world.random())
+    return await world.verdict(f"qd{product.product_key}D1", user_name, password)
+
+
+@pytest.mark.parametrize("is_static", [False, True])
+async def test_reset_proof_beside_a_log_in_resets_and_leaves_the_secret(world, is_static) -> None:
+    product, domain = await world.product(), await world.domain()
+    ann = await world.user(domain)
+    secret = await active(world, product)
+    await world.center.operators.change_product(product.product_key, ProductChanges(static_secrets=is_static), OPERATOR)
+    entry = world.center.registry.entry(f"qd{product.product_key}D1")
+    await world.report(entry)
+    await world.bind(ann, entry)
+    world.sessions.ended.clear()
+
+    verdict = await connect_with(world, product, secret, proof(secret))
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.secret is None
+    assert await world.owners(entry) == []
+    assert (entry.epoch, entry.state, entry.auth_key) == (2, "active", None)
+    assert world.sessions.ended == [("qd" + product.product_key + "D1", "reset")]
+    assert (await world.actions())[-1] == "device.reset"
+    assert isinstance(await world.connect(product, secret), Accepted)
+    assert entry.epoch == 2
+
+
+@pytest.mark.parametrize("repeated", ["proof", "log-in"])
+async def test_a_repeated_log_in_with_a_reset_proof_resets_nothing(world, repeated) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+    await connect_with(world, product, secret, proof(secret, random="A" * 16), "B" * 16)
+
+    randoms = ("A" * 16, None) if repeated == "proof" else ("C" * 16, "B" * 16)
+    verdict = await connect_with(world, product, secret, proof(secret, random=randoms[0]), randoms[1])
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.entry.epoch == 2
+
+
+@pytest.mark.parametrize("user_name", [b"rst;", b"somebody", proof("x" * 32)])
+async def test_wrong_reset_proof_beside_a_log_in_counts_as_none(world, user_name) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+
+    verdict = await connect_with(world, product, secret, user_name)
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.entry.epoch == 1
+
+
+async def test_reset_proof_beside_a_log_in_that_is_refused_resets_nothing(world) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+    entry = world.center.registry.entry(f"qd{product.product_key}D1")
+
+    assert await connect_with(world, product, "x" * 32, proof(secret)) == Denied()
+    await world.center.operators.disable_device(product.product_key, "D1", OPERATOR)
+    assert await connect_with(world, product, secret, proof(secret)) == Complaint(10431)
+
+    assert entry.epoch == 1
 
 
 # --- log-ins that prove nothing

@@ -106,6 +106,17 @@ async def test_repeated_frame_does_not_reopen_a_window_that_was_used(world) -> N
     assert (await world.look(entry)).bind_window_end_at is None
 
 
+async def test_a_device_that_numbers_nothing_may_set_the_same_code_again(world) -> None:
+    entry, ann = await prepared(world)
+    frame = Frame(0, commands.BIND_CODE, ttlv.encode([(11, CODE.encode())]))
+    await world.center.uplink.receive(entry, frame, world.clock.now())
+    await world.bind(ann, entry)
+
+    await world.center.uplink.receive(entry, frame, world.clock.now())
+
+    assert (await world.look(entry)).bind_window_end_at is not None
+
+
 @pytest.mark.parametrize("mode", ["multi", "alternate"])
 async def test_a_used_window_told_again_on_the_next_connection_stays_shut(world, mode) -> None:
     product, domain = await world.product(bind_mode=mode), await world.domain()

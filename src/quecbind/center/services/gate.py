@@ -1,9 +1,10 @@
 """Decides on every CONNECT of a device: connect ("1;") from memory, enrol ("0;") in a transaction.
 
 The story of a "1;": parse, look up, check the signature, check the nonce, answer. No SELECT, no await. Only the very
-first use of a secret is stored before it is answered. The story of a "0;": check the proof of the product secret with
-what is in memory; judge by the enrolment table on committed data, so that hopeless log-ins cost no write; then judge
-again inside the transaction that stores the new secret.
+first use of a secret is stored before it is answered, and a reset proved by a device that was given its secret again.
+The story of a "0;": check the proof of the product secret with what is in memory; judge by the enrolment table on
+committed data, so that hopeless log-ins cost no write; then judge again inside the transaction that stores the new
+secret.
 
 Counts and audits what is refused, a known device at most once a minute; it never puts a secret or a password in either.
 
@@ -14,6 +15,7 @@ later.
 """
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -158,16 +160,19 @@ class DeviceGate:
             signing.verify_login(login, entry.product.product_secret.reveal(), entry.device_secret)
         except LoginError:
             return self._denied(client_id, peer, "wrong signature")
+        is_replay = self._is_replay(entry, login.random, peer)
         decision = decide_connection(
             entry.state,
             signature_is_right=True,
-            is_replay=self._is_replay(entry, login.random, peer),
+            is_replay=is_replay,
             replay_strict=entry.product.replay_strict,
             # A device that may not enrol would be lost without its secret.
             owes_reset=entry.owes_reset and not entry.product.static_secrets,
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
+            if not is_replay and self._proves_reset(entry, user_name):
+                return self._connect_reset(entry, session_key, peer)
             if decision.is_first_use:
                 return self._connect_first(entry, session_key, peer)
             return self._accepted(entry, session_key)
@@ -206,6 +211,47 @@ class DeviceGate:
             return self._accepted(entry, session_key)
 
         return self._answer(self._store_first_use(entry, peer), choose)
+
+    def _proves_reset(self, entry: DeviceEntry, user_name: bytes | None) -> bool:
+        """Whether a device that has its secret tells that it was reset; what came before counts as nothing."""
+        random = _proved_random(user_name, Secret(entry.device_secret), entry.device_key)
+        return random is not None and not entry.saw_random(_digest(random))
+
+    def _connect_reset(self, entry: DeviceEntry, session_key: bytes | None, peer: str) -> "asyncio.Future[Verdict]":
+        generation = entry.generation
+
+        def work(tx: Tx) -> _Enrolled | None:
+            device = tx.devices.get(entry.client_id)
+            if device is None or device.generation != generation or device.state == "disabled":
+                return None
+            reset = _issue(tx, device, device.device_secret, "proof", to_ms(self._clock.now()), peer, is_reset=True)
+            tx.devices.activate(device.id, reset.device.generation)
+            return dataclasses.replace(reset, device=dataclasses.replace(reset.device, is_active=True))
+
+        def applied(reset: _Enrolled | None) -> None:
+            if reset is not None:
+                self._enrolled(reset, "reset", peer)
+
+        def choose(reset: _Enrolled | None) -> Verdict:
+            if reset is None or entry.generation != reset.device.generation:
+                return Unavailable()
+            return self._accepted(entry, session_key)
+
+        return self._answer(self._storage.transact(work, applied), choose)
+
+    def _enrolled(self, result: _Enrolled, ended: str, peer: str) -> DeviceEntry:
+        """A secret was issued, or the device reset, and it is on disk: all who are concerned hear of it."""
+        self._links.disconnect(result.device.client_id, ended)
+        entry = self._registry.put(result.device)
+        self._changes.tell(_ended_by_reset(result))
+        self._events.publish(
+            "device.enrolled",
+            client_id=result.device.client_id,
+            reason=result.reason,
+            lost_owners=len(result.lost),
+            peer=peer,
+        )
+        return entry
 
     def _store_first_use(self, entry: DeviceEntry, peer: str) -> "asyncio.Future[bool]":
         generation, product_key, device_key = entry.generation, entry.product_key, entry.device_key
@@ -274,16 +320,7 @@ class DeviceGate:
         def applied(result: _Enrolled | Refused) -> None:
             if isinstance(result, _Enrolled):
                 # The earlier secret has died, and with it the session that was opened with it.
-                self._links.disconnect(result.device.client_id, "secret issued again")
-                self._registry.put(result.device).saw_random(_digest(random))
-                self._changes.tell(_ended_by_reset(result))
-                self._events.publish(
-                    "device.enrolled",
-                    client_id=client_id,
-                    reason=result.reason,
-                    lost_owners=len(result.lost),
-                    peer=peer,
-                )
+                self._enrolled(result, "secret issued again", peer).saw_random(_digest(random))
 
         def choose(result: _Enrolled | Refused) -> Verdict:
             enrolled = self._registry.entry(client_id)
@@ -405,30 +442,30 @@ class _Attempt:
         if isinstance(decision, Create) or device is None:
             created = create_device(tx, self.product_key, self.device_key, secret, now_ms, who="device", peer=self.peer)
             return _Enrolled(created, "new") if created is not None else Refused(refusal.DEVICE_LIMIT_REACHED)
-        members = tuple(tx.shares.granted_by(device.id))
-        lost = tuple(tx.owners.delete_all(device.id))
-        issued = tx.devices.issue(device.id, secret, now_ms)
-        note_enrolled(
-            tx,
-            issued,
-            decision.reason,
-            now_ms,
-            who="device",
-            peer=self.peer,
-            lost_owners=[owner.uid for owner in lost],
-            is_reset=decision.is_reset,
-        )
-        return _Enrolled(issued, decision.reason, lost, members)
+        return _issue(tx, device, secret, decision.reason, now_ms, self.peer, is_reset=decision.is_reset)
 
     def _is_proof(self, device: Device | None) -> bool:
-        if device is None or self.user_name is None or not self.user_name.startswith(b"rst;"):
-            return False
-        key = signing.reset_key(device.device_secret.reveal(), self.device_key)
-        try:
-            signing.verify_reset_user_name(self.user_name, key)
-        except LoginError:
-            return False
-        return True
+        return device is not None and _proved_random(self.user_name, device.device_secret, self.device_key) is not None
+
+
+def _issue(tx: Tx, device: Device, secret: Secret, reason: str, now_ms: int, peer: str, *, is_reset: bool) -> _Enrolled:
+    """Give a known device a secret, in a new epoch that is nobody's."""
+    members = tuple(tx.shares.granted_by(device.id))
+    lost = tuple(tx.owners.delete_all(device.id))
+    issued = tx.devices.issue(device.id, secret, now_ms)
+    uids = [owner.uid for owner in lost]
+    note_enrolled(tx, issued, reason, now_ms, who="device", peer=peer, lost_owners=uids, is_reset=is_reset)
+    return _Enrolled(issued, reason, lost, members)
+
+
+def _proved_random(user_name: bytes | None, secret: Secret, device_key: DeviceKey) -> str | None:
+    """The RAND of a reset proof that was made with the secret; None when it is no such proof."""
+    if user_name is None or not user_name.startswith(b"rst;"):
+        return None
+    try:
+        return signing.verify_reset_user_name(user_name, signing.reset_key(secret.reveal(), device_key))
+    except LoginError:
+        return None
 
 
 def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:

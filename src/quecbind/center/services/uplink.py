@@ -70,7 +70,8 @@ class Uplink:
 
     def _bind_code(self, entry: DeviceEntry, frame: Frame, now: float) -> "asyncio.Future[None] | None":
         key = key_of(entry.connection_count, frame)
-        if (repeated := earlier(entry.last_bind_report, key)) is not None:
+        # Some devices number all they send 0; what they repeat is known by the MQTT packet id.
+        if frame.packet_id and (repeated := earlier(entry.last_bind_report, key)) is not None:
             return repeated
         try:
             fields = ttlv.decode(frame.payload)
