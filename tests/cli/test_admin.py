@@ -115,6 +115,18 @@ def test_domains_and_users(command: Command) -> None:
     assert "ada@example.com" in command.run("user", "list")[1]
 
 
+def test_a_user_is_disabled_and_enabled(command: Command) -> None:
+    domain = command.json("domain", "create", "Lamp App")["user_domain"]
+    uid = command.json("user", "create", "ada@example.com", "--domain", domain, "--password", "ada-123")["uid"]
+
+    assert command.json("user", "disable", uid)["is_disabled"]
+    assert command.run("user", "enable", uid) == (DONE, f"user {uid} (ada@example.com) may sign in again\n")
+
+    assert not command.json("user", "list")[0]["is_disabled"]
+    assert command.run("user", "disable", "C1")[0] == REFUSED
+    assert "error 5033" in command.err
+
+
 def test_the_example_in_the_help_makes_a_user(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["user", "create", "--help"])
     example = next(line for line in capsys.readouterr().out.splitlines() if "quecbind user create ada@" in line)
