@@ -392,6 +392,14 @@ async def test_a_user_is_created_and_can_sign_in(http: Http) -> None:
     check(await http.operator.get(PREFIX + "/users", params={"user_domain": "Q.DM.0.0"}), 404, 5015)
 
 
+async def test_text_that_does_not_fit_is_refused_with_its_place_and_form(http: Http) -> None:
+    devices = [{"product_key": http.pk, "device_key": "no key"}]
+
+    problem = check(await http.operator.post(DEVICES + "/import", json=devices), 422, 8400)
+
+    assert problem["detail"] == "Expected text like `[0-9A-Za-z]{1,32}` - at `$[0].device_key`"
+
+
 async def test_a_user_is_disabled_and_enabled(http: Http) -> None:
     app = http.stranger()
     body = {"email": "dora@example.com", "user_domain": http.domain.user_domain, "password": "secret3!"}
