@@ -206,6 +206,45 @@ def test_an_import_file_that_makes_no_sense_is_a_usage_error(
     assert sentence in command.err
 
 
+def test_devices_are_imported_from_csv(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.csv"
+    file.write_bytes(
+        b"\xef\xbb\xbfproduct_key, device_key,serial,device_secret\r\n"
+        + f"{product_key},D1,SN-1,\r\n{product_key},D2,,abcDEF123\r\n".encode()
+    )
+
+    assert command.json("device", "import", str(file)) == {"imported_count": 2, "known_count": 0}
+
+    first, second = command.json("device", "list")
+    assert (first["device_key"], first["serial"], first["state"]) == ("D1", "SN-1", "issued")
+    assert (second["device_key"], second["serial"], second["state"]) == ("D2", None, "active")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("D1,SN-1,3", "more cells than names"),
+        ("D1,SN 1", "serial"),
+        ("", "device_key"),
+        ('"D1,SN-1', "not CSV"),
+        ("D1\0,SN-1", "device_key"),
+    ],
+)
+def test_a_line_of_csv_that_makes_no_sense_is_refused_and_imports_nothing(
+    command: Command, tmp_path: Path, line: str, sentence: str
+) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.csv"
+    file.write_text(f"product_key,device_key,serial\n{product_key},D0,SN-0\n{product_key},{line}\n")
+
+    code, _ = command.run("device", "import", str(file))
+
+    assert code in {USAGE, REFUSED}
+    assert sentence in command.err
+    assert command.json("device", "list") == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [({"product_key": "p9zzzz"}, "device 2101: there is no product"), ({"device_key": "D 1"}, "$[2100].device_key")],
