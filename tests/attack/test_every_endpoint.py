@@ -350,7 +350,7 @@ def test_a_users_token_opens_nothing_of_the_operators(
     crowd: Crowd, victims: dict[str, Names], row: Row, operation: Operation
 ) -> None:
     who, names = crowd.person(), victims["a device"]
-    path = PREFIX + operation.path.format(product_key=names.pk, device_key=names.dk, key_id="1")
+    path = PREFIX + operation.path.format(product_key=names.pk, device_key=names.dk, key_id="1", uid=names.uid)
     before = of_others(crowd)
     content = json.dumps({"name": "mine", "uid": who.uid, "email": "a@example.org", "password": "secret-1"}).encode()
     keys = {

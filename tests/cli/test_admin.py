@@ -115,6 +115,18 @@ def test_domains_and_users(command: Command) -> None:
     assert "ada@example.com" in command.run("user", "list")[1]
 
 
+def test_a_user_is_disabled_and_enabled(command: Command) -> None:
+    domain = command.json("domain", "create", "Lamp App")["user_domain"]
+    uid = command.json("user", "create", "ada@example.com", "--domain", domain, "--password", "ada-123")["uid"]
+
+    assert command.json("user", "disable", uid)["is_disabled"]
+    assert command.run("user", "enable", uid) == (DONE, f"user {uid} (ada@example.com) may sign in again\n")
+
+    assert not command.json("user", "list")[0]["is_disabled"]
+    assert command.run("user", "disable", "C1")[0] == REFUSED
+    assert "error 5033" in command.err
+
+
 def test_the_example_in_the_help_makes_a_user(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["user", "create", "--help"])
     example = next(line for line in capsys.readouterr().out.splitlines() if "quecbind user create ada@" in line)
@@ -192,6 +204,45 @@ def test_an_import_file_that_makes_no_sense_is_a_usage_error(
 
     assert code == USAGE
     assert sentence in command.err
+
+
+def test_devices_are_imported_from_csv(command: Command, tmp_path: Path) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.csv"
+    file.write_bytes(
+        b"\xef\xbb\xbfproduct_key, device_key,serial,device_secret\r\n"
+        + f"{product_key},D1,SN-1,\r\n{product_key},D2,,abcDEF123\r\n".encode()
+    )
+
+    assert command.json("device", "import", str(file)) == {"imported_count": 2, "known_count": 0}
+
+    first, second = command.json("device", "list")
+    assert (first["device_key"], first["serial"], first["state"]) == ("D1", "SN-1", "issued")
+    assert (second["device_key"], second["serial"], second["state"]) == ("D2", None, "active")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("D1,SN-1,3", "more cells than names"),
+        ("D1,SN 1", "serial"),
+        ("", "device_key"),
+        ('"D1,SN-1', "not CSV"),
+        ("D1\0,SN-1", "device_key"),
+    ],
+)
+def test_a_line_of_csv_that_makes_no_sense_is_refused_and_imports_nothing(
+    command: Command, tmp_path: Path, line: str, sentence: str
+) -> None:
+    product_key = command.json("product", "create", "Lamp")["product_key"]
+    file = tmp_path / "devices.csv"
+    file.write_text(f"product_key,device_key,serial\n{product_key},D0,SN-0\n{product_key},{line}\n")
+
+    code, _ = command.run("device", "import", str(file))
+
+    assert code in {USAGE, REFUSED}
+    assert sentence in command.err
+    assert command.json("device", "list") == []
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,17 @@ def test_what_cannot_be_parsed_is_a_usage_error(arguments: list[str]) -> None:
     assert cli.main(arguments) == USAGE
 
 
+def test_what_is_wrong_with_a_command_line_is_one_line_that_says_where_to_look(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.main(["product", "create", "Lamp", "--device-limit", "many"])
+
+    assert capsys.readouterr().err == (
+        "quecbind product create: argument --device-limit: must be a whole number from 1 to 1000000; "
+        "see quecbind product create --help\n"
+    )
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
 

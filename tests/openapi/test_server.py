@@ -231,7 +231,7 @@ def test_nothing_is_answered_without_the_credentials_that_the_document_asks_for(
         path = operation.path
         for name, value in live.existing.items():
             path = path.replace("{" + name + "}", value)
-        url = live.center.url + path.replace("{key_id}", "k")
+        url = live.center.url + path.replace("{key_id}", "k").replace("{uid}", "C1")
         got = []
         for headers in ({}, {"Authorization": "Bearer " + "x" * 40}):
             answer = live.session.request(operation.method.upper(), url, headers=headers, timeout=30)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from quecbind import __version__
 from quecbind.app.errors import AppError, NoPathError, PathLostError, RefusedError, UnreachableError
 from quecbind.cli import app, audit, backup, bench, decode, demo, device, domain, key, product, serve, user
+from quecbind.cli.arguments import Parser
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, USAGE, CommandError
 
 _COMMANDS = (serve, product, domain, user, key, device, audit, backup, app, decode, demo, bench)
@@ -72,7 +73,7 @@ def _missing_part(name: str, command: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Everything the command line understands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="quecbind",
         description="A device, a Developer Center and an App that agree on who owns the device.",
         epilog="example:\n  quecbind demo\n  quecbind serve --data data\n  quecbind COMMAND --help",

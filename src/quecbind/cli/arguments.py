@@ -4,11 +4,21 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
+
+from quecbind.cli.outcome import USAGE
 
 # argparse gives this type no public name
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 Run: TypeAlias = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, but a wrong command line is answered in one line: the whole usage would hide what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def add_group(subparsers: Subparsers, name: str, meaning: str, example: str) -> Subparsers:

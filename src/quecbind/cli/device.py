@@ -1,6 +1,8 @@
 """`quecbind device ...`: run one here, or look after those of a Developer Center."""
 
 import argparse
+import csv
+import io
 import json
 import re
 import sys
@@ -48,11 +50,15 @@ def register(subparsers: Subparsers) -> None:
         "make devices known before they come",
         "quecbind device import devices.json\n"
         "with devices.json: "
-        '[{"product_key": "p1aB3c", "device_key": "0123456789ab", "device_secret": "..."}]',
+        '[{"product_key": "p1aB3c", "device_key": "0123456789ab", "device_secret": "..."}]\n'
+        "quecbind device import devices.csv\n"
+        "with devices.csv: product_key,device_key,serial and a line for each device",
         run_import,
     )
     importing.add_argument(
-        "file", metavar="FILE", help="a JSON list; device_secret and serial may be left out; - reads stdin"
+        "file",
+        metavar="FILE",
+        help="a JSON list, or .csv with a line of names; secret and serial may be left out; - reads JSON from stdin",
     )
     add_data(importing)
     add_json(importing)
@@ -138,12 +144,20 @@ def _at(start: int, count: int, error: CommandError) -> CommandError:
 
 def _read_list(name: str) -> list[Any]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        devices = json.loads(text)
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+        devices = _of_csv(text) if name.lower().endswith(".csv") else json.loads(text)
     except OSError as error:
         raise CommandError(USAGE, f"{name} cannot be read: {error.strerror}") from None
+    except csv.Error as error:
+        raise CommandError(USAGE, f"{name} is not CSV: {error}") from None
     except ValueError:
-        raise CommandError(USAGE, f"{name} is not JSON") from None
+        raise CommandError(USAGE, f"{name} is not JSON in UTF-8, and no .csv by its name") from None
     if not isinstance(devices, list):
         raise CommandError(USAGE, f"{name} must hold a JSON list of devices")
     return devices
+
+
+def _of_csv(text: str) -> list[Any]:
+    """A row for each line below the names; an empty cell says nothing, a cell too many is kept as a name of its own."""
+    rows = csv.DictReader(io.StringIO(text, newline=""), restkey="more cells than names", strict=True)
+    return [{name.strip(): cell for name, cell in row.items() if cell} for row in rows]

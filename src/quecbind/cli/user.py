@@ -3,7 +3,7 @@
 import argparse
 
 from quecbind.cli.arguments import Subparsers, add_command, add_data, add_group, add_json
-from quecbind.cli.center_api import ask, ask_pages
+from quecbind.cli.center_api import ask, ask_pages, path
 from quecbind.cli.outcome import DONE
 from quecbind.cli.output import print_fields, print_json, print_table
 from quecbind.cli.password import password_of
@@ -29,6 +29,14 @@ def register(subparsers: Subparsers) -> None:
     )
     listing = add_command(commands, "list", "list users", "quecbind user list --domain Q.DM.10001.1", run_list)
     listing.add_argument("--domain", metavar="ID", help="only of this user domain")
+    for name, meaning, run in (
+        ("disable", "shut a user out now; their devices stay theirs", run_disable),
+        ("enable", "let a disabled user sign in again", run_enable),
+    ):
+        acting = add_command(commands, name, meaning, f"quecbind user {name} C10001", run)
+        acting.add_argument("uid", metavar="UID")
+        add_data(acting)
+        add_json(acting)
     for parser in (create, listing):
         add_data(parser)
         add_json(parser)
@@ -41,6 +49,23 @@ def run_create(args: argparse.Namespace) -> int:
         print_json(user)
     else:
         print_fields(user)
+    return DONE
+
+
+def run_disable(args: argparse.Namespace) -> int:
+    return _act(args, "disable", "is disabled, and signed out everywhere")
+
+
+def run_enable(args: argparse.Namespace) -> int:
+    return _act(args, "enable", "may sign in again")
+
+
+def _act(args: argparse.Namespace, action: str, outcome: str) -> int:
+    user = ask(args.data, "POST", path("users", args.uid, action))
+    if args.json:
+        print_json(user)
+    else:
+        print(f"user {user['uid']} ({user['email']}) {outcome}")
     return DONE
 
 

@@ -392,6 +392,29 @@ async def test_a_user_is_created_and_can_sign_in(http: Http) -> None:
     check(await http.operator.get(PREFIX + "/users", params={"user_domain": "Q.DM.0.0"}), 404, 5015)
 
 
+async def test_text_that_does_not_fit_is_refused_with_its_place_and_form(http: Http) -> None:
+    devices = [{"product_key": http.pk, "device_key": "no key"}]
+
+    problem = check(await http.operator.post(DEVICES + "/import", json=devices), 422, 8400)
+
+    assert problem["detail"] == "Expected text like `[0-9A-Za-z]{1,32}` - at `$[0].device_key`"
+
+
+async def test_a_user_is_disabled_and_enabled(http: Http) -> None:
+    app = http.stranger()
+    body = {"email": "dora@example.com", "user_domain": http.domain.user_domain, "password": "secret3!"}
+    path = f"{PREFIX}/users/{check(await http.operator.post(PREFIX + '/users', json=body), 201)['uid']}"
+    sign_in = (http.domain, "dora@example.com", "secret3!")
+    assert (await app.sign_in(*sign_in)).code == 200
+
+    assert check(await http.operator.post(path + "/disable"), 200)["is_disabled"] is True
+
+    assert (await app.sign_in(*sign_in)).code == 5486
+    assert check(await http.operator.post(path + "/enable"), 200)["is_disabled"] is False
+    assert (await app.sign_in(*sign_in)).code == 200
+    check(await http.operator.post(PREFIX + "/users/C1/disable"), 404, 5033)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [

@@ -243,6 +243,11 @@ async def enable(scene: Scene) -> Deed:
     return lambda s: s.world.center.operators.enable_device(*s.keys, OPERATOR)
 
 
+async def enable_user(scene: Scene) -> Deed:
+    await operators(scene).disable_user(scene.bob.uid, OPERATOR)
+    return lambda s: operators(s).enable_user(s.bob.uid, OPERATOR)
+
+
 def at_once(deed: Deed) -> Callable[[Scene], Awaitable[Deed]]:
     async def prepare(_: Scene) -> Deed:
         return deed
@@ -342,6 +347,8 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
     ),
     "Operators.create_domain": (at_once(lambda s: s.world.domain("Other")), "domain.created"),
     "Operators.create_user": (at_once(lambda s: s.world.user(s.domain, "eve@example.com")), "user.registered"),
+    "Operators.disable_user": (at_once(lambda s: operators(s).disable_user(s.bob.uid, OPERATOR)), "user.disabled"),
+    "Operators.enable_user": (enable_user, "user.enabled"),
     "Operators.create_access_key": (
         at_once(lambda s: operators(s).create_access_key("other", OPERATOR)),
         "access_key.created",

@@ -144,6 +144,15 @@ async def test_file_that_others_can_read_is_warned_of(tmp_path, name, caplog) ->
     assert f"directory.open_to_others file={tmp_path / name}: chmod 600 it" in caplog.messages
 
 
+async def test_the_lock_names_the_process_that_holds_it_and_nobody_afterwards(tmp_path) -> None:
+    storage = open_storage(tmp_path)
+    assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+    await storage.close()
+
+    assert (tmp_path / "lock").read_text() == ""
+
+
 async def test_a_database_that_begins_empty_is_said_to(tmp_path, caplog) -> None:
     caplog.set_level("INFO")
     await open_storage(tmp_path).close()

@@ -174,6 +174,16 @@ async def list_users(call: OperatorCall[None, UserQuery]) -> Page[UserView]:
     return await call.center.operators.users(call.query.page, call.query.page_size, call.query.user_domain)
 
 
+async def disable_user(call: OperatorCall[None, None]) -> UserView:
+    """Shut a user out."""
+    return await call.center.operators.disable_user(call.path["uid"], call.operator)
+
+
+async def enable_user(call: OperatorCall[None, None]) -> UserView:
+    """Let them in again."""
+    return await call.center.operators.enable_user(call.path["uid"], call.operator)
+
+
 async def create_access_key(call: OperatorCall[NewAccessKey, None]) -> AccessKeyView:
     """Make an access key."""
     return await call.center.operators.create_access_key(call.body.name, call.operator)
@@ -411,6 +421,22 @@ OPERATIONS = (
         handler=list_users,
         query=UserQuery,
         answer=Page[UserView],
+    ),
+    Operation(
+        method="POST",
+        path="/users/{uid}/disable",
+        tag="users",
+        summary="Shut a user out; their sessions end, their devices stay theirs",
+        handler=disable_user,
+        answer=UserView,
+    ),
+    Operation(
+        method="POST",
+        path="/users/{uid}/enable",
+        tag="users",
+        summary="Let a disabled user sign in again",
+        handler=enable_user,
+        answer=UserView,
     ),
     Operation(
         method="POST",

@@ -4,6 +4,7 @@ The one place where what a service refuses becomes an HTTP status. An unexpected
 """
 
 import logging
+import re
 from http import HTTPStatus
 
 import msgspec
@@ -17,6 +18,9 @@ from quecbind.center.services.errors import Conflict, NotFound, Rejected, Storag
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("quecbind.http")
 _encoder = msgspec.json.Encoder()
+
+# What the patterns of `operator_bodies` have around them says nothing to people.
+_PATTERN = re.compile(r"Expected `str` matching regex '\^(.*)\$\(\?!\\\\n\)'")
 
 _STATUS_BY_CODE = {
     refusal.NO_PERMISSION: HTTPStatus.FORBIDDEN,
@@ -58,7 +62,8 @@ def response(error: Exception, route: str) -> Response:
             code = refusal.NOT_FOUND if error.status == HTTPStatus.NOT_FOUND else refusal.INVALID
             status, detail = error.status, str(error)
         case msgspec.ValidationError():
-            status, code, detail = HTTPStatus.UNPROCESSABLE_ENTITY, refusal.INVALID, str(error)
+            detail = _PATTERN.sub(r"Expected text like `\1`", str(error))
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, refusal.INVALID
         case BodyTooLargeError():
             status, code, detail = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.INVALID, str(error)
             headers["connection"] = "close"

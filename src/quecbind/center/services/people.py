@@ -3,6 +3,7 @@
 from quecbind.center.domain import accounts, refusal
 from quecbind.center.domain.ids import Secret, Uid, UserDomain
 from quecbind.center.services.accounts import add_user
+from quecbind.center.services.changes import SessionEnded
 from quecbind.center.services.desk import Desk, checked_name, entry
 from quecbind.center.services.errors import Conflict, NotFound, Rejected
 from quecbind.center.services.records import Domain, User
@@ -98,6 +99,50 @@ class PeopleDesk(Desk):
         found, count = self._storage.read(look)
         return Page([_user_view(user) for user in found], page, page_size, count)
 
+    async def disable_user(self, uid: str, by: Operator) -> UserView:
+        """Shut a user out: their sessions end, none opens, and what they ordered for later is dropped.
+
+        What they own and hold stays theirs, for when they are let in again; the key they have opens LAN and BLE
+        sessions still.
+
+        Raises:
+            NotFound: 5033, there is no such user.
+        """
+        now_ms = self._now_ms()
+
+        def work(tx: Tx) -> User:
+            user = _existing_user(tx, uid)
+            if user.disabled_at is not None:
+                return user
+            tx.users.set_disabled(user.uid, now_ms)
+            tx.sessions.end_all(user.uid, now_ms)
+            tx.downlinks.delete_of_user(user.uid)
+            tx.audit.append(entry(by, "user.disabled", now_ms, details={"uid": user.uid}))
+            return _existing_user(tx, uid)
+
+        def applied(user: User) -> None:
+            self._changes.tell([SessionEnded(uid=user.uid, session_id=None)])
+
+        return _user_view(await self._storage.transact(work, applied))
+
+    async def enable_user(self, uid: str, by: Operator) -> UserView:
+        """Let a disabled user sign in again.
+
+        Raises:
+            NotFound: 5033, there is no such user.
+        """
+        now_ms = self._now_ms()
+
+        def work(tx: Tx) -> User:
+            user = _existing_user(tx, uid)
+            if user.disabled_at is None:
+                return user
+            tx.users.set_disabled(user.uid, None)
+            tx.audit.append(entry(by, "user.enabled", now_ms, details={"uid": user.uid}))
+            return _existing_user(tx, uid)
+
+        return _user_view(await self._storage.transact(work))
+
 
 def _is_domain(text: str) -> bool:
     return text.isascii() and text.replace(".", "").isalnum() and len(text) <= MAX_DOMAIN_LENGTH
@@ -108,6 +153,13 @@ def _existing_domain(tx: Tx, user_domain: str) -> Domain:
     if domain is None:
         raise NotFound(refusal.DOMAIN_UNKNOWN)
     return domain
+
+
+def _existing_user(tx: Tx, uid: str) -> User:
+    user = tx.users.get(uid) if uid.isascii() else None
+    if user is None:
+        raise NotFound(refusal.USER_UNKNOWN)
+    return user
 
 
 def _domain_view(domain: Domain, secret: str | None = None) -> DomainView:

@@ -166,9 +166,9 @@ class Sessions:
         )
 
         def work(tx: Tx) -> bool:
-            # A password that was changed, or an account that was closed, while it was checked opens nothing.
+            # A password that was changed, or an account that was closed or disabled meanwhile, opens nothing.
             present = tx.users.get(user.uid)
-            if present is None or present.password_hash != user.password_hash:
+            if present is None or present.disabled_at is not None or present.password_hash != user.password_hash:
                 return False
             tx.sessions.insert(session, peer)
             tx.users.signed_in(user.uid, now_ms)

@@ -7,6 +7,7 @@ reason to make a new one.
 
 import base64
 import binascii
+import contextlib
 import fcntl
 import logging
 import os
@@ -115,6 +116,9 @@ class DataDirectory:
     def close(self) -> None:
         """Unlock; the next one may open it. The file stays, so that nobody locks a file that is being removed."""
         if self._lock is not None:
+            # The number in it is used to send signals: it must not outlive the process that it names.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
 

@@ -71,6 +71,9 @@ class SqliteDownlinks:
         )
         return done.rowcount
 
+    def delete_of_user(self, uid: Uid) -> None:
+        self._connection.execute("DELETE FROM downlinks WHERE uid = ?", (uid,))
+
 
 def _kept(row: tuple[Any, ...]) -> KeptDownlink:
     return KeptDownlink(

@@ -140,6 +140,9 @@ class SqliteUsers:
     def set_password(self, uid: Uid, password_hash: str) -> None:
         self._connection.execute(_USER_HASH, (password_hash, uid))
 
+    def set_disabled(self, uid: Uid, at: int | None) -> None:
+        self._connection.execute("UPDATE users SET disabled_at = ? WHERE uid = ?", (at, uid))
+
     def put_code(self, user_domain: str, email: str, email_type: int, code: EmailCode, now_ms: int) -> None:
         self._connection.execute(_CODES_OVER, (now_ms,))
         self._connection.execute(_CODE_KEPT, (user_domain, email, email_type))
