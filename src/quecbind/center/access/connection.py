@@ -232,7 +232,7 @@ class DeviceConnection(asyncio.Protocol):
         assert message.frame is not None
         access.counters.message_count += 1
         proof = access.gate.used(entry) if message.proves_secret else None
-        too_fast = access.take_message(entry)
+        too_fast = access.take_message(entry, message.frame.command)
         stored = None if too_fast else access.uplink.receive(entry, message.frame, access.clock.now())
         if too_fast is not None and too_fast.is_told:
             code = refusal.DEVICE_LIMIT_REACHED if too_fast.limit == "messages_per_day" else refusal.TOO_FREQUENT

@@ -30,6 +30,7 @@ from quecbind.center.services.ports import Clock, Delivery
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.uplink import Uplink
+from quecbind.wire import commands
 
 logger = logging.getLogger(__name__)
 
@@ -257,12 +258,14 @@ class AccessServer:
         for connection in arrivals:
             connection.settle(now)
 
-    def take_message(self, entry: DeviceEntry) -> TooFast | None:
+    def take_message(self, entry: DeviceEntry, command: int) -> TooFast | None:
         """Count a message of a device; says when it is one too many."""
         now = self.clock.now()
         if entry.meter is None:
             entry.meter = self._message_rate.meter(now)
         too_fast = self._message_rate.take(entry.meter, now)
+        if too_fast is None and command == commands.BIND_CODE:
+            too_fast = self._message_rate.take_audited(entry.meter, entry.client_id, now)
         if too_fast is not None:
             limit = "max_messages_per_day" if too_fast.limit == "messages_per_day" else "message_rate"
             self.counters.limited_count_by_limit[limit] += 1

@@ -13,6 +13,8 @@ from quecbind.center.domain.limits import PushLimits, SlidingCounter
 
 TELL_AGAIN_S = 60.0
 DAY_S = 86_400
+AUDITED_RATE = 0.1
+AUDITED_BURST = 1_000
 _PACE_S = 10
 
 
@@ -100,12 +102,22 @@ class TooFast:
 
 
 class MessageRate:
-    """How many messages a device may send: so many a second after a burst, and so many a day (UTC)."""
+    """How many messages a device may send: so many a second after a burst, and so many a day (UTC).
+
+    Those that leave an audit entry, which stays, are counted apart as well.
+    """
 
     def __init__(self, rate: float, burst: float, max_per_day: int) -> None:
         self._rate = rate
         self._burst = burst
         self._max_per_day = max_per_day
+        self._audited = Rates(AUDITED_RATE, AUDITED_BURST)
+
+    def take_audited(self, meter: Meter, key: Hashable, now: float) -> TooFast | None:
+        """None when the device, by this key, may send one more message that leaves an audit entry."""
+        if self._audited.take(key, now):
+            return None
+        return TooFast("message_rate", _tell(meter, now))
 
     def meter(self, now: float) -> Meter:
         """Of a device that has sent nothing yet."""
