@@ -285,7 +285,7 @@ class Settings:
     max_http_connections: Annotated[int, _Option(_whole(1, 1_000_000), "HTTP connections at one time")] = 2_000
     max_http_connections_per_address: Annotated[
         int, _Option(_whole(1, 1_000_000), "... from one address; a trusted proxy is not counted")
-    ] = 500
+    ] = 200
     max_http_header_size: Annotated[
         int, _Option(_whole(4_096, 1_048_576), "request line and headers of one HTTP request")
     ] = 32_768
