@@ -355,6 +355,29 @@ def test_requests_that_nobody_waits_for_are_not_kept(crowd: Crowd, row: Row) -> 
     row("... and the server serves", 200, Caller(crowd.center, "127.7.0.7").request("GET", "/healthz")[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "more"),
+    [
+        ("a body of chunks, at a path that reads none", "/healthz", b"1\r\na\r\n" * 10_000),
+        ("a body of chunks, at no path", "/nothing", b"1\r\na\r\n" * 10_000),
+        ("a body of chunks, at a path that reads it", ENDUSER + "emailPwdLogin", b"1\r\na\r\n" * 10_000),
+        ("a body of empty lines", ENDUSER + "emailPwdLogin", b"4\r\n\r\n\r\n\r\n" * 10_000),
+        ("headers behind a body", ENDUSER + "emailPwdLogin", b"0\r\n" + b"X: y\r\n" * 10_000),
+        ("a body of a terabyte", "/healthz", b"a" * 60_000),
+    ],
+)
+def test_what_never_ends_ends_its_connection(crowd: Crowd, row: Row, name: str, path: str, more: bytes) -> None:
+    length = "Content-Length: 1000000000000" if b"a" * 100 in more else "Transfer-Encoding: chunked"
+    sent = 0
+    with socket.create_connection((crowd.center.host, crowd.center.http_port), 10) as line:
+        line.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n".encode())
+        with contextlib.suppress(OSError):
+            while sent < 100 * 1024 * 1024:
+                line.sendall(more)
+                sent += len(more)
+    row(f"{name}, without end: more than 20 MiB taken", False, sent > 20 * 1024 * 1024)
+
+
 def test_one_address_cannot_hold_all_places(crowd: Crowd, row: Row) -> None:
     place = (crowd.center.host, crowd.center.http_port)
     with contextlib.ExitStack() as held:

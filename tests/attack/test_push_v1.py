@@ -271,6 +271,15 @@ def test_a_message_of_64_kib_is_read_and_one_more_byte_is_not(
         row("... in a thousand fragments of nothing", "aborted", line.fate())
 
 
+@pytest.mark.parametrize(("name", "opcode"), [("pings", 9), ("pongs", 10)])
+def test_pings_without_end_end_the_connection(crowd: Crowd, honest: Honest, row: Row, name: str, opcode: int) -> None:
+    for path in ("/ws/v1", "/ws/v2"):
+        with Sleeper(crowd.center, path) as line:
+            with contextlib.suppress(OSError):
+                line.socket.sendall(bytes([0x80 | opcode, 0x80, 0, 0, 0, 0]) * 100_000)
+            row(f"WebSocket {path[-2:]}, {name} without end, without a token", "cut", line.end())
+
+
 def test_frames_that_no_client_sends_end_the_connection(crowd: Crowd, honest: Honest, row: Row) -> None:
     frames = {
         "a frame without a mask": lambda s: s.frame(1, b"{}", masked=False),

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from quecbind.center.access.tls_door import Places
-from quecbind.center.listening import MAX_WAITING, bind, bounded_http
+from quecbind.center.listening import MAX_SPLITS, MAX_UNREAD, MAX_WAITING, bind, bounded_http
 from quecbind.center.services.errors import StartError
 
 pytestmark = pytest.mark.enable_socket
@@ -248,3 +248,50 @@ def test_a_trusted_proxy_stands_for_many() -> None:
     begun = [places.begin(address) for address in ("10.0.0.7", "10.0.0.7", "10.0.0.8", "10.0.0.9")]
 
     assert begun == [True, True, True, False]
+
+
+async def ignore_body(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+BEGUN = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(("size", "is_closed"), [(MAX_UNREAD, False), (MAX_UNREAD + 1, True)])
+async def test_a_body_that_the_answer_did_not_wait_for_is_read_so_far(size: int, is_closed: bool) -> None:
+    protocol, wire = connected(ignore_body)
+    protocol.data_received(BEGUN)
+    await answered(wire, 1)
+
+    protocol.data_received(b"%x\r\n%s\r\n" % (size, b"a" * size))
+    found = wire.is_closed
+    protocol.connection_lost(None)
+
+    assert found == is_closed
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_closed"),
+    [
+        (b"1\r\na\r\n" * 10_000, False),
+        (b"4\r\n\r\n\r\n\r\n" * (MAX_SPLITS // 2 - 10), False),
+        (b"4\r\n\r\n\r\n\r\n" * (MAX_SPLITS * 2), True),
+        (b"1\r\na\r\n0\r\n" + b"X: y\r\n" * 10, False),
+        (b"1\r\na\r\n0\r\n" + b"X: y\r\n" * 100, True),
+        (b"1;" + b"x" * 1_000, True),
+    ],
+)
+@pytest.mark.parametrize("size", [7, 100_000])
+async def test_what_is_around_a_body_is_limited(stream: bytes, is_closed: bool, size: int) -> None:
+    protocol, wire = connected()
+    protocol.data_received(BEGUN)
+
+    for at in range(0, len(stream), size):
+        protocol.data_received(stream[at : at + size])
+    found = wire.is_closed
+    for task in set(protocol.tasks):
+        task.cancel()
+    protocol.connection_lost(None)
+
+    assert found == is_closed

@@ -19,6 +19,12 @@ from quecbind.center.services.errors import StartError
 BACKLOG = 4096
 # Requests of one connection that wait for the answer to another.
 MAX_WAITING = 64
+# What is read of a body that its request's answer did not wait for.
+MAX_UNREAD = 65_536
+# Empty lines in a chunked body, each of which might be its end.
+MAX_SPLITS = 1_024
+# What was read is taken apart in slices: a connection that is closed in one costs nobody the time for the rest.
+SLICE_SIZE = 8_192
 _END = b"\r\n\r\n"
 
 
@@ -57,13 +63,14 @@ def bounded_http(max_header_size: int, max_header_time_s: float, places: Places)
 
     The parser does not tell where in what it was given a head begins and ends. So it is given pieces that end where a
     head does, or the last of a chunked body, and bodies as long as they say they are: a head counts with its own bytes,
-    and the empty lines before it.
+    and the empty lines before it. What is around the chunks of a body is measured by what is in them.
     """
 
     class BoundedHttp(HttpToolsProtocol):
         _is_in_body = False
         _head_size = 0
         _body_left = 0
+        _body_size = _around_size = _unread_size = _split_count = 0
         _last = b""
         _too_slow: asyncio.TimerHandle | None = None
         _place: str | None = None
@@ -79,19 +86,31 @@ def bounded_http(max_header_size: int, max_header_time_s: float, places: Places)
             self._too_slow = self.loop.call_later(max_header_time_s, transport.close)
 
         def data_received(self, data: bytes) -> None:
+            for begin in range(0, len(data), SLICE_SIZE):
+                self._take(data[begin : begin + SLICE_SIZE])
+                if self.transport.get_protocol() is not self:
+                    self._leave()
+                    return  # it is a WebSocket now
+
+        def _take(self, data: bytes) -> None:
             begin = 0
             while begin < len(data) and not self.transport.is_closing() and self.parser is not None:
                 piece = data[begin : self._end_of_piece(data, begin)]
                 begin += len(piece)
                 if not self._is_in_body:
                     self._head_size += len(piece)
+                else:
+                    self._around_size += len(piece)
+                    self._split_count += begin < len(data)
                 if self._head_size > max_header_size:
                     self.send_400_response("The headers of this request are too large.")
                     return
                 super().data_received(piece)
                 if self.transport.get_protocol() is not self:
-                    self._leave()
-                    return  # it is a WebSocket now
+                    return
+                # A chunk of one byte has five around it.
+                if self._around_size > max_header_size + 8 * self._body_size or self._split_count > MAX_SPLITS:
+                    self.transport.close()
                 if len(self.pipeline) > MAX_WAITING:
                     self.transport.close()
             if self._head_size and self._too_slow is None:
@@ -121,8 +140,17 @@ def bounded_http(max_header_size: int, max_header_time_s: float, places: Places)
             if not self._is_in_body:
                 super().on_header(name, value)
 
+        def on_body(self, body: bytes) -> None:
+            super().on_body(body)
+            self._body_size += len(body)
+            if self.cycle.response_complete:
+                self._unread_size += len(body)
+                if self._unread_size > MAX_UNREAD:
+                    self.transport.close()
+
         def on_headers_complete(self) -> None:
             self._is_in_body, self._head_size = True, 0
+            self._body_size = self._around_size = self._unread_size = self._split_count = 0
             length = next((value for name, value in self.headers if name == b"content-length"), b"")
             self._body_left = int(length) if length.isdigit() else 0
             if self.parser.should_upgrade() and self._should_upgrade():

@@ -265,7 +265,10 @@ def _http_server(
             timeout_graceful_shutdown=settings.stop_time_s,
         ),
         https,
-        Handshakes(settings.max_pending_per_address, settings.max_http_connections),
+        Handshakes(
+            min(settings.max_pending_per_address, settings.max_http_connections_per_address),
+            settings.max_http_connections,
+        ),
     )
 
 

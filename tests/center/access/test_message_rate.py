@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quecbind.center.domain.ids import ClientId
+from quecbind.center.domain.rates import AUDITED_BURST, AUDITED_RATE
 from quecbind.wire import commands, frame, mqtt, ttlv
 from tests.center.access.conftest import Device, Site
 
@@ -85,6 +86,27 @@ async def test_a_device_that_is_slow_again_is_heard_again(site: Site) -> None:
     assert await status(site) == {"1": 3}
 
 
+async def test_bind_codes_have_a_rate_of_their_own_for_each_leaves_an_audit_entry_that_stays(site: Site) -> None:
+    await site.start(message_rate=10**6, message_burst=10**6)
+    device = await site.online(await site.enrolled())
+    count = site.world.center.operators.audit
+    before = (await count(1, 1)).total_count
+
+    def told(number: int) -> mqtt.Publish:
+        fields = [(commands.BIND_CODE_CODE, b"%016X" % number), (commands.BIND_CODE_SECONDS_LEFT, 60)]
+        content = frame.encode(number, commands.BIND_CODE, ttlv.encode(fields))
+        return mqtt.Publish(f"q/2/d/{site.client_id('D1')}/sys", content, 1, False, False, number)
+
+    device.send(*map(told, range(1, AUDITED_BURST + 4)))
+    assert await packets(device, AUDITED_BURST + 4) == (list(range(1, AUDITED_BURST + 4)), [10428])
+    site.world.clock.move(1 / AUDITED_RATE)
+    device.send(told(2_000), told(2_001), site.report(2_002))
+
+    assert await packets(device, 3) == ([2_000, 2_001, 2_002], [])
+    assert (await count(1, 1)).total_count - before == AUDITED_BURST + 1
+    assert await status(site) == {"1": 2_002}
+
+
 async def test_a_day_has_a_limit_of_its_own(site: Site) -> None:
     await site.start(max_messages_per_day=2)
     device = await site.online(await site.enrolled())
@@ -144,7 +166,7 @@ async def test_the_first_use_of_a_secret_counts_even_when_the_message_does_not(s
     await device.packet()
     entry = site.world.center.registry.entry(site.client_id("D1"))
     assert entry is not None
-    assert site.access.take_message(entry) is None
+    assert site.access.take_message(entry, commands.STATUS_REPORT) is None
 
     device.send(site.report(1))
 

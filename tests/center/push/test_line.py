@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from quecbind.center.push.line import CLOSE_TIME_S, MAX_PINGS, PIECE_SIZE, PING_RATE, PushProtocol
+from quecbind.center.push.line import CLOSE_TIME_S, MAX_PINGS, MAX_READ_AHEAD, PIECE_SIZE, PING_RATE, PushProtocol
 
 HEAD = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -146,3 +146,16 @@ def test_a_heartbeat_goes_on_for_ever(opened: PushProtocol) -> None:
         opened.transport.written = b""  # type: ignore[attr-defined]
 
     assert not opened.transport.is_closing()
+
+
+def test_messages_without_end_that_nobody_has_looked_at_end_the_connection(opened: PushProtocol) -> None:
+    text = b"\x81\x80\0\0\0\0"
+    before = opened.queue.qsize()
+
+    opened.data_received(text * (MAX_READ_AHEAD - before))
+    is_over = [opened.transport.is_closing()]
+    opened.data_received(text * 100_000)
+    is_over.append(opened.transport.is_closing())
+
+    assert is_over == [False, True]
+    assert opened.queue.qsize() <= MAX_READ_AHEAD + PIECE_SIZE // len(text) + 1

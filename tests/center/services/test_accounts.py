@@ -475,6 +475,29 @@ async def test_a_refresh_token_of_a_session_that_has_ended_signs_nothing(world) 
     assert code == 5489
 
 
+async def test_right_sign_ins_and_new_tokens_have_a_pace_apart_from_changes(tmp_path) -> None:
+    world = await World.open(tmp_path / "paced", Limits(change_rate_per_user=1, change_burst_per_user=2))
+    domain = await world.domain()
+    await register(world, domain)
+    first = await sign_in(world, domain)
+    who = await world.center.accounts.authenticate(first.access_token)
+    refresh = world.center.accounts.refresh
+
+    for _ in range(2):
+        world.center.accounts.pace(who)
+    await sign_in(world, domain)
+    refused = [await code_of(sign_in(world, domain))]
+    tokens = [await refresh(None, first.refresh_token) for _ in range(2)]
+    refused.append(await code_of(refresh(None, first.refresh_token)))
+    world.clock.move(1)
+
+    assert refused == [8429, 8429]
+    assert (await world.actions()).count("session.opened") == 2
+    assert await refresh(None, tokens[0].refresh_token)
+    assert await sign_in(world, domain)
+    await world.center.close()
+
+
 async def test_bad_refresh_tokens_have_their_codes(world) -> None:
     domain = await world.domain()
     await register(world, domain)

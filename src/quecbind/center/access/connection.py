@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # How often a connection that is not read from, and so has no deadline, is looked at.
 PAUSED_CHECK_S = 30.0
+# What one connection is served of in one turn: who sends small packets without end must not keep the others waiting.
+SLICE_SIZE = 2_048
 
 
 class DeviceConnection(asyncio.Protocol):
@@ -40,10 +42,13 @@ class DeviceConnection(asyncio.Protocol):
 
     __slots__ = (
         "_access",
+        "_is_noted",
         "_is_over",
         "_is_paused",
+        "_served_size",
         "_session",
         "_transport",
+        "_unserved",
         "address",
         "certificate_names",
         "entry",
@@ -57,6 +62,9 @@ class DeviceConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._is_paused = False
         self._is_over = False
+        self._is_noted = False
+        self._unserved = b""
+        self._served_size = 0
         self.is_admitted = False
         self.address = ""
         self.certificate_names: tuple[str, ...] | None = None
@@ -91,13 +99,29 @@ class DeviceConnection(asyncio.Protocol):
         access.wheel.place(self, access.time() + access.limits.log_in_time_s)
 
     def data_received(self, data: bytes) -> None:
-        self._access.note_arrival(self, data)
+        self._unserved = self._unserved + data if self._unserved else data
+        if len(self._unserved) > SLICE_SIZE:
+            self.stop_reading()
+        self._note()
 
-    def take(self, data: bytes, now: float) -> None:
-        """Serve what has arrived; `settle` writes what there is to say."""
+    def take(self, now: float) -> None:
+        """Serve the next of what has arrived; `settle` writes what there is to say."""
+        self._is_noted = False
+        data = self._unserved
+        if len(data) > SLICE_SIZE:
+            begin = self._served_size
+            self._served_size = begin + SLICE_SIZE
+            data = data[begin : self._served_size]
+        if len(self._unserved) <= max(self._served_size, SLICE_SIZE):
+            self._unserved, self._served_size = b"", 0
         asks = self._session.receive_data(data, now)
         if asks:
             self._ask(asks, now)
+
+    def _note(self) -> None:
+        if not self._is_noted:
+            self._is_noted = True
+            self._access.note_arrival(self)
 
     def pause_writing(self) -> None:
         # The device does not read: whatever else is kept for it, it will not get.
@@ -208,7 +232,7 @@ class DeviceConnection(asyncio.Protocol):
         assert message.frame is not None
         access.counters.message_count += 1
         proof = access.gate.used(entry) if message.proves_secret else None
-        too_fast = access.take_message(entry, is_bind_code=message.frame.command == commands.BIND_CODE)
+        too_fast = access.take_message(entry, message.frame.command)
         stored = None if too_fast else access.uplink.receive(entry, message.frame, access.clock.now())
         if too_fast is not None and too_fast.is_told:
             code = refusal.DEVICE_LIMIT_REACHED if too_fast.limit == "messages_per_day" else refusal.TOO_FREQUENT
@@ -249,9 +273,15 @@ class DeviceConnection(asyncio.Protocol):
             self._finish()
             self._access.wheel.place(self, session.next_timer() or now)
             self._transport.close()
-        elif session.is_full is not self._is_paused and not self._access.is_stopping:
-            self._is_paused = session.is_full
-            if self._is_paused:
+            self._unserved = b""
+            return
+        has_more = self._unserved != b""
+        if has_more and not session.is_full:
+            self._note()
+        is_paused = session.is_full or has_more
+        if is_paused is not self._is_paused and not self._access.is_stopping:
+            self._is_paused = is_paused
+            if is_paused:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()

@@ -31,6 +31,7 @@ from quecbind.center.services.ports import Clock, Delivery
 from quecbind.center.services.presence import Presence
 from quecbind.center.services.registry import DeviceEntry
 from quecbind.center.services.uplink import Uplink
+from quecbind.wire import commands
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class AccessServer:
         self._connections: set[DeviceConnection] = set()
         self._session_by_client_id: dict[str, DeviceConnection] = {}
         self._address_by_name: dict[str, _Address] = {}
-        self._arrivals: list[tuple[DeviceConnection, bytes]] = []
+        self._arrivals: list[DeviceConnection] = []
         self._changed = asyncio.Event()
         self._ticking = self._loop.call_later(TICK_S, self._tick_on)
 
@@ -175,7 +176,8 @@ class AccessServer:
             await door.close()
         for connection in self._connections:
             connection.stop_reading()
-        self._serve_arrivals()
+        while self._arrivals:
+            self._serve_arrivals()
         await self._wait_until(lambda: not self.pending_count, time_s)
         for connection in tuple(self._connections):
             connection.close("stopping")
@@ -214,30 +216,33 @@ class AccessServer:
 
     # From the connections
 
-    def note_arrival(self, connection: DeviceConnection, data: bytes) -> None:
-        """Take note of what a device sent; it is served when every socket that is ready has been read."""
+    def note_arrival(self, connection: DeviceConnection) -> None:
+        """Take note that a device sent something; it is served when every socket that is ready has been read."""
         if not self._arrivals:
             self._loop.call_soon(self._serve_arrivals)
-        self._arrivals.append((connection, data))
+        self._arrivals.append(connection)
 
     def _serve_arrivals(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
         now = self.time()
-        for connection, data in arrivals:
+        for connection in arrivals:
             try:
-                connection.take(data, now)
+                connection.take(now)
             except Exception:  # one device's trouble must not become that of all who sent something meanwhile
                 logger.exception("connection.failed address=%s", connection.address)
                 connection.fail()
-        for connection, _ in arrivals:
+        for connection in arrivals:
             connection.settle(now)
 
-    def take_message(self, entry: DeviceEntry, *, is_bind_code: bool = False) -> TooFast | None:
+    def take_message(self, entry: DeviceEntry, command: int) -> TooFast | None:
         """Count a message of a device; says when it is one too many."""
         now = self.clock.now()
         if entry.meter is None:
             entry.meter = self._message_rate.meter(now)
+        is_bind_code = command == commands.BIND_CODE
         too_fast = self._message_rate.take(entry.meter, now, is_bind_code=is_bind_code)
+        if too_fast is None and is_bind_code:
+            too_fast = self._message_rate.take_audited(entry.meter, entry.client_id, now)
         if too_fast is not None:
             limit = "max_messages_per_day" if too_fast.limit == "messages_per_day" else "message_rate"
             self.counters.limited_count_by_limit[limit] += 1

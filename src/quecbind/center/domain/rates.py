@@ -16,6 +16,8 @@ DAY_S = 86_400
 # What only bind codes may use: a device that sends too much can still be bound.
 RESERVED_AT_ONCE = 10
 RESERVED_PER_DAY = 100
+AUDITED_RATE = 1.0
+AUDITED_BURST = 2_000
 _PACE_S = 10
 
 
@@ -105,13 +107,21 @@ class TooFast:
 class MessageRate:
     """How many messages a device may send: so many a second after a burst, and so many a day (UTC).
 
-    A few more of each are kept back for bind codes, so that what else a device sends never takes the place of one.
+    A few more of each are kept back for bind codes, so that what else a device sends never takes the place of one. Bind
+    codes, which leave an audit entry that stays, are counted apart as well.
     """
 
     def __init__(self, rate: float, burst: float, max_per_day: int) -> None:
         self._rate = rate
         self._burst = burst
         self._max_per_day = max_per_day
+        self._audited = Rates(AUDITED_RATE, AUDITED_BURST)
+
+    def take_audited(self, meter: Meter, key: Hashable, now: float) -> TooFast | None:
+        """None when the device, by this key, may send one more message that leaves an audit entry."""
+        if self._audited.take(key, now):
+            return None
+        return TooFast("message_rate", _tell(meter, now))
 
     def meter(self, now: float) -> Meter:
         """Of a device that has sent nothing yet."""

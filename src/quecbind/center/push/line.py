@@ -36,6 +36,8 @@ MAX_PINGS: Final = 100
 PING_RATE: Final = 10.0
 # What was read is taken apart in pieces: a connection that is dropped in one costs nobody the time for the rest.
 PIECE_SIZE: Final = 2_048
+# Messages that were read at once and that the session has not seen.
+MAX_READ_AHEAD: Final = 2_000
 CLOSE_TIME_S: Final = 2.0
 _EXTENSION: Final = "quecbind.line"
 
@@ -68,6 +70,8 @@ class PushProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated:
             for begin in range(0, len(data), PIECE_SIZE):
                 super().data_received(data[begin : begin + PIECE_SIZE])
+                if self.queue.qsize() > MAX_READ_AHEAD:
+                    self.transport.abort()
                 if self.transport.is_closing():
                     return
         else:

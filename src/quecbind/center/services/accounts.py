@@ -183,6 +183,7 @@ class Accounts(Sessions):
             user = await self._user_with(account, plain, peer)
         if user.disabled_at is not None:
             raise Rejected(refusal.ACCOUNT_DISABLED)
+        self._pace(user.uid, "sign-ins")
         tokens = await self._open_session(user, peer)
         if tokens is None:
             raise Rejected(accounts.wrong_password(1))

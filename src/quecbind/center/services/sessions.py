@@ -69,6 +69,7 @@ class Sessions:
         # Signing a pair is dear, and sign-ins wait behind it: not for who brings what ended long ago, again and again.
         if not _is_alive(self._storage.read(lambda tx: tx.sessions.get(claims.session_id)), claims.uid, to_ms(now)):
             raise Rejected(refusal.REFRESH_TOKEN_INVALID)
+        self._pace(claims.session_id, "new tokens")
         given_ms = to_ms(now)
         tokens = await self._follow(claims, given_ms)
         old_mac = self._refresh_mac(claims.session_id, claims.token_id)
@@ -131,8 +132,12 @@ class Sessions:
         Raises:
             Rejected: 8429, the user goes on too fast.
         """
-        if not self._paces.take(who.uid, self._clock.now()):
-            raise Rejected(Refused(refusal.TOO_MANY_GUESSES, 1, "too many changes at once, wait a while"))
+        self._pace(who.uid, "changes")
+
+    def _pace(self, whose: str, what: str) -> None:
+        # Apart: who has a token, and no password, must not keep its user from signing in.
+        if not self._paces.take((what, whose), self._clock.now()):
+            raise Rejected(Refused(refusal.TOO_MANY_GUESSES, 1, f"too many {what} at once, wait a while"))
 
     async def sign_out(self, who: SignedIn, peer: str = "") -> None:
         """End the session: none of its tokens is good any more. Doing it twice is fine."""
