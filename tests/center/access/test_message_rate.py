@@ -100,11 +100,11 @@ async def test_bind_codes_have_a_rate_of_their_own_for_each_leaves_an_audit_entr
     device.send(*map(told, range(1, AUDITED_BURST + 4)))
     assert await packets(device, AUDITED_BURST + 4) == (list(range(1, AUDITED_BURST + 4)), [10428])
     site.world.clock.move(1 / AUDITED_RATE)
-    device.send(told(2_000), told(2_001), site.report(2_002))
+    device.send(told(9_000), told(9_001), site.report(9_002))
 
-    assert await packets(device, 3) == ([2_000, 2_001, 2_002], [])
+    assert await packets(device, 3) == ([9_000, 9_001, 9_002], [])
     assert (await count(1, 1)).total_count - before == AUDITED_BURST + 1
-    assert await status(site) == {"1": 2_002}
+    assert await status(site) == {"1": 9_002}
 
 
 async def test_a_day_has_a_limit_of_its_own(site: Site) -> None:
