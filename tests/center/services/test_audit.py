@@ -229,6 +229,14 @@ async def reset(scene: Scene) -> Deed:
     return lambda _: scene.world.enrol(scene.product, "D1", proof.encode())
 
 
+async def reset_with_the_secret(scene: Scene) -> Deed:
+    world, secret = scene.world, scene.entry.device_secret
+    proof = signing.reset_user_name(signing.reset_key(secret, "D1"), "R" * 16)
+    scene.secrets.add(proof)
+    password = signing.login(scene.product.product_secret, secret, world.random())
+    return lambda _: world.verdict(scene.entry.client_id, proof.encode(), password)
+
+
 async def phantom(scene: Scene) -> Deed:
     return lambda _: scene.world.enrol(scene.product, "D1")
 
@@ -311,6 +319,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Awaitable[Deed]], str]] = {
     "DeviceGate.connect, again": (enrol_again, "device.enrolled"),
     "DeviceGate.connect, first use": (first_use, "device.activated"),
     "DeviceGate.connect, reset": (reset, "device.reset"),
+    "DeviceGate.connect, reset with the secret": (reset_with_the_secret, "device.reset"),
     "DeviceGate.connect, phantom": (phantom, "device.enrolment_refused"),
     "Uplink.receive, code": (window, "window.opened"),
     "Uplink.receive, cancel": (cancel, "window.closed"),

@@ -267,6 +267,23 @@ async def test_a_repeated_log_in_with_a_reset_proof_resets_nothing(world, repeat
     assert verdict.entry.epoch == 2
 
 
+async def test_a_repeated_proof_of_a_static_product_resets_nothing_after_a_restart_either(world, tmp_path) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+    await world.center.operators.change_product(product.product_key, ProductChanges(static_secrets=True), OPERATOR)
+    verdict = await connect_with(world, product, secret, proof(secret))
+    world.center.presence.online(verdict.entry, "10.9.9.9")
+    await world.center.close()
+
+    again = await World.open(tmp_path / "data", clock=world.clock)
+    try:
+        repeated = await connect_with(again, product, secret, proof(secret))
+        assert isinstance(repeated, Accepted)
+        assert repeated.entry.epoch == 2
+    finally:
+        await again.center.close()
+
+
 @pytest.mark.parametrize("user_name", [b"rst;", b"somebody", proof("x" * 32)])
 async def test_wrong_reset_proof_beside_a_log_in_counts_as_none(world, user_name) -> None:
     product = await world.product()

@@ -213,7 +213,7 @@ class DeviceGate:
         return self._answer(self._store_first_use(entry, peer), choose)
 
     def _proves_reset(self, entry: DeviceEntry, user_name: bytes | None) -> bool:
-        """Whether a device that has its secret tells that it was reset; what came before counts as nothing."""
+        """Whether a device that has its secret tells that it was reset; a proof that came before counts as nothing."""
         random = _proved_random(user_name, Secret(entry.device_secret), entry.device_key)
         return random is not None and not entry.saw_random(_digest(random))
 
