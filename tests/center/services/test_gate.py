@@ -267,6 +267,29 @@ async def test_a_repeated_log_in_with_a_reset_proof_resets_nothing(world, repeat
     assert verdict.entry.epoch == 2
 
 
+async def test_a_proof_that_came_with_a_log_in_resets_nothing_however_much_later(world) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+    await connect_with(world, product, secret, proof(secret))
+    for _ in range(100):
+        await world.connect(product, secret)
+
+    repeated = await connect_with(world, product, secret, proof(secret))
+
+    assert isinstance(repeated, Accepted)
+    assert repeated.entry.epoch == 2
+
+
+async def test_a_proof_that_came_with_a_log_in_enrols_nobody(world) -> None:
+    """The secret it was made with lives on, so it is right: who overheard it must not get a secret for it."""
+    product = await world.product()
+    secret = await active(world, product)
+    await connect_with(world, product, secret, proof(secret))
+
+    assert await world.enrol(product, user_name=proof(secret)) == Complaint(10422)
+    assert isinstance(await world.enrol(product, user_name=proof(secret, random="N" * 16)), Accepted)
+
+
 async def test_a_repeated_proof_of_a_static_product_resets_nothing_after_a_restart_either(world, tmp_path) -> None:
     product = await world.product()
     secret = await active(world, product)

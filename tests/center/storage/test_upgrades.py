@@ -62,6 +62,7 @@ async def head(tmp_path: Path) -> Path:
     )
     await center.operators.create_access_key("factory", OPERATOR)
     await center.accounts.send_email_code("new@example.com", 1, ann.user_domain, "10.0.0.3")
+    await center.storage.transact(lambda tx: tx.devices.use_proof(tx.devices.get(entry.client_id).id, bytes(8)))
     user = center.storage.read(lambda tx: tx.users.get(ann.uid))
     await center.accounts._open_session(user, "10.0.0.1")
     await center.close()

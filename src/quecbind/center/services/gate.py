@@ -171,8 +171,9 @@ class DeviceGate:
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
-            if not is_replay and self._proves_reset(entry, user_name):
-                return self._connect_reset(entry, session_key, peer)
+            proof = None if is_replay else self._proof(entry, user_name)
+            if proof is not None:
+                return self._connect_reset(entry, proof, session_key, peer)
             if decision.is_first_use:
                 return self._connect_first(entry, session_key, peer)
             return self._accepted(entry, session_key)
@@ -212,18 +213,30 @@ class DeviceGate:
 
         return self._answer(self._store_first_use(entry, peer), choose)
 
-    def _proves_reset(self, entry: DeviceEntry, user_name: bytes | None) -> bool:
-        """Whether a device that has its secret tells that it was reset; a proof that came before counts as nothing."""
+    def _proof(self, entry: DeviceEntry, user_name: bytes | None) -> bytes | None:
+        """By what a device that has its secret proves that it was reset; one that came before counts as none."""
         random = _proved_random(user_name, Secret(entry.device_secret), entry.device_key)
-        return random is not None and not entry.saw_random(_digest(random))
+        if random is None or entry.saw_random(_digest(random)):
+            return None
+        proof = _digest(random)
 
-    def _connect_reset(self, entry: DeviceEntry, session_key: bytes | None, peer: str) -> "asyncio.Future[Verdict]":
+        def is_new(tx: Tx) -> bool:
+            device = tx.devices.get(entry.client_id)
+            return device is not None and not tx.devices.is_proof_used(device.id, proof)
+
+        return proof if self._storage.read(is_new) else None
+
+    def _connect_reset(
+        self, entry: DeviceEntry, proof: bytes, session_key: bytes | None, peer: str
+    ) -> "asyncio.Future[Verdict]":
         generation = entry.generation
 
         def work(tx: Tx) -> _Enrolled | None:
             device = tx.devices.get(entry.client_id)
             if device is None or device.generation != generation or device.state == "disabled":
                 return None
+            # The secret stays, and with it the proof would be good for ever, to enrol as well.
+            tx.devices.use_proof(device.id, proof)
             reset = _issue(tx, device, device.device_secret, "proof", to_ms(self._clock.now()), peer, is_reset=True)
             tx.devices.activate(device.id, reset.device.generation)
             return dataclasses.replace(reset, device=dataclasses.replace(reset.device, is_active=True))
@@ -433,7 +446,7 @@ class _Attempt:
         if device is not None and device.product_key != self.product_key:
             # Another product's device has this client id: the keys of both begin alike.
             return Refused(refusal.DEVICE_NOT_ALLOWED), None
-        return decide_enrolment(product, device, proof_is_valid=self._is_proof(device), now_ms=now_ms), device
+        return decide_enrolment(product, device, proof_is_valid=self._is_proof(tx, device), now_ms=now_ms), device
 
     def carry_out(self, tx: Tx, secret: Secret, now_ms: int) -> _Enrolled | Refused:
         decision, device = self.decide(tx, now_ms)
@@ -444,8 +457,11 @@ class _Attempt:
             return _Enrolled(created, "new") if created is not None else Refused(refusal.DEVICE_LIMIT_REACHED)
         return _issue(tx, device, secret, decision.reason, now_ms, self.peer, is_reset=decision.is_reset)
 
-    def _is_proof(self, device: Device | None) -> bool:
-        return device is not None and _proved_random(self.user_name, device.device_secret, self.device_key) is not None
+    def _is_proof(self, tx: Tx, device: Device | None) -> bool:
+        if device is None:
+            return False
+        random = _proved_random(self.user_name, device.device_secret, self.device_key)
+        return random is not None and not tx.devices.is_proof_used(device.id, _digest(random))
 
 
 def _issue(tx: Tx, device: Device, secret: Secret, reason: str, now_ms: int, peer: str, *, is_reset: bool) -> _Enrolled:

@@ -74,6 +74,8 @@ _USE_WINDOW = f"""
     WHERE id = ? AND bind_code_mac IS NOT NULL
 """  # noqa: S608
 _USED_WINDOW = "SELECT used_code_mac, used_window_end, used_window_opened_at FROM devices WHERE id = ?"
+_USE_PROOF = "INSERT INTO reset_proofs (device_id, digest) VALUES (?, ?)"
+_IS_PROOF_USED = "SELECT 1 FROM reset_proofs WHERE device_id = ? AND digest = ?"
 _SET_AUTH_KEY = "UPDATE devices SET auth_key = ? WHERE id = ?"
 _AUTH_KEY = "SELECT auth_key FROM devices WHERE id = ?"
 _PUT_BOND = "UPDATE devices SET bind_secret = ? WHERE id = ?"
@@ -201,6 +203,12 @@ class SqliteDevices:
     def used_window(self, device_id: int) -> Window | None:
         row = self._connection.execute(_USED_WINDOW, (device_id,)).fetchone()
         return None if row is None or row[0] is None else Window(*row)
+
+    def use_proof(self, device_id: int, digest: bytes) -> None:
+        self._connection.execute(_USE_PROOF, (device_id, digest))
+
+    def is_proof_used(self, device_id: int, digest: bytes) -> bool:
+        return self._connection.execute(_IS_PROOF_USED, (device_id, digest)).fetchone() is not None
 
     def set_auth_key(self, device_id: int, auth_key: Secret | None) -> None:
         sealed = None if auth_key is None else self._seal.seal(auth_key, _place("auth_key", device_id))

@@ -1,3 +1,3 @@
 """The schema's history, one file per step, and the step this code is written for."""
 
-HEAD = "0011"
+HEAD = "0012"
