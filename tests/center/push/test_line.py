@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
+from websockets.protocol import State
 
-from quecbind.center.push.line import CLOSE_TIME_S, PushProtocol
+from quecbind.center.push.line import CLOSE_TIME_S, HEARTBEAT_S, PushProtocol
 
 HEAD = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -53,10 +54,13 @@ class Loop:
     def call_later(self, seconds: float, what: Any) -> None:
         self.later.append((seconds, what))
 
+    def time(self) -> float:
+        return 0.0
+
 
 @pytest.fixture
 def line() -> PushProtocol:
-    config = uvicorn.Config(lambda: None, log_config=None, ws_ping_interval=None)
+    config = uvicorn.Config(lambda: None, log_config=None)
     config.load()
     line = PushProtocol(config, ServerState(), {}, Loop())  # type: ignore[arg-type]
     line.connection_made(Socket())
@@ -98,5 +102,26 @@ def test_a_line_that_is_gone_has_nothing_to_close(line: PushProtocol) -> None:
     line.connection_lost(None)
 
     line.close(1008)
+
+    assert line.loop.later == []  # type: ignore[attr-defined]
+
+
+def test_an_app_is_pinged_again_and_again_and_not_ended_for_its_silence(line: PushProtocol) -> None:
+    line.conn.state = State.OPEN
+    line.scope = {"subprotocols": []}  # type: ignore[typeddict-item]
+    line.start_keepalive()
+
+    for count in (1, 2, 3):
+        (seconds, ping), *more = line.loop.later[count - 1 :]  # type: ignore[attr-defined]
+        assert (seconds, more) == (HEARTBEAT_S, [])
+        ping()
+        assert line.transport.written.count(b"\x89\x04") == count  # type: ignore[attr-defined]
+    assert not line.transport.is_closing()
+
+
+def test_a_line_of_mqtt_is_left_to_its_own_pings(line: PushProtocol) -> None:
+    line.scope = {"subprotocols": ["mqtt"]}  # type: ignore[typeddict-item]
+
+    line.start_keepalive()
 
     assert line.loop.later == []  # type: ignore[attr-defined]

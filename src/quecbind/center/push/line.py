@@ -31,6 +31,8 @@ WRITE_BUFFER_SIZE: Final = 16_384
 MAX_WRITE_BUFFER_SIZE: Final = 4 * MAX_MESSAGE_SIZE
 MAX_FRAGMENTS: Final = 64
 CLOSE_TIME_S: Final = 2.0
+# Browsers answer pings and cannot send any; whoever answers neither is ended by the session, when it has been silent.
+HEARTBEAT_S: Final = 40.0
 _EXTENSION: Final = "quecbind.line"
 
 Session: TypeAlias = WsV1Session | MqttV2Session
@@ -47,6 +49,7 @@ class PushProtocol(WebSocketsSansIOProtocol):
         """See asyncio.Protocol."""
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_SIZE)
+        self.ping_interval, self.ping_timeout = HEARTBEAT_S, None
 
     def handle_connect(self, event: Request) -> None:
         """Let the endpoint find its line."""
@@ -66,6 +69,11 @@ class PushProtocol(WebSocketsSansIOProtocol):
             self._abort_soon()
         elif self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
             self.transport.abort()
+
+    def start_keepalive(self) -> None:
+        """Ping the App now and then; not over MQTT, whose own pings say whether the App is still there."""
+        if "mqtt" not in self.scope["subprotocols"]:
+            super().start_keepalive()
 
     def handle_ping(self) -> None:
         """A ping is a heartbeat."""
