@@ -244,6 +244,7 @@ def test_a_service_is_called_with_its_inputs() -> None:
     assert call_fields(MODEL, [{"blink": {"times": "3"}}]) == [(30, [(31, 3)])]
     assert call_fields(MODEL, {"restart": {}}) == [(32, True)]
     assert call_fields(MODEL, {"30": {"times": 3}}) == [(30, [(31, 3)])]
+    assert call_fields(MODEL, [{"blink": [{"times": "3"}]}]) == [(30, [(31, 3)])]
     assert call_fields(MODEL, [{"id": 30, "code": "blink", "value": [{"id": 31, "value": "3"}]}]) == [(30, [(31, 3)])]
 
 
