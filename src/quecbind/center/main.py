@@ -247,7 +247,8 @@ def _http_server(
             http=bounded_http(settings.max_http_header_size, settings.http_idle_time_s, places),
             ws=PushProtocol,
             ws_max_size=MAX_MESSAGE_SIZE,
-            # Compression would cost memory for every connection.
+            # Apps send the heartbeat; compression would cost memory for every connection.
+            ws_ping_interval=None,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,

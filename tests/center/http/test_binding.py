@@ -147,7 +147,7 @@ async def test_claims_beside_the_fields_are_ignored(http: Http) -> None:
     device = (await http.alice.call("GET", "deviceInfo", pk=http.pk, dk=dk)).data
     assert (device["uid"], device["ownerUid"], device["bindMode"], device["bindingType"]) == (
         http.alice.uid,
-        None,
+        http.alice.uid,
         1,
         2,
     )

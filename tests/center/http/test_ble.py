@@ -49,7 +49,7 @@ async def test_a_device_without_a_network_is_bound_used_and_given_up(http: Http,
     assert (bound.code, bound.data) == (200, {"verified": "1"})
     assert (used.code, used.data) == (200, None)
     assert (shown["bindingType"], shown["deviceName"], shown["btLastUseTime"]) == (4, "tag", 1_700_000_000_000)
-    assert (shown["capabilitiesBitmask"], shown["networkType"]) == (4, "5")
+    assert (shown["capabilitiesBitmask"], shown["networkType"]) == (4, 5)
     assert (outlook["activeBluetooth"], wrong.code, gone.code, gone.data) == (True, 5050, 200, {"bindingSum": 0})
 
 

@@ -17,7 +17,7 @@ from quecbind.center.services.views import BindOutlook, BindResult, OwnedDevice,
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN_DEVICE, _SHARED_DEVICE = 1, 2
 _NORMAL = 1
-_BLE_NETWORK = "5"
+_BLE_NETWORK = 5
 
 
 class Token(msgspec.Struct, rename="camel"):
@@ -130,7 +130,7 @@ class AuditObject(msgspec.Struct, rename="camel"):
 class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     """A device of the caller. Numbers: `deviceType` 1 own 2 shared, `verified` 1 real binding, `status` 1 normal,
     `bindMode` 1 multi 2 single 3 alternate, `bindingType` 1 serial number 2 Wi-Fi 3 device key 4 BLE,
-    `networkType` 5 BLE. `ownerUid` is who shares it; the platform has null there for one's own."""
+    `networkType` 5 BLE."""
 
     product_key: str
     device_key: str
@@ -144,7 +144,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     bind_type: int
     capabilities_bitmask: int
     uid: str
-    owner_uid: str | None
+    owner_uid: str
     signal_strength: object
     device_bind_time: str | None
     device_bind_time_ts: int | None
@@ -156,13 +156,12 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
     verified: int = 1
     status: int = _NORMAL
     bind_status: int = _NORMAL
-    access_type: str = "0"
+    access_type: int = 0
     protocol: str = "MQTT"
     is_matter: int = 0
-    is_native: int = 1
     is_common_device: bool = True
     is_share: bool = False
-    network_type: str | None = None
+    network_type: int | None = None
     share_code: str | None = None
     sharing_expire_at: int | None = None
     sharing_expire_time_ts: int | None = None
@@ -197,7 +196,7 @@ class DeviceObject(msgspec.Struct, rename="camel", kw_only=True):
             bind_type=device.binding_type,
             capabilities_bitmask=device.capabilities,
             uid=device.uid,
-            owner_uid=None if device.owner_uid == device.uid else device.owner_uid,
+            owner_uid=device.owner_uid,
             network_type=_BLE_NETWORK if device.binding_type == BY_BLE else None,
             device_type=_OWN_DEVICE if device.owner_uid == device.uid else _SHARED_DEVICE,
             is_share=device.owner_uid != device.uid,

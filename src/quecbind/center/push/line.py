@@ -39,8 +39,6 @@ PIECE_SIZE: Final = 2_048
 # Messages that were read at once and that the session has not seen.
 MAX_READ_AHEAD: Final = 2_000
 CLOSE_TIME_S: Final = 2.0
-# Browsers answer pings and cannot send any; whoever answers neither is ended by the session, when it has been silent.
-HEARTBEAT_S: Final = 40.0
 _EXTENSION: Final = "quecbind.line"
 
 Session: TypeAlias = WsV1Session | MqttV2Session
@@ -58,7 +56,6 @@ class PushProtocol(WebSocketsSansIOProtocol):
         self._pings = float(MAX_PINGS), self.loop.time()
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_SIZE)
-        self.ping_interval, self.ping_timeout = HEARTBEAT_S, None
 
     def handle_connect(self, event: Request) -> None:
         """Let the endpoint find its line."""
@@ -86,11 +83,6 @@ class PushProtocol(WebSocketsSansIOProtocol):
             self._abort_soon()
         elif self.transport.get_write_buffer_size() > MAX_WRITE_BUFFER_SIZE:
             self.transport.abort()
-
-    def start_keepalive(self) -> None:
-        """Ping the App now and then; not over MQTT, whose own pings say whether the App is still there."""
-        if "mqtt" not in self.scope["subprotocols"]:
-            super().start_keepalive()
 
     def handle_ping(self) -> None:
         """A ping is a heartbeat."""
