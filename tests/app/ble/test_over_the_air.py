@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from bumble.gatt_server import Server
 
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.pairing import pair
@@ -76,6 +77,19 @@ async def test_pairing_hands_the_code_over_whatever_the_mtu(mtu: int) -> None:
         pairing = await pair(await air.app(mtu), device.address)
 
         assert (pairing.product_key, pairing.device_key, pairing.bind_code) == (PK, DK, CODE)
+
+
+async def test_a_device_that_agrees_to_no_mtu_is_talked_to_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Server, "on_att_exchange_mtu_request")
+    async with room() as (air, device):
+        device.device.bindcode_set(CODE, 60)
+        device.hold_key(KEY)
+        app = await air.app()
+
+        assert (await pair(app, device.address)).bind_code == CODE
+        link = await open_link(app, device.address, KEY, first_ask_after_s=0)
+        await link.write({38: True})
+        await link.close()
 
 
 async def test_outside_the_window_there_is_no_code() -> None:
