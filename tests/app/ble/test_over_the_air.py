@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from bumble.core import UUID
+from bumble.device import Peer
 from bumble.gatt_server import Server
 
+from quecbind.app.ble.bumble_radio import BumbleRadio
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.pairing import pair
 from quecbind.app.errors import ControlError, KeyRefusedError, PathLostError
@@ -30,6 +33,22 @@ async def test_a_device_is_found_with_its_keys_and_what_it_is() -> None:
     assert seen.address.startswith(device.address)
     # bumble's virtual controller repeats the advertisement where a real one gives the scan response
     assert said.scan_response_data.endswith(b"QUEC_BLE_5667")
+
+
+async def test_it_has_the_name_that_it_advertises_also_when_that_changes() -> None:
+    async def name_at(address: str, app: BumbleRadio) -> bytes:
+        peer = Peer(await app._device.connect(address))
+        (name,) = await peer.read_characteristics_by_uuid(UUID("2A00"))
+        await peer.connection.disconnect()
+        return name
+
+    async with room() as (air, device):
+        app, address = await air.app(), device.address
+        before = await name_at(address, app)
+        assert device.device.set_dk_ds("00aabbccddee", "")
+        await found(app, lambda one: one.device_key == "00aabbccddee")
+
+        assert (before, await name_at(address, app)) == (b"QUEC_BLE_5667", b"QUEC_BLE_DDEE")
 
 
 async def test_bindable_is_advertised_while_the_window_is_open_and_no_longer() -> None:
