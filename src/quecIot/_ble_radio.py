@@ -14,7 +14,7 @@ from typing import Any
 
 from bumble import att, device, hci
 from bumble.core import UUID, BaseBumbleError
-from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.gatt import GATT_DEVICE_NAME_CHARACTERISTIC, Characteristic, CharacteristicValue, Service
 from bumble.transport import open_transport
 from bumble.transport.common import TransportSink, TransportSource
 
@@ -82,8 +82,9 @@ class Radio:
         Raises:
             Exception: whatever bumble says of a controller that cannot be used, or is gone.
         """
-        address = hci.Address(own_address(self._peripheral.device_key()))
-        self._device = device.Device.with_hci("QUEC_BLE", address, source, sink)
+        device_key = self._peripheral.device_key()
+        address = hci.Address(own_address(device_key))
+        self._device = device.Device.with_hci(ble_advertising.name(device_key), address, source, sink)
         self._device.gatt_server.max_mtu = LARGEST_MTU
         self._device.add_service(Service(UUID.from_16_bits(ble_advertising.SERVICE), [self._data, self._log]))
         self._data.on(Characteristic.EVENT_SUBSCRIPTION, self._subscribed)
@@ -159,12 +160,19 @@ class Radio:
         if wanted is None:
             await self._device.stop_advertising()
             return
+        self._rename(ble_advertising.name(self._peripheral.device_key()))
         await self._device.start_advertising(
             advertising_data=wanted[0],
             scan_response_data=wanted[1],
             advertising_interval_min=ADVERTISE_EVERY_MS,
             advertising_interval_max=ADVERTISE_EVERY_MS,
         )
+
+    def _rename(self, name: str) -> None:
+        """What who is connected reads is what was advertised: systems keep the one they read."""
+        for attribute in self._device.gatt_server.attributes:
+            if isinstance(attribute, Characteristic) and attribute.uuid == GATT_DEVICE_NAME_CHARACTERISTIC:
+                attribute.value = name.encode()
 
     # --- connections ---
 

@@ -195,7 +195,6 @@ class Conversation:
         if not 1 <= len(ssid.encode()) <= MAX_SSID or len(password.encode()) > MAX_PASSWORD:
             return False
         if not self._host.take_wifi(ssid, password):
-            self._log("warning", "provisioning: nobody takes Wi-Fi settings, setProvisionCB was not called")
             return False
         self._taken = wifi
         return True

@@ -131,12 +131,11 @@ class Near:
         if self.chip_door is not None:
             chip = ChipHost(self.identity, self.chip_door, self.carry_out)
             return self._peripheral(ChipPeripheral, chip, ble_advertising.BLE)
-        host = Host(self.identity, self.door, self.carry_out, self._sealing)
+        host = Host(self.identity, self.door, self.carry_out, self._sealing, self._take_wifi)
         capabilities = ble_advertising.BLE
         if self._is_ble_only:
             host.authenticate, host.release = self._take_ble_code, self._release_ble
         else:
-            host.take_wifi = self._take_wifi
             capabilities |= ble_advertising.WAN | ble_advertising.LAN
         return self._peripheral(Peripheral, host, capabilities)
 
@@ -234,11 +233,15 @@ class Near:
     # --- a network, and a binding without one ---
 
     def _take_wifi(self, ssid: str, password: str) -> bool:
-        """Hands a network to the script; False when it has not said that it wants one."""
+        """Hands a network to the script; False when it has not said that it wants one, or can have none."""
         with self._lock:
-            if self._takes_wifi:
+            is_taken = self._takes_wifi and not self._is_ble_only
+            if is_taken:
                 self._wifi.put([(_codes.PROVISION, _codes.OK, ssid, password)])
-            return self._takes_wifi
+        if not is_taken:
+            reason = "this device has BLE only" if self._is_ble_only else "setProvisionCB was not called"
+            _platform.log(_platform.WARNING, "provisioning: nobody takes Wi-Fi settings, " + reason)
+        return is_taken
 
     def _take_ble_code(self, payload: bytes, random: str) -> bytes:
         with self._lock:

@@ -21,7 +21,7 @@ IN_TOTAL = (20, 10.0)
 MAX_SOURCES = 256
 
 # connections of those who have not logged in, and of those who have
-MAX_STRANGERS = 8
+MAX_STRANGERS = 16  # so many Apps lose their sessions together, and come back together
 MAX_STRANGERS_PER_SOURCE = 3
 MAX_SESSIONS = 32
 

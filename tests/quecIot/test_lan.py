@@ -12,6 +12,7 @@ import pytest
 from quecbind.wire import commands, frame, lan
 from quecIot._conversation import Host
 from quecIot._lan import LanServer, Settings
+from quecIot._pairing import MAX_STRANGERS
 from quecIot._platform import Files
 from quecIot._session import Door
 from tests.quecIot.app_by_hand import App
@@ -319,7 +320,9 @@ def test_strangers_who_fill_the_door_do_not_disturb_a_session(device: Device) ->
 
 
 def test_strangers_who_sit_in_every_place_do_not_keep_an_app_out(device: Device) -> None:
-    strangers = [App(device.server.tcp_port, KEY, source=f"127.0.0.{number}") for number in range(20, 30)]
+    strangers = [
+        App(device.server.tcp_port, KEY, source=f"127.0.0.{number}") for number in range(20, 22 + MAX_STRANGERS)
+    ]
 
     with App(device.server.tcp_port, KEY) as app:
         assert app.log_in() == LOGGED_IN

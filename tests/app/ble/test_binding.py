@@ -13,6 +13,7 @@ import pytest_asyncio
 from quecbind.app.ble.binding import CODE_REFUSED, bind_ble_only, unbind_ble_only
 from quecbind.app.ble.exchange import exchange
 from quecbind.app.ble.link import open_link
+from quecbind.app.ble.pairing import pair, provision
 from quecbind.app.ble.scan import FoundBle
 from quecbind.app.client import AppClient
 from quecbind.app.errors import (
@@ -284,6 +285,19 @@ async def test_a_reset_forgets_owner_and_offers(tag: Tag) -> None:
     assert (tag.kept("auth_key"), tag.kept("ble_offers")) == ("", [])
     with pytest.raises(ControlError):
         await tag.write(key)
+
+
+async def test_such_a_device_takes_no_network(tag: Tag) -> None:
+    given: list[str] = []
+    assert tag.device.device.set_provision_cb(lambda ssid, password: given.append(ssid))
+    radio = await tag.air.app()
+
+    with pytest.raises(PairingError, match="takes no network"):
+        await pair(radio, tag.device.address, "home", "correct horse")
+    with pytest.raises(PairingError, match="BLE only"):  # nor is it told the password of one
+        await provision(tag.scene.app, radio, await tag.seen(radio), "home", "correct horse")
+    assert (await pair(radio, tag.device.address)).bind_code == CODE
+    assert given == []
 
 
 async def test_such_a_device_has_no_other_link(tag: Tag) -> None:

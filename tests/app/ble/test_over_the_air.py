@@ -4,7 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from bumble.core import UUID
+from bumble.device import Peer
+from bumble.gatt_server import Server
 
+from quecbind.app.ble.bumble_radio import BumbleRadio
 from quecbind.app.ble.link import open_link
 from quecbind.app.ble.pairing import pair
 from quecbind.app.errors import ControlError, KeyRefusedError, PathLostError
@@ -29,6 +33,22 @@ async def test_a_device_is_found_with_its_keys_and_what_it_is() -> None:
     assert seen.address.startswith(device.address)
     # bumble's virtual controller repeats the advertisement where a real one gives the scan response
     assert said.scan_response_data.endswith(b"QUEC_BLE_5667")
+
+
+async def test_it_has_the_name_that_it_advertises_also_when_that_changes() -> None:
+    async def name_at(address: str, app: BumbleRadio) -> bytes:
+        peer = Peer(await app._device.connect(address))
+        (name,) = await peer.read_characteristics_by_uuid(UUID("2A00"))
+        await peer.connection.disconnect()
+        return name
+
+    async with room() as (air, device):
+        app, address = await air.app(), device.address
+        before = await name_at(address, app)
+        assert device.device.set_dk_ds("00aabbccddee", "")
+        await found(app, lambda one: one.device_key == "00aabbccddee")
+
+        assert (before, await name_at(address, app)) == (b"QUEC_BLE_5667", b"QUEC_BLE_DDEE")
 
 
 async def test_bindable_is_advertised_while_the_window_is_open_and_no_longer() -> None:
@@ -76,6 +96,19 @@ async def test_pairing_hands_the_code_over_whatever_the_mtu(mtu: int) -> None:
         pairing = await pair(await air.app(mtu), device.address)
 
         assert (pairing.product_key, pairing.device_key, pairing.bind_code) == (PK, DK, CODE)
+
+
+async def test_a_device_that_agrees_to_no_mtu_is_talked_to_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Server, "on_att_exchange_mtu_request")
+    async with room() as (air, device):
+        device.device.bindcode_set(CODE, 60)
+        device.hold_key(KEY)
+        app = await air.app()
+
+        assert (await pair(app, device.address)).bind_code == CODE
+        link = await open_link(app, device.address, KEY, first_ask_after_s=0)
+        await link.write({38: True})
+        await link.close()
 
 
 async def test_outside_the_window_there_is_no_code() -> None:

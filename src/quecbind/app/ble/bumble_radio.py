@@ -1,10 +1,12 @@
 """A radio on a controller that bumble drives: a USB stick, or one end of a virtual link. Bytes alone, no decisions."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from bumble.att import ATT_Error
 from bumble.core import UUID, AdvertisingData, BaseBumbleError, PhysicalTransport
 from bumble.device import Advertisement, Device, Peer
 from bumble.device import Connection as BumbleConnection
@@ -125,7 +127,8 @@ class GattConnection:
     async def over(cls, connection: BumbleConnection, mtu: int) -> Self:
         """Finds the characteristic, wherever it is, and subscribes."""
         peer = Peer(connection)
-        await peer.request_mtu(mtu)
+        with contextlib.suppress(ATT_Error):  # a device that refuses stays at 23
+            await peer.request_mtu(mtu)
         data = await _find(peer)
         gatt = cls(connection, data)
         await data.subscribe(gatt._take, prefer_notify=False)

@@ -106,9 +106,11 @@ async def provision(
     Raises:
         WrongPinError: `pin` is not the device's.
         NoBindCodeError: the device is not in its bind window, so it did not take the network either.
-        PairingError: it could not be talked to, or refused.
+        PairingError: it could not be talked to, or refused, or has BLE only.
         RefusedError: the platform said no; 5460 when the device did not come to be heard of.
     """
+    if device.is_ble_only:
+        raise PairingError("the device can have no network: it has BLE only")
     clock = clock or SystemClock()
     await ask_first(client, device, tell)
     if pin is None:
