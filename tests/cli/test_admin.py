@@ -266,15 +266,17 @@ def test_an_import_that_is_refused_midway_says_where_in_the_file_and_what_is_in(
     assert command.json("product", "show", product_key)["device_count"] == 2000
 
 
-def test_more_than_one_page_is_listed_whole(command: Command, tmp_path: Path) -> None:
+def test_more_than_one_page_is_listed_whole(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     product_key = command.json("product", "create", "Lamp")["product_key"]
     file = tmp_path / "devices.json"
     file.write_text(json.dumps([{"product_key": product_key, "device_key": f"D{n:04d}"} for n in range(1250)]))
 
     command.json("device", "import", str(file))
 
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     listed = command.json("device", "list")
     assert len({one["device_key"] for one in listed}) == 1250
+    assert command.err.endswith("\r1250 of 1250 read\n")
 
 
 def test_the_audit_log_is_listed_newest_first_and_checked(command: Command) -> None:
@@ -343,6 +345,19 @@ def test_verify_finds_what_was_changed_and_says_it_by_its_exit_code(command: Com
 
     assert code == REFUSED
     assert out == "the audit log is NOT whole: entry 1 was changed, or the one before it\n"
+
+
+def test_a_long_log_is_given_the_time_to_be_verified(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    def ask(*_: object, timeout_s: float, **__: object) -> dict[str, object]:
+        waited.append(timeout_s)
+        return {"problem": None, "entry_count": 0, "last_hash": ""}
+
+    monkeypatch.setattr("quecbind.cli.audit.ask", ask)
+
+    assert command.run("audit", "verify")[0] == DONE
+    assert waited == [3600.0]
 
 
 def test_a_refusal_carries_the_platforms_number(command: Command) -> None:

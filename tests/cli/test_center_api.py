@@ -1,5 +1,6 @@
 """Which Developer Center a command talks to: the one that runs, or the data itself."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -65,6 +66,23 @@ class TestServed:
         file.write_text(json.dumps({**json.loads(file.read_text()), "pid": os.getpid()}))
 
         assert ask(center.data, "GET", "/products")["total_count"] == 1
+
+
+def test_an_answer_is_waited_for_as_long_as_is_asked() -> None:
+    waited: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        waited.append(request.extensions["timeout"]["read"])
+        return httpx.Response(200, json={})
+
+    async def ask_twice() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://center") as http:
+            await OperatorApi(http).ask("GET", "/products")
+            await OperatorApi(http).ask("GET", "/audit/check", timeout_s=600.0)
+
+    asyncio.run(ask_twice())
+
+    assert waited == [center_api.TIMEOUT_S, 600.0]
 
 
 def test_a_directory_that_stays_held_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from quecbind import __version__, cli
 from quecbind.app import errors
+from quecbind.cli import demo
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, USAGE, CommandError
 
 
@@ -217,6 +219,19 @@ def test_a_plain_install_says_what_to_install(arguments: list[str], extra: str, 
     assert done.returncode == USAGE
     assert done.stderr.strip().endswith(f"pip install 'quecbind[{extra}]'")
     assert done.stdout == ""
+
+
+def test_an_installation_brings_the_script_that_the_demo_runs() -> None:
+    root = Path(__file__).parents[2]
+    wheel = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+
+    (source,) = [
+        source for source, target in wheel["force-include"].items() if target == f"quecbind/examples/{demo._SCRIPT}"
+    ]
+
+    assert (root / source).is_file()
 
 
 def test_the_reference_names_every_command() -> None:

@@ -12,6 +12,7 @@ from quecbind.cli.center_api import ask, ask_pages, ask_pieces
 from quecbind.cli.outcome import DONE, REFUSED
 from quecbind.cli.output import print_json, print_table
 
+_VERIFY_S = 3600.0
 _NOTED = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 
 
@@ -71,7 +72,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     query = {} if args.noted is None else {"noted_seq": args.noted[0], "noted_hash": args.noted[1]}
-    result = ask(args.data, "GET", "/audit/check", query=query)
+    # It reads the whole log: some 50,000 entries a second.
+    result = ask(args.data, "GET", "/audit/check", query=query, timeout_s=_VERIFY_S)
     if args.json:
         print_json(result)
     elif result["problem"]:

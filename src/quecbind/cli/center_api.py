@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 from quecbind.cli.outcome import REFUSED, UNREACHABLE, CommandError
+from quecbind.cli.output import show_progress
 
 if TYPE_CHECKING:
     import httpx
@@ -29,19 +30,26 @@ PREFIX = "/api/v1"
 SERVE_FILE = "serve.json"
 MAX_PAGE_SIZE = 100  # of the operator API
 MAX_PIECE = 1000
+TIMEOUT_S = 30.0
 
 _WAIT_S = 10.0
 _POLL_S = 0.1
-_TIMEOUT_S = 30.0
 
 
-def ask(data: Path, method: str, where: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+def ask(
+    data: Path,
+    method: str,
+    where: str,
+    body: object = None,
+    query: Mapping[str, object] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Any:
     """What the operator API of the Developer Center in `data` answers; None when the answer has no body.
 
     Raises:
         CommandError: it refused, or there is none.
     """
-    return _with_api(data, lambda api: api.ask(method, where, body, query), may_create=method == "POST")
+    return _with_api(data, lambda api: api.ask(method, where, body, query, timeout_s), may_create=method == "POST")
 
 
 def path(*levels: str) -> str:
@@ -82,13 +90,20 @@ class OperatorApi:
     def __init__(self, http: "httpx.AsyncClient") -> None:
         self._http = http
 
-    async def ask(self, method: str, where: str, body: object = None, query: Mapping[str, object] | None = None) -> Any:
+    async def ask(
+        self,
+        method: str,
+        where: str,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Any:
         """As the function `ask`."""
         import httpx  # noqa: PLC0415 - a plain install has it not
 
         texts = {name: str(value) for name, value in (query or {}).items()}
         try:
-            response = await self._http.request(method, PREFIX + where, params=texts, json=body)
+            response = await self._http.request(method, PREFIX + where, params=texts, json=body, timeout=timeout_s)
         except httpx.ConnectError as error:
             raise _BusyError(f"the Developer Center at {self._http.base_url} cannot be reached: {error}") from None
         except httpx.HTTPError as error:
@@ -103,7 +118,10 @@ class OperatorApi:
         while True:
             answer = await self.ask("GET", where, query={**query, "page": page, "page_size": page_size})
             items += answer["items"]
-            if not answer["items"] or len(items) >= min(at_most or answer["total_count"], answer["total_count"]):
+            wanted = min(at_most or answer["total_count"], answer["total_count"])
+            if wanted > MAX_PIECE:
+                show_progress(min(len(items), wanted), wanted, "read")
+            if not answer["items"] or len(items) >= wanted:
                 return items[:at_most]
             page += 1
 
@@ -139,7 +157,6 @@ class LiveCenter:
         async with httpx.AsyncClient(
             base_url=self.url,
             headers=_authorization(self.local_key),
-            timeout=_TIMEOUT_S,
             trust_env=False,
             verify=True if self.certificate is None else _only(self.certificate),
         ) as http:
