@@ -25,6 +25,7 @@ MAX_FRAME = 4096  # of a stranger: all that it may bring is smaller
 IDLE_S = 15.0
 LIFE_S = 120.0
 MAX_REQUESTS = 64
+MAX_BYTES = MAX_REQUESTS * MAX_FRAME  # what is no request counts too
 MAX_SSID = 32  # bytes
 MAX_PASSWORD = 64
 
@@ -93,6 +94,7 @@ class Conversation:
         self._reader = frame.FrameReader(MAX_FRAME)
         self._has_complained = False
         self._request_count = 0
+        self._byte_count = 0
         self._ends_at = now + IDLE_S
         self._last_at = now + LIFE_S
 
@@ -100,6 +102,9 @@ class Conversation:
         """The answers; None when the peer has asked often enough and is closed."""
         self._ends_at = min(now + IDLE_S, self._last_at)
         out = bytearray()
+        self._byte_count += len(data)
+        if self._byte_count > MAX_BYTES and not self.session.is_valid():
+            return None
         self._set_limit()
         for asked in self._reader.each(data):
             if not self.session.is_valid():
@@ -139,7 +144,8 @@ class Conversation:
     def start_over(self, now: float) -> None:
         """Whoever logs in anew has the time and the questions of one who comes."""
         self.session.leave()
-        self._last_at, self._ends_at, self._request_count = now + LIFE_S, now + IDLE_S, 0
+        self._last_at, self._ends_at = now + LIFE_S, now + IDLE_S
+        self._request_count = self._byte_count = 0
 
     def _answers(self, asked: "frame.Frame", now: float) -> "list[Answer]":
         if asked.command == commands.HELLO:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from quecbind.center.access.server import ACCESS_LIMITS, AccessLimits, AccessServer
+from quecbind.center.access.tls_door import Places
 from quecbind.center.domain.control import Command, Keep
 from quecbind.center.domain.limits import Limits
 from quecbind.center.metrics import CenterCollector
@@ -45,18 +46,18 @@ async def test_metrics_show_every_limit_from_the_start(tmp_path: Path) -> None:
     center = world.center
     access = AccessServer(center.gate, center.uplink, center.presence, clock=world.clock, limits=AccessLimits())
     access.counters.limited_count_by_limit["message_rate"] += 3
+    places = Places(1, 1)
+    for _ in range(3):
+        places.begin("10.0.0.1")
 
-    shown = {
-        sample.labels["limit"]: sample.value
-        for metric in CenterCollector(center, access).collect()
-        for sample in metric.samples
-        if sample.name == "quecbind_limited_total"
-    }
+    samples = [sample for metric in CenterCollector(center, access, http=places).collect() for sample in metric.samples]
+    shown = {sample.labels["limit"]: sample.value for sample in samples if sample.name == "quecbind_limited_total"}
 
     names = {field.name for field in dataclasses.fields(Limits)} - NO_COUNT
     assert {name for name in names if not name.endswith("_window_s")} <= shown.keys()
     assert set(ACCESS_LIMITS) <= shown.keys()
-    assert shown["message_rate"] == 3
-    assert sum(shown.values()) == 3
+    assert (shown["message_rate"], shown["http_connections"]) == (3, 2)
+    assert sum(shown.values()) == 5
+    assert [sample.value for sample in samples if sample.name == "quecbind_http_connections"] == [1]
     await access.stop(0)
     await center.close()

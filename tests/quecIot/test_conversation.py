@@ -142,6 +142,25 @@ def test_a_connection_is_closed_when_it_has_asked_too_often() -> None:
     assert conversation.receive_data(request, 1.0) is None
 
 
+def test_a_connection_is_closed_when_it_has_sent_noise_for_long() -> None:
+    conversation = Peer().conversation
+    noise = bytes(_conversation.MAX_BYTES // 64)
+
+    answers = [conversation.receive_data(noise, 1.0) for _ in range(65)]
+
+    assert answers == [b""] * 64 + [None]
+
+
+def test_an_app_that_has_logged_in_may_send_as_much_as_it_likes_and_log_in_again() -> None:
+    peer = Peer()
+    peer.log_in(1.0)
+    for _ in range(100):
+        assert peer.conversation.receive_data(bytes(_conversation.MAX_BYTES // 64), 2.0) == b""
+
+    assert peer.ask(commands.HELLO, now=3.0)
+    peer.log_in(3.0)
+
+
 def test_an_app_logs_in_again_on_the_connection_it_has_had_for_long() -> None:
     peer = Peer()
     peer.log_in(1.0)

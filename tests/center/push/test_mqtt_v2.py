@@ -536,6 +536,17 @@ async def test_whoever_sends_too_fast_is_dropped(audience):
     assert audience.hub.ended_count_by_reason == {"too_fast": 1}
 
 
+@pytest.mark.parametrize("kind", ["subscribe", "unsubscribe"])
+async def test_whoever_names_too_many_topics_at_once_is_dropped(audience, kind):
+    audience.new_hub(max_push_rate=1)
+    app = await V2(audience).log_in(audience.owner)
+    filters = ["q/2/d/qdp11abcD1/bus_"] * 70
+
+    app.say(mqtt.Unsubscribe(1, filters) if kind == "unsubscribe" else mqtt.Subscribe(1, [(one, 0) for one in filters]))
+
+    assert audience.hub.ended_count_by_reason == {"too_fast": 1}
+
+
 async def test_a_disconnect_is_a_good_end(audience):
     app = await V2(audience).log_in(audience.owner)
 

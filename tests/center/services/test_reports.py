@@ -1,6 +1,9 @@
 """What comes of reports: last values, history, and what is told; and whose they are."""
 
 import asyncio
+import itertools
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -460,6 +463,43 @@ async def test_history_is_asked_for_between_two_moments(world) -> None:
     assert (await scene.history(scene.ann, since=middle.at)).total_count == 2
     assert (await scene.history(scene.ann, since=middle.at, until=latest.at - 1)).total_count == 1
     assert (await scene.history(scene.ann, since=latest.at + 1)).total_count == 0
+
+
+def begun(reading: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    """Up to where others have their turn for the first time."""
+    reading.send(None)
+    return reading
+
+
+def turns(reading: Coroutine[Any, Any, Any]) -> int:
+    """How often others have their turn until it is done."""
+    for count in itertools.count():
+        try:
+            reading.send(None)
+        except StopIteration:
+            return count
+    raise AssertionError
+
+
+async def test_others_have_their_turn_between_two_reports_and_two_properties(world) -> None:
+    scene = await Scene.set(world)
+    for level in (90, 89, 88):
+        await scene.tells((BATTERY, level))
+
+    assert turns(scene.history(scene.ann)) == 3
+    assert turns(scene.sees(scene.ann)) == 1
+
+
+@pytest.mark.parametrize("read", [Scene.history, Scene.sees])
+async def test_whoever_leaves_meanwhile_is_told_nothing(world, read) -> None:
+    scene = await Scene.set(world)
+    await scene.tells((BATTERY, 90))
+    reading = begun(read(scene, scene.ann))
+
+    await world.center.ownership.unbind(scene.ann, *scene.keys)
+
+    with pytest.raises(NotFound):
+        turns(reading)
 
 
 async def with_history(tmp_path, **limits) -> World:

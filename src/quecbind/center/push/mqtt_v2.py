@@ -169,6 +169,8 @@ class MqttV2Session:
         elif isinstance(packet, mqtt.Subscribe):
             self._subscribe(packet, now)
         elif isinstance(packet, mqtt.Unsubscribe):
+            if not self._takes(len(packet.filters), now):
+                return
             for topic_filter in packet.filters:
                 self._unsubscribe(topic_filter)
             self._put(mqtt.Unsuback(packet.packet_id))
@@ -210,11 +212,16 @@ class MqttV2Session:
         self._subscriber.end(reason)
 
     def _subscribe(self, packet: mqtt.Subscribe, now: float) -> None:
-        # Seven topics of a device are one piece of work.
-        if not self._pace.take(now, len(packet.filters) // 7):
-            self._subscriber.end("too_fast")
+        if not self._takes(len(packet.filters), now):
             return
         self._put(mqtt.Suback(packet.packet_id, [self._grant(topic_filter) for topic_filter, _ in packet.filters]))
+
+    def _takes(self, topic_count: int, now: float) -> bool:
+        # Seven topics of a device are one piece of work.
+        is_taken = self._pace.take(now, topic_count // 7)
+        if not is_taken:
+            self._subscriber.end("too_fast")
+        return is_taken
 
     def _grant(self, topic_filter: str) -> int:
         topic = _TOPIC.fullmatch(topic_filter)

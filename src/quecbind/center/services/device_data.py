@@ -5,8 +5,12 @@ that does not exist. Nobody sees what was reported before their hold of the devi
 place: an owner's begins with the binding, the first one's with what a device that nobody had owned told just before
 it; a member's with the share. Information that says what the device is, and not where, is shown as it is now. History
 is for owners alone.
+
+What a device told is taken apart a piece at a time, with everybody else's turn between two pieces: a device chooses how
+long one takes. So the hold is looked at once more before the answer goes out.
 """
 
+import asyncio
 import json
 from collections.abc import Collection
 from typing import Any, Final
@@ -20,7 +24,7 @@ from quecbind.center.services.becoming_owner import given_device_key, given_prod
 from quecbind.center.services.errors import NotFound, Rejected
 from quecbind.center.services.find import held_by
 from quecbind.center.services.ports import Clock, Storage
-from quecbind.center.services.records import LastValue, OwnedRow
+from quecbind.center.services.records import LastValue, OwnedRow, Report
 from quecbind.center.services.registry import Registry
 from quecbind.center.services.reports import PLACE_ID, decoded
 from quecbind.center.services.rows import Tx
@@ -88,11 +92,13 @@ class DeviceData:
         row, values = self._storage.read(look)
         if row is None:
             raise NotFound(refusal.NOT_BOUND)
+        shown = await self._shown(product, values, codes) if TSL in parts else None
+        self._look_again(who, row)
         place = next((value for value in values if value.property_id == PLACE_ID), None)
         return Attributes(
             status=row.facts.status if BASE in parts else None,
             info=row.facts.info if BASE in parts else None,
-            values=self._shown(product, values, codes) if TSL in parts else None,
+            values=shown,
             place=_shown_place(place) if LOCATION in parts and place is not None else None,
             is_place_asked=LOCATION in parts,
         )
@@ -119,21 +125,31 @@ class DeviceData:
         now_ms = to_ms(self._clock.now())
         page, page_size, offset = bounded_page(page, page_size)
 
-        def look(tx: Tx) -> Page[HistoryEntry] | None:
+        def look(tx: Tx) -> tuple[OwnedRow | None, list[Report], int]:
             row = held_by(tx, who.uid, product, key, now_ms)
             if row is None or row.owner_uid != who.uid:
-                return None
+                return None, [], 0
             begin = row.owner.bound_at if since is None else max(since, row.owner.bound_at)
             end = now_ms if until is None else until
-            found, count = tx.values.page(row.owner.device_id, begin, end, offset, page_size)
-            return Page([self._entry(product, report.at, report.payload) for report in found], page, page_size, count)
+            return row, *tx.values.page(row.owner.device_id, begin, end, offset, page_size)
 
-        answer = self._storage.read(look)
-        if answer is None:
+        row, found, count = self._storage.read(look)
+        if row is None:
             raise NotFound(refusal.NOT_BOUND)
-        return answer
+        entries = []
+        for report in found:
+            entries.append(self._entry(product, report.at, report.payload))
+            await asyncio.sleep(0)
+        self._look_again(who, row)
+        return Page(entries, page, page_size, count)
 
-    def _shown(self, product_key: str, values: list[LastValue], codes: Collection[str]) -> list[PropertyValue]:
+    def _look_again(self, who: SignedIn, row: OwnedRow) -> None:
+        product, now_ms = row.owner.product_key, to_ms(self._clock.now())
+        again = self._storage.read(lambda tx: held_by(tx, who.uid, product, row.device_key, now_ms))
+        if again is None or (again.owner_uid, again.held_since) != (row.owner_uid, row.held_since):
+            raise NotFound(refusal.NOT_BOUND)
+
+    async def _shown(self, product_key: str, values: list[LastValue], codes: Collection[str]) -> list[PropertyValue]:
         model = self._registry.model(product_key)
         if model is None:
             return []
@@ -143,6 +159,7 @@ class DeviceData:
             value = value_by_id.get(known.id)
             if value is None or (codes and known.code not in codes):
                 continue
+            await asyncio.sleep(0)
             told = read_fields(model, decoded(value.field))
             shown += [_property_value(known, as_text(plain), value.at) for plain in told.values()]
         return shown
