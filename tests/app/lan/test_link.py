@@ -79,7 +79,8 @@ class TestWithADeviceFromTheDocument:
             link = await linked(device.port)
 
             assert await link.read([38]) == {38: True}
-            with pytest.raises(PathLostError, match="closed"):
+            # Which of the two it is depends on whether the device had read everything when it hung up.
+            with pytest.raises(PathLostError, match="closed|reset"):
                 await link.read([38, 99], seconds=5)
             assert link.is_lost
 

@@ -33,7 +33,7 @@ class Device:
         bind_window_end: first moment at which the bind code is no longer accepted.
         auth_key: what it was last given for LAN and BLE sessions, Base64; `NO_AUTH_KEY` once its last owner is gone,
             None when it never had an owner in this epoch.
-        recent_randoms: digests of the log-in nonces seen, oldest first; stored where `Product.keeps_nonces`.
+        recent_randoms: digests of the log-in nonces seen, oldest first; stored for `replay_strict` products only.
     """
 
     id: int

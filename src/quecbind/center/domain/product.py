@@ -56,8 +56,3 @@ class Product:
     domain_access: DomainAccess = "all"
     device_count: int = 0
     created_at: int = 0
-
-    @property
-    def keeps_nonces(self) -> bool:
-        """Whether log-in nonces are remembered over a restart: where one that comes again is refused or could reset."""
-        return self.replay_strict or self.static_secrets

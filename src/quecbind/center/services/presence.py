@@ -77,7 +77,7 @@ class Presence:
                 last_online_at=entry.last_online_at,
                 last_offline_at=entry.last_offline_at,
                 last_address=entry.address,
-                recent_randoms=entry.recent_randoms if entry.product.keeps_nonces else None,
+                recent_randoms=entry.recent_randoms if entry.product.replay_strict else None,
             )
             for entry in self._take()
         ]
