@@ -271,6 +271,34 @@ async def test_a_body_that_the_answer_did_not_wait_for_is_read_so_far(size: int,
     assert found == is_closed
 
 
+class Later:
+    """A loop, and what is to be done later."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self.later: list[tuple[float, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def call_later(self, seconds: float, what: Any) -> asyncio.TimerHandle:
+        self.later.append((seconds, what))
+        return self._loop.call_later(seconds, what)
+
+
+@pytest.mark.parametrize("rest", [b"1", b"1\r\na\r\n0\r\n\r\n"])
+async def test_a_body_behind_its_answer_has_the_time_of_a_head_to_go_on(rest: bytes) -> None:
+    protocol, wire = connected(ignore_body)
+    protocol.data_received(BEGUN)
+    await answered(wire, 1)
+    protocol.loop = Later(protocol.loop)
+
+    protocol.data_received(rest)
+    protocol.connection_lost(None)
+
+    assert protocol.loop.later == [(60, wire.close)]
+
+
 @pytest.mark.parametrize(
     ("stream", "is_closed"),
     [

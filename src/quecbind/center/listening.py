@@ -113,7 +113,11 @@ def bounded_http(max_header_size: int, max_header_time_s: float, places: Places)
                     self.transport.close()
                 if len(self.pipeline) > MAX_WAITING:
                     self.transport.close()
-            if self._head_size and self._too_slow is None:
+            # What comes behind an answer stops the clock of an idle connection, and nothing would start it again.
+            is_answered = (
+                self.cycle is not None and self.cycle.response_complete  # type: ignore[redundant-expr]  # until the first
+            )
+            if (self._head_size or is_answered) and self._too_slow is None:
                 self._too_slow = self.loop.call_later(max_header_time_s, self.transport.close)
 
         def _end_of_piece(self, data: bytes, begin: int) -> int:

@@ -509,6 +509,32 @@ async def test_a_member_sees_nothing_of_it(world: World) -> None:
     assert scene.bob.uid not in repr((await ownership(scene).audit(scene.ann, *scene.keys)).items)
 
 
+class Slow:
+    """Storage whose long reads end when something else has happened."""
+
+    def __init__(self, storage: Any, happens: Callable[[], Awaitable[object]]) -> None:
+        self._storage, self._happens = storage, happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    async def scan(self, work: Callable[[Any], Any]) -> Any:
+        found = await self._storage.scan(work)
+        await self._happens()
+        return found
+
+
+async def test_whoever_loses_the_device_while_it_is_read_sees_nothing(world: World) -> None:
+    scene = await Scene(world).set()
+    desk = ownership(scene)
+    storage = desk._storage
+    desk._storage = Slow(storage, lambda: desk.unbind(scene.ann, *scene.keys))  # type: ignore[assignment]
+
+    with pytest.raises(Exception, match="5052"):
+        await desk.audit(scene.ann, *scene.keys)
+    desk._storage = storage
+
+
 async def test_whoever_has_lost_the_device_sees_nothing(world: World) -> None:
     scene = await Scene(world).set()
     await ownership(scene).unbind(scene.ann, *scene.keys)

@@ -98,7 +98,7 @@ class KeyDesk(Desk):
         if not is_text((product_key or "") + (device_key or "")):
             raise Rejected(refusal.INVALID)
         page, page_size, offset = bounded_page(page, page_size)
-        found, count = self._storage.read(
+        found, count = await self._storage.scan(
             lambda tx: tx.audit.page(offset, page_size, product_key or None, device_key or None)
         )
         return Page([_audit_view(chained) for chained in found], page, page_size, count)

@@ -145,9 +145,13 @@ class Ownership(BleBinding):
         if row is None or row.owner_uid != who.uid:
             raise NotFound(refusal.NOT_BOUND)
         page, page_size, offset = bounded_page(page, page_size)
-        found, count = self._storage.read(
+        # As long as what the owner and the device have done: nobody else waits for it.
+        found, count = await self._storage.scan(
             lambda tx: tx.audit.page_since_bound(who.uid, row.owner.product_key, row.device_key, offset, page_size)
         )
+        again = self._held(who, product_key, device_key)
+        if again is None or (again.owner_uid, again.owner.bound_at) != (who.uid, row.owner.bound_at):
+            raise NotFound(refusal.NOT_BOUND)
         return Page([seen_by_owner(chained.entry, who.uid) for chained in found], page, page_size, count)
 
     async def renew_auth_key(

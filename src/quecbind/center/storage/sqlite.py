@@ -113,6 +113,8 @@ class SqliteStorage:
             connection = _connect(self._database)
             try:
                 connection.execute("PRAGMA query_only = ON")
+                # It reads everything once, beside others that do.
+                connection.execute("PRAGMA cache_size = -2048")
                 connection.execute("BEGIN")
                 return work(SqliteTx(connection, self._seal))
             finally:
