@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from quecIot._delays import FREE_COUNT
 from tests.attack.crowd import BINDING, CODE, Crowd, run_crowd
 from tests.attack.lamp import LOGGED_IN, ON, PING, PONG, REFUSED, WRITE, WRITE_ACK, Lamp, until
 from tests.attack.shares import accept, end, invite, used_by
@@ -33,6 +34,7 @@ HELLO, LOGIN, LOGIN_RESULT, PAIR, PAIR_ANSWER, RAW, READ, STATUS = (
     0x11,
     0x31,
 )
+ALREADY_LOGGED_IN = bytes.fromhex("001a0002")
 OWNERS_PHONE = "127.0.0.1"
 _sources = (f"127.5.{n // 250}.{n % 250 + 1}" for n in itertools.count())
 
@@ -118,12 +120,15 @@ def test_a_wrong_key_waits_and_waits_longer_and_nobody_else_does(home: Home, row
         assert until(lambda: tries(home.key) == LOGGED_IN)
         return time.monotonic()
 
+    for _ in range(FREE_COUNT):
+        assert tries(b"x" * 16) == REFUSED
     began = time.monotonic()
     row("LAN, a wrong key", REFUSED, tries(b"x" * 16))
     with home.stranger() as elsewhere:
         row("... the right key from another address", LOGGED_IN, elsewhere.log_in())
     row("... from that address: kept out for a second", True, is_kept_out_until() - began >= 1)
-    assert tries(b"x" * 16) == REFUSED
+    for _ in range(FREE_COUNT + 1):
+        assert tries(b"x" * 16) == REFUSED
     time.sleep(1.1)  # the second itself: a right log-in would end it
     began = time.monotonic()
     assert tries(b"y" * 16) == REFUSED
@@ -160,6 +165,9 @@ def test_a_log_in_that_was_overheard_opens_nothing(home: Home, row: Row) -> None
             before.hello()
             row("LAN, a token overheard, before its App used it", (LOGIN_RESULT, REFUSED), before.ask(LOGIN, token))
         assert overheard.ask(LOGIN, token) == (LOGIN_RESULT, LOGGED_IN)
+        again = overheard.ask(LOGIN, token)
+        row("... in the session that it opened: nothing new", (LOGIN_RESULT, ALREADY_LOGGED_IN), again)
+        assert overheard.ask(HELLO)[0] == 0x7033
         row("... on the same connection once more", (LOGIN_RESULT, REFUSED), overheard.ask(LOGIN, token))
     with home.stranger() as after:
         row("... on a new connection, without a random", (LOGIN_RESULT, REFUSED), after.ask(LOGIN, token))

@@ -140,7 +140,26 @@ def test_a_new_hello_ends_the_session(session: Session) -> None:
     assert ask(session, commands.TSL_WRITE, bytes.fromhex("0131")) == []
 
 
+def wrong_for_free(device: Device, source: str = SOURCE, now: float = 0.0) -> None:
+    for _ in range(_delays.FREE_COUNT):
+        assert result(device.session(source), "0" * 64, now) == lan.LOGIN_REFUSED
+
+
+def test_an_app_with_keys_of_several_devices_may_try_them_one_after_the_other(device: Device) -> None:
+    wrong_for_free(device)
+
+    assert result(device.session(), now=0.0) == lan.LOGGED_IN
+
+
+def test_wrong_keys_of_long_ago_are_forgotten(device: Device) -> None:
+    for now in (0.0, _delays.FORGET_S, 2 * _delays.FORGET_S):
+        wrong_for_free(device, now=now)
+
+    assert result(device.session(), now=2 * _delays.FORGET_S) == lan.LOGGED_IN
+
+
 def test_a_wrong_key_costs_its_source_a_growing_delay_and_nobody_else(device: Device) -> None:
+    wrong_for_free(device)
     result(device.session(), "0" * 64, now=0.0)
 
     assert result(device.session(), now=0.9) == lan.LOGIN_REFUSED
@@ -148,7 +167,9 @@ def test_a_wrong_key_costs_its_source_a_growing_delay_and_nobody_else(device: De
     result(device.session(), "0" * 64, now=1.0)
     assert result(device.session(), now=2.9) == lan.LOGIN_REFUSED
     assert result(device.session(), now=3.0) == lan.LOGGED_IN
+    wrong_for_free(device, now=4.0)
     assert result(device.session(), "0" * 64, now=4.0) == lan.LOGIN_REFUSED
+    assert result(device.session(), now=4.9) == lan.LOGIN_REFUSED
     assert result(device.session(), now=5.0) == lan.LOGGED_IN
 
 
@@ -158,6 +179,9 @@ def test_the_delay_has_an_upper_end(device: Device) -> None:
         result(device.session(), "0" * 64, now)
         now += _delays.MAX_DELAY_S
 
+    assert result(device.session(), "0" * 64, now) == lan.LOGIN_REFUSED
+    assert result(device.session(), now=now + _delays.MAX_DELAY_S - 1) == lan.LOGIN_REFUSED
+    now += _delays.MAX_DELAY_S
     assert result(device.session(), now=now) == lan.LOGGED_IN
 
 
