@@ -4,7 +4,7 @@ The first few cost nothing: an App that has keys of several devices and does not
 other, and one whose key is stale comes back at once with the present one.
 """
 
-FREE_COUNT = 8
+FREE_COUNT = 3
 FIRST_DELAY_S = 1.0
 MAX_DELAY_S = 64.0
 FORGET_S = 600.0  # after a wait, and as long without a wrong one, a source is new

@@ -175,6 +175,11 @@ def test_the_last_owner_resets_the_device_whether_it_is_on_or_off(module: Module
     assert module.kept["auth_key"] == ""
     assert module.is_here()
     assert module.show()["epoch"] > before["epoch"]
-    # The window the script opened is reported anew, in the new life; whoever has the code may bind.
+    if is_on:
+        # The code was used, and the script has set no other: who had the device knows it, and may be far away.
+        assert ann.bind(module.dk, CODE)["code"] == 5460
+        module.off()
+        module.on()
+    # The script that starts anew sets its code anew; whoever has it may bind.
     assert module.holds(module.bound_by(ann))
     ann.unbind(module.dk)

@@ -10,6 +10,7 @@ MAX_GUESSES = 3
 MAX_PENDING = 2
 GUESS_SPAN = 600_000
 TOLD_AGAIN = 5000
+TOLD_LATE = 15000
 REPEAT = 120_000
 APPROVAL = 900_000
 WEEK = 7 * 24 * 3_600_000
@@ -157,7 +158,7 @@ class Model:
         span, end = seconds * 1000, self.now + seconds * 1000
         if is_first and life.used_window is not None:
             used, used_span, used_end = life.used_window
-            if code == used and span < used_span and end <= used_end + TOLD_AGAIN:
+            if code == used and span < used_span and used_end - TOLD_LATE <= end <= used_end + TOLD_AGAIN:
                 return "tell a used code again"
         life.code, life.code_span, life.code_end = code, span, end
         return "set code"
