@@ -15,11 +15,8 @@ later.
 """
 
 import asyncio
-import dataclasses
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from quecbind.center.domain import refusal
@@ -35,24 +32,23 @@ from quecbind.center.domain.connection import (
     check_certificate,
     decide_connection,
 )
-from quecbind.center.domain.device import DEVICE_SECRET_LENGTH, Device
-from quecbind.center.domain.enrolment import Create, IssueAgain, decide_enrolment
+from quecbind.center.domain.device import DEVICE_SECRET_LENGTH
+from quecbind.center.domain.enrolment import Create, IssueAgain
 from quecbind.center.domain.ids import ClientId, DeviceKey, ProductKey, Secret, is_device_key
 from quecbind.center.domain.ids import client_id as client_id_for
 from quecbind.center.domain.limits import Limits, SlidingCounter, longest_wait_s
 from quecbind.center.domain.moment import to_ms
 from quecbind.center.domain.rates import Rates
 from quecbind.center.domain.refusal import Refused
-from quecbind.center.services.changes import RESET, Changes, RightChanged
-from quecbind.center.services.endings import members_lost, owners_lost
-from quecbind.center.services.enrolling import EnrolmentCaps, create_device, note_enrolled
+from quecbind.center.services.changes import Changes
+from quecbind.center.services.enrolling import EnrolmentCaps
 from quecbind.center.services.errors import StorageError
 from quecbind.center.services.links import Links
 from quecbind.center.services.ports import Clock, Entropy, Events, Storage
-from quecbind.center.services.records import Member, Owner
-from quecbind.center.services.registry import RANDOM_DIGEST_SIZE, DeviceEntry, Registry
+from quecbind.center.services.registry import DeviceEntry, Registry
 from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
+from quecbind.center.services.starting_over import Attempt, Begun, begin_with_its_secret, proved_random, random_digest
 from quecbind.wire import signing
 from quecbind.wire.errors import LoginError
 
@@ -62,14 +58,6 @@ Verdict: TypeAlias = Accepted[DeviceEntry] | StartOver | Complaint | Denied | Un
 logger = logging.getLogger(__name__)
 
 SESSION_KEY_SIZE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _Enrolled:
-    device: Device
-    reason: str
-    lost: tuple[Owner, ...] = ()
-    members: tuple[Member, ...] = ()
 
 
 class DeviceGate:
@@ -215,10 +203,10 @@ class DeviceGate:
 
     def _proof(self, entry: DeviceEntry, user_name: bytes | None) -> bytes | None:
         """By what a device that has its secret proves that it was reset; one that came before counts as none."""
-        random = _proved_random(user_name, Secret(entry.device_secret), entry.device_key)
-        if random is None or entry.saw_random(_digest(random)):
+        random = proved_random(user_name, Secret(entry.device_secret), entry.device_key)
+        if random is None or entry.saw_random(random_digest(random)):
             return None
-        proof = _digest(random)
+        proof = random_digest(random)
 
         def is_new(tx: Tx) -> bool:
             device = tx.devices.get(entry.client_id)
@@ -231,32 +219,28 @@ class DeviceGate:
     ) -> "asyncio.Future[Verdict]":
         generation = entry.generation
 
-        def work(tx: Tx) -> _Enrolled | None:
+        def work(tx: Tx) -> Begun | None:
             device = tx.devices.get(entry.client_id)
             if device is None or device.generation != generation or device.state == "disabled":
                 return None
-            # The secret stays, and with it the proof would be good for ever, to enrol as well.
-            tx.devices.use_proof(device.id, proof)
-            reset = _issue(tx, device, device.device_secret, "proof", to_ms(self._clock.now()), peer, is_reset=True)
-            tx.devices.activate(device.id, reset.device.generation)
-            return dataclasses.replace(reset, device=dataclasses.replace(reset.device, is_active=True))
+            return begin_with_its_secret(tx, device, proof, to_ms(self._clock.now()), peer)
 
-        def applied(reset: _Enrolled | None) -> None:
+        def applied(reset: Begun | None) -> None:
             if reset is not None:
                 self._enrolled(reset, "reset", peer)
 
-        def choose(reset: _Enrolled | None) -> Verdict:
+        def choose(reset: Begun | None) -> Verdict:
             if reset is None or entry.generation != reset.device.generation:
                 return Unavailable()
             return self._accepted(entry, session_key)
 
         return self._answer(self._storage.transact(work, applied), choose)
 
-    def _enrolled(self, result: _Enrolled, ended: str, peer: str) -> DeviceEntry:
+    def _enrolled(self, result: Begun, ended: str, peer: str) -> DeviceEntry:
         """A secret was issued, or the device reset, and it is on disk: all who are concerned hear of it."""
         self._links.disconnect(result.device.client_id, ended)
         entry = self._registry.put(result.device)
-        self._changes.tell(_ended_by_reset(result))
+        self._changes.tell(result.rights_lost())
         self._events.publish(
             "device.enrolled",
             client_id=result.device.client_id,
@@ -313,7 +297,7 @@ class DeviceGate:
         if entry is not None and self._is_replay(entry, random, peer) and product.replay_strict:
             return self._complain(client_id, peer, refusal.WRONG_SIGNATURE, entry)
 
-        attempt = _Attempt(ClientId(client_id), product.product_key, DeviceKey(device_key), user_name, peer)
+        attempt = Attempt(ClientId(client_id), product.product_key, DeviceKey(device_key), user_name, peer)
         try:
             decision = self._storage.read(lambda tx: attempt.decide(tx, to_ms(self._clock.now()))[0])
         except StorageError as error:
@@ -327,15 +311,15 @@ class DeviceGate:
         secret = Secret(self._entropy.text(DEVICE_SECRET_LENGTH))
         session_key = self._entropy.octets(SESSION_KEY_SIZE) if first.session_flag else None
 
-        def work(tx: Tx) -> _Enrolled | Refused:
+        def work(tx: Tx) -> Begun | Refused:
             return attempt.carry_out(tx, secret, to_ms(self._clock.now()))
 
-        def applied(result: _Enrolled | Refused) -> None:
-            if isinstance(result, _Enrolled):
+        def applied(result: Begun | Refused) -> None:
+            if isinstance(result, Begun):
                 # The earlier secret has died, and with it the session that was opened with it.
-                self._enrolled(result, "secret issued again", peer).saw_random(_digest(random))
+                self._enrolled(result, "secret issued again", peer).saw_random(random_digest(random))
 
-        def choose(result: _Enrolled | Refused) -> Verdict:
+        def choose(result: Begun | Refused) -> Verdict:
             enrolled = self._registry.entry(client_id)
             if isinstance(result, Refused):
                 return self._complain(client_id, peer, result.code, enrolled)
@@ -390,7 +374,7 @@ class DeviceGate:
         return Complaint(code)
 
     def _is_replay(self, entry: DeviceEntry, random: str, peer: str) -> bool:
-        if not entry.saw_random(_digest(random)):
+        if not entry.saw_random(random_digest(random)):
             return False
         self._events.publish("device.replayed", client_id=entry.client_id, peer=peer)
         self._audit(entry, "device.replayed", "refused" if entry.product.replay_strict else "ok", peer)
@@ -428,62 +412,6 @@ class DeviceGate:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One "0;" log-in whose signature is right, judged on whatever transaction it is shown."""
-
-    client_id: ClientId
-    product_key: ProductKey
-    device_key: DeviceKey
-    user_name: bytes | None
-    peer: str
-
-    def decide(self, tx: Tx, now_ms: int) -> tuple[Create | IssueAgain | Refused, Device | None]:
-        product = tx.products.get(self.product_key)
-        if product is None:
-            return Refused(refusal.UNKNOWN_PRODUCT), None
-        device = tx.devices.get(self.client_id)
-        if device is not None and device.product_key != self.product_key:
-            # Another product's device has this client id: the keys of both begin alike.
-            return Refused(refusal.DEVICE_NOT_ALLOWED), None
-        return decide_enrolment(product, device, proof_is_valid=self._is_proof(tx, device), now_ms=now_ms), device
-
-    def carry_out(self, tx: Tx, secret: Secret, now_ms: int) -> _Enrolled | Refused:
-        decision, device = self.decide(tx, now_ms)
-        if isinstance(decision, Refused):
-            return decision
-        if isinstance(decision, Create) or device is None:
-            created = create_device(tx, self.product_key, self.device_key, secret, now_ms, who="device", peer=self.peer)
-            return _Enrolled(created, "new") if created is not None else Refused(refusal.DEVICE_LIMIT_REACHED)
-        return _issue(tx, device, secret, decision.reason, now_ms, self.peer, is_reset=decision.is_reset)
-
-    def _is_proof(self, tx: Tx, device: Device | None) -> bool:
-        if device is None:
-            return False
-        random = _proved_random(self.user_name, device.device_secret, self.device_key)
-        return random is not None and not tx.devices.is_proof_used(device.id, _digest(random))
-
-
-def _issue(tx: Tx, device: Device, secret: Secret, reason: str, now_ms: int, peer: str, *, is_reset: bool) -> _Enrolled:
-    """Give a known device a secret, in a new epoch that is nobody's."""
-    members = tuple(tx.shares.granted_by(device.id))
-    lost = tuple(tx.owners.delete_all(device.id))
-    issued = tx.devices.issue(device.id, secret, now_ms)
-    uids = [owner.uid for owner in lost]
-    note_enrolled(tx, issued, reason, now_ms, who="device", peer=peer, lost_owners=uids, is_reset=is_reset)
-    return _Enrolled(issued, reason, lost, members)
-
-
-def _proved_random(user_name: bytes | None, secret: Secret, device_key: DeviceKey) -> str | None:
-    """The RAND of a reset proof that was made with the secret; None when it is no such proof."""
-    if user_name is None or not user_name.startswith(b"rst;"):
-        return None
-    try:
-        return signing.verify_reset_user_name(user_name, signing.reset_key(secret.reveal(), device_key))
-    except LoginError:
-        return None
-
-
 def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     """Whether the device was reset or disabled between the verdict and now.
 
@@ -493,14 +421,6 @@ def is_outdated(accepted: Accepted[DeviceEntry]) -> bool:
     return accepted.generation is not None and (
         accepted.generation != entry.generation or entry.state == "disabled" or entry.owes_reset
     )
-
-
-def _ended_by_reset(enrolled: _Enrolled) -> list[RightChanged]:
-    return [*owners_lost(enrolled.device, enrolled.lost, RESET), *members_lost(enrolled.members, RESET)]
-
-
-def _digest(random: str) -> bytes:
-    return hashlib.blake2b(random.encode(), digest_size=RANDOM_DIGEST_SIZE).digest()
 
 
 def _log_failure(done: "asyncio.Future[None]") -> None:
