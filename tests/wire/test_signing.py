@@ -286,6 +286,11 @@ def test_app_password_example() -> None:
     assert signing.app_password_decrypt("lkZMvj0KDSJXlp66jBieHA==", "j1acpdj2bmtqZXVb") == "china1234"
 
 
+@pytest.mark.parametrize("encrypted", ["lkZMvj0KDSJXlp66jBieHA==\n", "lkZMvj0K\r\nDSJXlp66jBieHA==\r\n"])
+def test_app_password_in_lines_as_android_breaks_them(encrypted: str) -> None:
+    assert signing.app_password_decrypt(encrypted, "j1acpdj2bmtqZXVb") == "china1234"
+
+
 @pytest.mark.parametrize(
     ("encrypted", "random"),
     [
