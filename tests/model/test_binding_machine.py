@@ -307,9 +307,9 @@ class BindingMachine(Machine):
             self.a_right_is_there_exactly_where_the_model_says()
             self.sweep()
 
-    @rule(which=ANY, user=st.none() | USERS, end=st.sampled_from([-1, 0, 1, 60_000]), to=st.booleans())
+    @rule(which=ANY, user=st.none() | USERS, end=st.sampled_from([-1, 0, 1, 60_000, 120_000]), to=st.booleans())
     def set_share_time(self, which: int, user: int | None, end: int, to: bool) -> None:
-        owner = self.an_owner(which % DEVICE_COUNT, 0) if which % 4 == 0 else None
+        owner = self.an_owner(which % DEVICE_COUNT, 0) if which % 2 == 0 else None
         if owner is not None:
             self.invite(which % DEVICE_COUNT, Share(owner, None, 1, self.model.now + 60_000, None))
             which = -1
