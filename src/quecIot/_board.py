@@ -28,6 +28,7 @@ FIRST_INFO_IDS = (1, 2, 3, 5, 11, 12, 13, 14)
 _NETWORK_CARDS = "/sys/class/net"
 _POWER_SUPPLIES = "/sys/class/power_supply"
 _DEVICE_KEY_FILE = "default_device_key"
+_MAX_NUMBER = 0x7FFFFFFF  # what device SDKs read of a whole number
 
 
 class Board:
@@ -78,7 +79,8 @@ class Board:
             disk = os.statvfs(self._directory)
         except OSError:
             return 0
-        return int(disk[1] * disk[4])  # fragment size, blocks free to everybody
+        # fragment size, blocks free to everybody
+        return min(int(disk[1] * disk[4]), _MAX_NUMBER)
 
     def status(self, ids: "list[int] | tuple[int, ...]") -> "list[tuple[int, Any]]":
         """Those of the ids that this machine can tell: 5, 6 and 7 belong to cellular radios."""

@@ -39,6 +39,15 @@ def test_a_battery_tells_percent_and_volts(board: Board, tmp_path: Path) -> None
     assert board.status([1, 2]) == [(1, 57), (2, 11.876)]
 
 
+@pytest.mark.parametrize(("blocks", "told"), [(7, 7 * 4096), (2**19 - 1, 2**31 - 4096), (2**19, 2**31 - 1)])
+def test_room_is_told_as_far_as_the_numbers_of_devices_go(
+    board: Board, monkeypatch: pytest.MonkeyPatch, blocks: int, told: int
+) -> None:
+    monkeypatch.setattr("os.statvfs", lambda _: (4096, 4096, 0, 0, blocks))
+
+    assert board.status([4]) == [(4, told)]
+
+
 def test_a_disk_that_is_gone_has_no_room() -> None:
     assert Board(Files(), "/no/such/place").status([4]) == [(4, 0)]
 
