@@ -38,7 +38,7 @@ def test_the_flags_become_what_quecIot_reads(script: Path, capsys: pytest.Captur
     code = cli.main(
         [
             *("device", "run", str(script), "--dk", "D1", "--home", "store", "--server", "mqtt://127.0.0.1:1"),
-            *("--no-lan", "--lan-host", "127.0.0.1", "--lan-udp-port", "7", "--lan-tcp-port", "0", "--seconds", "0.1"),
+            *("--no-lan", "--lan-host", "127.0.0.1", "--lan-udp-port", "7", "--lan-tcp-port", "0", "--seconds", "0.5"),
         ]
     )
 
@@ -65,7 +65,7 @@ def test_lines_of_two_threads_do_not_run_into_each_other() -> None:
 def test_what_a_script_prints_last_needs_no_end_of_line(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script.write_text("print('no end', end='')\n")
 
-    assert cli.main(["device", "run", str(script), "--seconds", "0.1"]) == DONE
+    assert cli.main(["device", "run", str(script), "--seconds", "0.5"]) == DONE
 
     assert capsys.readouterr().out == "no end"
 
@@ -151,7 +151,7 @@ def test_a_library_that_logs_does_not_make_every_line_come_twice(
         "logging.getLogger('quecIot').warning('a line of the device')\n"
     )
 
-    assert cli.main(["device", "run", str(script), "--seconds", "0.1"]) == DONE
+    assert cli.main(["device", "run", str(script), "--seconds", "0.5"]) == DONE
 
     assert capsys.readouterr().err.count("a line of the device") == 1
     assert logging.getLogger("quecIot").propagate
