@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sized
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from quecbind.center.access.tls_door import Handshakes, Places, TlsDoor
 from quecbind.center.services.errors import StartError
@@ -114,9 +114,8 @@ def bounded_http(max_header_size: int, max_header_time_s: float, places: Places)
                 if len(self.pipeline) > MAX_WAITING:
                     self.transport.close()
             # What comes behind an answer stops the clock of an idle connection, and nothing would start it again.
-            is_answered = (
-                self.cycle is not None and self.cycle.response_complete  # type: ignore[redundant-expr]  # until the first
-            )
+            cycle: RequestResponseCycle | None = self.cycle  # None until the first request, whatever its type says
+            is_answered = cycle is not None and cycle.response_complete
             if (self._head_size or is_answered) and self._too_slow is None:
                 self._too_slow = self.loop.call_later(max_header_time_s, self.transport.close)
 

@@ -51,9 +51,8 @@ class Child:
             if self._heard is not None:
                 try:
                     self._heard(text)
-                except (
-                    OSError
-                ) as error:  # it passed the line on to somebody who has gone; the child is read all the same
+                except OSError as error:
+                    # It passed the line on to somebody who has gone; the child is read all the same.
                     self._failure, self._heard = error, None
             async with self._news:
                 self._news.notify_all()

@@ -495,6 +495,24 @@ async def test_trouble_with_the_disk_is_unavailable_and_changes_nothing(world) -
     assert len(world.center.registry) == 0
 
 
+async def test_trouble_with_the_disk_is_unavailable_to_who_proves_a_reset_too(world) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+    await world.center.storage.close()
+
+    assert await connect_with(world, product, secret, proof(secret)) == Unavailable()
+
+
+async def test_one_proof_in_two_log_ins_at_once_resets_once(world) -> None:
+    product = await world.product()
+    secret = await active(world, product)
+
+    verdicts = await asyncio.gather(*(connect_with(world, product, secret, proof(secret)) for _ in range(2)))
+
+    assert sorted(type(verdict).__name__ for verdict in verdicts) == ["Accepted", "Unavailable"]
+    assert world.center.registry.entry(f"qd{product.product_key}D1").epoch == 2
+
+
 async def test_verdict_is_outdated_once_the_device_was_reset_or_disabled(world) -> None:
     product = await world.product(re_enrol="open")
     secret = await active(world, product)

@@ -48,7 +48,14 @@ from quecbind.center.services.ports import Clock, Entropy, Events, Storage
 from quecbind.center.services.registry import DeviceEntry, Registry
 from quecbind.center.services.resets import Resets
 from quecbind.center.services.rows import Tx
-from quecbind.center.services.starting_over import Attempt, Begun, begin_with_its_secret, proved_random, random_digest
+from quecbind.center.services.starting_over import (
+    Attempt,
+    Begun,
+    begin_with_its_secret,
+    fresh_proof,
+    may_prove,
+    random_digest,
+)
 from quecbind.wire import signing
 from quecbind.wire.errors import LoginError
 
@@ -159,9 +166,14 @@ class DeviceGate:
         )
         if isinstance(decision, LetIn):
             session_key = self._entropy.octets(SESSION_KEY_SIZE) if login.session_flag else None
-            proof = None if is_replay else self._proof(entry, user_name)
-            if proof is not None:
-                return self._connect_reset(entry, proof, session_key, peer)
+            if may_prove(user_name) and not is_replay:
+                is_proved = self._read(
+                    lambda tx: fresh_proof(tx, tx.devices.get(entry.client_id), user_name) is not None
+                )
+                if is_proved is None:
+                    return Unavailable()
+                if is_proved:
+                    return self._connect_reset(entry, user_name, session_key, peer)
             if decision.is_first_use:
                 return self._connect_first(entry, session_key, peer)
             return self._accepted(entry, session_key)
@@ -201,27 +213,23 @@ class DeviceGate:
 
         return self._answer(self._store_first_use(entry, peer), choose)
 
-    def _proof(self, entry: DeviceEntry, user_name: bytes | None) -> bytes | None:
-        """By what a device that has its secret proves that it was reset; one that came before counts as none."""
-        random = proved_random(user_name, Secret(entry.device_secret), entry.device_key)
-        if random is None or entry.saw_random(random_digest(random)):
+    def _read(self, look: Callable[[Tx], T]) -> T | None:
+        """What is committed; None when that cannot be told."""
+        try:
+            return self._storage.read(look)
+        except StorageError as error:
+            logger.error("gate.unavailable reason=%s", error)  # noqa: TRY400 - no code is at fault
             return None
-        proof = random_digest(random)
-
-        def is_new(tx: Tx) -> bool:
-            device = tx.devices.get(entry.client_id)
-            return device is not None and not tx.devices.is_proof_used(device.id, proof)
-
-        return proof if self._storage.read(is_new) else None
 
     def _connect_reset(
-        self, entry: DeviceEntry, proof: bytes, session_key: bytes | None, peer: str
+        self, entry: DeviceEntry, user_name: bytes | None, session_key: bytes | None, peer: str
     ) -> "asyncio.Future[Verdict]":
         generation = entry.generation
 
         def work(tx: Tx) -> Begun | None:
             device = tx.devices.get(entry.client_id)
-            if device is None or device.generation != generation or device.state == "disabled":
+            proof = fresh_proof(tx, device, user_name)
+            if device is None or proof is None or device.generation != generation or device.state == "disabled":
                 return None
             return begin_with_its_secret(tx, device, proof, to_ms(self._clock.now()), peer)
 
@@ -298,10 +306,8 @@ class DeviceGate:
             return self._complain(client_id, peer, refusal.WRONG_SIGNATURE, entry)
 
         attempt = Attempt(ClientId(client_id), product.product_key, DeviceKey(device_key), user_name, peer)
-        try:
-            decision = self._storage.read(lambda tx: attempt.decide(tx, to_ms(self._clock.now()))[0])
-        except StorageError as error:
-            logger.error("gate.unavailable reason=%s", error)  # noqa: TRY400 - no code is at fault
+        decision = self._read(lambda tx: attempt.decide(tx, to_ms(self._clock.now()))[0])
+        if decision is None:
             return Unavailable()
         if isinstance(decision, Refused):
             return self._complain(client_id, peer, decision.code, entry)

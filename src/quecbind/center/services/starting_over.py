@@ -53,7 +53,8 @@ class Attempt:
         if device is not None and device.product_key != self.product_key:
             # Another product's device has this client id: the keys of both begin alike.
             return Refused(refusal.DEVICE_NOT_ALLOWED), None
-        return decide_enrolment(product, device, proof_is_valid=self._is_proof(tx, device), now_ms=now_ms), device
+        is_proved = fresh_proof(tx, device, self.user_name) is not None
+        return decide_enrolment(product, device, proof_is_valid=is_proved, now_ms=now_ms), device
 
     def carry_out(self, tx: Tx, secret: Secret, now_ms: int) -> Begun | Refused:
         decision, device = self.decide(tx, now_ms)
@@ -63,12 +64,6 @@ class Attempt:
             created = create_device(tx, self.product_key, self.device_key, secret, now_ms, who="device", peer=self.peer)
             return Begun(created, "new") if created is not None else Refused(refusal.DEVICE_LIMIT_REACHED)
         return _begin(tx, device, secret, decision.reason, now_ms, self.peer, is_reset=decision.is_reset)
-
-    def _is_proof(self, tx: Tx, device: Device | None) -> bool:
-        if device is None:
-            return False
-        random = proved_random(self.user_name, device.device_secret, self.device_key)
-        return random is not None and not tx.devices.is_proof_used(device.id, random_digest(random))
 
 
 def begin_with_its_secret(tx: Tx, device: Device, proof: bytes, now_ms: int, peer: str) -> Begun:
@@ -90,14 +85,21 @@ def _begin(tx: Tx, device: Device, secret: Secret, reason: str, now_ms: int, pee
     return Begun(issued, reason, lost, members)
 
 
-def proved_random(user_name: bytes | None, secret: Secret, device_key: DeviceKey) -> str | None:
-    """The RAND of a reset proof that was made with the secret; None when it is no such proof."""
-    if user_name is None or not user_name.startswith(b"rst;"):
+def may_prove(user_name: bytes | None) -> bool:
+    """Whether a user name is meant for a reset proof; most devices have none at all."""
+    return user_name is not None and user_name.startswith(b"rst;")
+
+
+def fresh_proof(tx: Tx, device: Device | None, user_name: bytes | None) -> bytes | None:
+    """By what the device proves that it was reset, for `begin_with_its_secret`; None for no proof or a used one."""
+    if device is None or user_name is None or not may_prove(user_name):
         return None
+    key = signing.reset_key(device.device_secret.reveal(), device.device_key)
     try:
-        return signing.verify_reset_user_name(user_name, signing.reset_key(secret.reveal(), device_key))
+        proof = random_digest(signing.verify_reset_user_name(user_name, key))
     except LoginError:
         return None
+    return None if tx.devices.is_proof_used(device.id, proof) else proof
 
 
 def random_digest(random: str) -> bytes:
