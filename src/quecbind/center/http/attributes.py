@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import msgspec
 
+from quecbind.center.domain.status_names import INFO_NAME_BY_ID, STATUS_NAME_BY_ID
 from quecbind.center.http.app_objects import text_time
 from quecbind.center.services.views import Attributes, LastPlace, PropertyValue
 
@@ -36,32 +37,8 @@ class DeviceData(msgspec.Struct, rename="camel", kw_only=True):
     com_protocol_ver: object = None
 
 
-# Ids of the reports, device-center.md (status ids, info ids).
-_STATUS_NAME_BY_ID = {
-    "1": "battery",
-    "2": "voltage",
-    "3": "signal_strength",
-    "4": "memory_free",
-    "5": "rsrp",
-    "6": "rsrq",
-    "7": "snr",
-}
-_INFO_NAME_BY_ID = {
-    "1": "type",
-    "2": "version",
-    "3": "mcu_version",
-    "4": "cell_id",
-    "5": "iccid",
-    "6": "mcc",
-    "7": "mnc",
-    "8": "lac",
-    "9": "phone_num",
-    "10": "sim",
-    "11": "sdk_version",
-    "12": "locator",
-    "13": "data_protocol_ver",
-    "14": "com_protocol_ver",
-}
+# Here three have other names than in pushes.
+_INFO_NAME_BY_ID = INFO_NAME_BY_ID | {5: "iccid", 10: "sim", 11: "sdk_version"}
 
 
 class TslInfo(msgspec.Struct, rename="camel", kw_only=True):
@@ -145,7 +122,7 @@ class AttributesObject(msgspec.Struct, rename="camel"):
         """The attributes as Apps read them."""
         data = None
         if found.status is not None and found.info is not None:
-            told = {**_named(found.status, _STATUS_NAME_BY_ID), **_named(found.info, _INFO_NAME_BY_ID)}
+            told = {**_named(found.status, STATUS_NAME_BY_ID), **_named(found.info, _INFO_NAME_BY_ID)}
             data = DeviceData(product_key=product_key, device_key=device_key, **told)
         return cls(
             data,
@@ -154,5 +131,5 @@ class AttributesObject(msgspec.Struct, rename="camel"):
         )
 
 
-def _named(report: dict[str, object], name_by_id: dict[str, str]) -> dict[str, object]:
-    return {name_by_id[field_id]: value for field_id, value in report.items() if field_id in name_by_id}
+def _named(report: dict[str, object], name_by_id: dict[int, str]) -> dict[str, object]:
+    return {name: report[str(number)] for number, name in name_by_id.items() if str(number) in report}

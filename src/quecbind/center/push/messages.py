@@ -12,6 +12,7 @@ from typing import Any, Final
 from quecbind.center.domain import control
 from quecbind.center.domain.control import Keep, Kind
 from quecbind.center.domain.refusal import Refused
+from quecbind.center.domain.status_names import INFO_NAME_BY_ID, STATUS_NAME_BY_ID
 from quecbind.center.domain.thing_types import pushed
 from quecbind.center.services import changes
 from quecbind.center.services.changes import Change, EventReported, Located, PresenceChanged, Reported, RightChanged
@@ -21,33 +22,6 @@ from quecbind.wire.errors import WireError
 Json = dict[str, Any]
 
 KIND_BY_OPERATION: Final[dict[str, Kind]] = {"READ-ATTR": "read", "WRITE-ATTR": "properties", "EXE-SERV": "service"}
-
-# Ids of 0x0034 and 0x0044 (device-center.md 5) by the names the platform pushes them under; the last two are ours.
-_STATUS_NAME_BY_ID: Final = {
-    1: "battery",
-    2: "voltage",
-    3: "signal_strength",
-    4: "memory_free",
-    5: "rsrp",
-    6: "rsrq",
-    7: "snr",
-}
-_INFO_NAME_BY_ID: Final = {
-    1: "type",
-    2: "version",
-    3: "mcu_version",
-    4: "cell_id",
-    5: "icc_id",
-    6: "mcc",
-    7: "mnc",
-    8: "lac",
-    9: "phone_num",
-    10: "sim_num",
-    11: "sdk_ver",
-    12: "locator",
-    13: "data_protocol_ver",
-    14: "com_protocol_ver",
-}
 
 # authStatus: the binding was proven with a bind code, or is one that counts like that.
 _REAL = 1
@@ -129,9 +103,9 @@ def _report(change: Reported) -> tuple[Json, Json] | None:
     except WireError:
         return None
     if change.command == commands.STATUS_REPORT:
-        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, _STATUS_NAME_BY_ID)}
+        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, STATUS_NAME_BY_ID)}
     if change.command == commands.INFO_REPORT:
-        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, _INFO_NAME_BY_ID)}
+        return {"type": "STATUS"}, {**content, "kv": _of_itself(fields, INFO_NAME_BY_ID)}
     if change.command in {commands.TSL_REPORT, commands.TSL_READ_ANSWER}:
         kv = named(fields) if change.values is None else pushed(dict(change.values))
         return {"type": "MATTR", "subtype": "REPORT"}, {**content, "kv": kv}
